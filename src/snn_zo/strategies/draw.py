@@ -1,0 +1,98 @@
+"""Counter-based randomness: the same draw for the same element, whatever the batch, the device or the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from snn_zo._torch import torch
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+WORDS = 4
+"""32-bit words in one Philox block."""
+
+
+def philox4x32(
+    counter: tuple[torch.Tensor, ...], key: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Philox4x32-10 (Salmon et al. 2011): four 32-bit counter words to four 32-bit random words.
+
+    Args:
+        counter: four int64 tensors of one (broadcastable) shape, each in [0, 2^32).
+        key: two integers in [0, 2^32).
+
+    Returns:
+        Four int64 tensors, each in [0, 2^32).
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        # int64 products wrap modulo 2^64, which leaves all 64 bits of the unsigned product in place
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((p1 >> 32) & _MASK) ^ c1 ^ k0,
+            p1 & _MASK,
+            ((p0 >> 32) & _MASK) ^ c3 ^ k1,
+            p0 & _MASK,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Where in the random stream a layer reads.
+
+    Philox key (seed, layer), counter (element within the sample, sample, step, block).
+
+    Attributes:
+        seed: run seed, 0 to 2^32 - 1.
+        layer: index of the layer in the network.
+        step: optimizer step.
+        sample: [B] int64, each sample's index in the data set.
+    """
+
+    seed: int
+    layer: int
+    step: int
+    sample: torch.Tensor
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "layer", "step"):
+            if not 0 <= getattr(self, name) <= _MASK:
+                raise ValueError(f"Draw.{name} must lie in [0, 2^32), got {getattr(self, name)}")
+
+    @classmethod
+    def fresh(cls, batch: int, device: torch.device | str = "cpu") -> Draw:
+        """A draw keyed by torch's global generator, for code that has no data set and no optimizer step."""
+        seed = int(torch.randint(0, _MASK + 1, ()))
+        return cls(seed, 0, 0, torch.arange(batch, device=device))
+
+    def for_layer(self, layer: int) -> Draw:
+        """The same draw for another layer."""
+        return replace(self, layer=layer)
+
+    def uniform(self, element: torch.Tensor, size: int, first: int, count: int) -> torch.Tensor:
+        """Uniform numbers on (0, 1], multiples of 2^-32.
+
+        Args:
+            element: [K] flat indices into a tensor of B samples with `size` elements each.
+            size: elements per sample (T * N).
+            first: number of draws of each element to pass over.
+            count: draws per element.
+
+        Returns:
+            [K, count] float64.
+        """
+        within, sample = element % size, self.sample[element // size]
+        blocks = range(first // WORDS, (first + count + WORDS - 1) // WORDS)
+        step = torch.full_like(within, self.step)
+        words = [
+            word
+            for block in blocks
+            for word in philox4x32((within, sample, step, torch.full_like(within, block)), (self.seed, self.layer))
+        ]
+        start = first - blocks.start * WORDS
+        chosen = torch.stack(words[start : start + count], dim=-1)
+        return (2**32 - chosen).double() * 2.0**-32

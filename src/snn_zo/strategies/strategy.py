@@ -1,0 +1,65 @@
+"""What every spike-gradient strategy offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from snn_zo._torch import torch
+    from snn_zo.strategies.draw import Draw
+
+
+class Kernel(NamedTuple):
+    """What a compiled backend needs to know of a strategy: the formula's kind and its numbers."""
+
+    kind: str
+    params: tuple[float, ...]
+
+
+class Strategy(ABC):
+    """The local derivative g(u) = ds/du that stands in for the derivative of the spike, u = v - v_th.
+
+    Strategies are frozen dataclasses of plain values: they are equal when their settings are, and Hydra builds
+    them from `conf/strategy`. An element is *active* when g != 0.
+    """
+
+    stochastic: ClassVar[bool] = False
+    """Whether `gradient` depends on `draw`."""
+
+    @abstractmethod
+    def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
+        """Local derivative.
+
+        Args:
+            u: [B, ...] distance to threshold.
+            draw: randomness for the B samples; a stochastic strategy takes a fresh draw where there is none.
+
+        Returns:
+            g, of the shape and type of u.
+        """
+
+    @abstractmethod
+    def expected(self, u: torch.Tensor) -> torch.Tensor:
+        """E[g](u), elementwise."""
+
+    @abstractmethod
+    def activity(self, u: torch.Tensor) -> torch.Tensor:
+        """P(active | u), elementwise."""
+
+    @property
+    @abstractmethod
+    def b_th(self) -> float:
+        """Half width of the hard window with the same expected activity, in units of v_th; inf where none exists."""
+
+    @property
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """Kind and parameters for compiled backends."""
+
+
+def require_positive(**values: float) -> None:
+    """Raise ValueError naming the first value that is not a finite positive number."""
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be a positive number, got {value:g}")

@@ -1,0 +1,236 @@
+"""Local zeroth-order strategies: two-point estimates of the spike's derivative at the neuron itself."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from snn_zo._torch import torch
+from snn_zo.strategies.distributions import DISTRIBUTIONS, Distribution
+from snn_zo.strategies.draw import Draw
+from snn_zo.strategies.registry import lookup
+from snn_zo.strategies.strategy import Kernel, Strategy, require_positive
+
+if TYPE_CHECKING:
+    from snn_zo.strategies.surrogate import Surrogate
+    from snn_zo.strategies.thresholds import Threshold
+
+RESOLUTION = 2.0**-32
+"""The smallest number that a draw can give: an element less likely to be active than this draws nothing."""
+
+
+class ZerothOrder(Strategy):
+    """G(u) = mean over m draws of w X^a 1(k |u| < X), X a random threshold.
+
+    The published estimator is X = |z|, k = 1 / delta, a = 1, w = 1 / (2 delta). Draws are lazy and exact for every
+    weight: the first uniform number V of an element decides whether the largest of its m thresholds exceeds k |u|
+    (V < P(active | u)); only an active element draws the other m - 1, from the distribution cut at that maximum.
+    """
+
+    stochastic: ClassVar[bool] = True
+    samples: int
+
+    @property
+    @abstractmethod
+    def scale(self) -> float:
+        """k: thresholds are compared with k |u|."""
+
+    @property
+    @abstractmethod
+    def weight(self) -> float:
+        """w."""
+
+    @property
+    @abstractmethod
+    def power(self) -> int:
+        """a."""
+
+    @property
+    @abstractmethod
+    def threshold(self) -> Threshold:
+        """Distribution of X."""
+
+    def activity(self, u: torch.Tensor) -> torch.Tensor:
+        return self._activity(self.scale * u.abs())
+
+    def _activity(self, x: torch.Tensor) -> torch.Tensor:
+        """1 - (1 - S(x))^m."""
+        survival = self.threshold.survival(x)
+        return survival if self.samples == 1 else -torch.expm1(self.samples * torch.log1p(-survival))
+
+    @cached_property
+    def cutoff(self) -> float:
+        """|u| from which on no draw can make an element active."""
+
+        def resolvable(x: float) -> bool:
+            return float(self._activity(torch.tensor(x, dtype=torch.float64))) > RESOLUTION
+
+        high = 1.0
+        while resolvable(high):
+            high *= 2
+        low = 0.0
+        for _ in range(80):
+            middle = (low + high) / 2
+            low, high = (middle, high) if resolvable(middle) else (low, middle)
+        return high / self.scale
+
+    @cached_property
+    def _b_th(self) -> float:
+        """E max X / k by quadrature over [0, inf) mapped to the unit interval."""
+        from scipy.integrate import quad
+
+        if not self.threshold.has_mean:
+            return math.inf
+
+        def activity(x: float) -> float:
+            return float(self._activity(torch.tensor(x, dtype=torch.float64)))
+
+        return float(quad(activity, 0, 1)[0] + quad(activity, 1, math.inf)[0]) / self.scale
+
+    @property
+    def b_th(self) -> float:
+        return self._b_th
+
+    @property
+    def kernel(self) -> Kernel:
+        params = (self.scale, self.weight, float(self.power), float(self.samples), self.cutoff)
+        return Kernel(type(self.threshold).__name__.lower(), params)
+
+    def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
+        draw = draw or Draw.fresh(len(u), u.device)
+        size = u[0].numel() if len(u) else 1
+        flat = u.detach().reshape(-1)
+        g = torch.zeros_like(flat)
+        near = (flat.abs() < self.cutoff).nonzero().squeeze(1)
+        x = self.scale * flat[near].double().abs()
+        v = draw.uniform(near, size, 0, 1).squeeze(1)
+        active = v < self._activity(x)
+        near = near[active]
+        g[near] = self._mean_weight(x[active], v[active], near, size, draw).to(g.dtype)
+        return g.view_as(u)
+
+    def _mean_weight(
+        self, x: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw
+    ) -> torch.Tensor:
+        """Estimate at active elements, [K], from the uniform number v that placed their largest threshold."""
+        largest = v if self.samples == 1 else -torch.expm1(torch.log1p(-v) / self.samples)
+        total = self._power(largest)
+        if self.samples > 1:
+            rest = draw.uniform(element, size, 1, self.samples - 1)
+            below = largest[:, None] + rest * (1 - largest[:, None])
+            exceeds = below < self.threshold.survival(x)[:, None]
+            total = total + torch.where(exceeds, self._power(below), 0.0).sum(1)
+        return self.weight / self.samples * total
+
+    def _power(self, survival: torch.Tensor) -> torch.Tensor:
+        """X^a where S(X) is given."""
+        if self.power == 0:
+            return torch.ones_like(survival)
+        return self.threshold.inverse_survival(survival).pow(self.power)
+
+
+@dataclass(frozen=True)
+class LocalZO(ZerothOrder):
+    """The local zeroth-order estimate: mean over m draws of |z| / (2 delta) 1(|u| < delta |z|).
+
+    Mukhoty et al. 2023, equation 5. Support: the whole line for normal and Laplace z, |u| < sqrt(3) delta for
+    uniform z. P(active | u) = 1 - F(|u| / delta)^m with F the distribution function of |z|.
+
+    Attributes:
+        z: `normal`, `uniform` (on [-sqrt 3, sqrt 3]) or `laplace` (scale 1 / sqrt 2): unit variance each.
+        delta: zeroth-order step, in units of u.
+        samples: number of draws m.
+    """
+
+    z: str = "normal"
+    delta: float = 0.05
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        require_positive(delta=self.delta, samples=self.samples)
+        lookup(DISTRIBUTIONS, "z", self.z)
+
+    @cached_property
+    def threshold(self) -> Distribution:
+        return DISTRIBUTIONS[self.z]()
+
+    @property
+    def scale(self) -> float:
+        return 1 / self.delta
+
+    @property
+    def weight(self) -> float:
+        return 1 / (2 * self.delta)
+
+    @property
+    def power(self) -> int:
+        return 1
+
+    def expected(self, u: torch.Tensor) -> torch.Tensor:
+        return self.threshold.expectation(u.abs() / self.delta) / self.delta
+
+    def primitive(self, u: torch.Tensor) -> torch.Tensor:
+        """The smooth step whose derivative is `expected`, up to a constant."""
+        return self.threshold.step(u / self.delta)
+
+
+@dataclass(frozen=True)
+class LocalZOConverse(ZerothOrder):
+    """The zeroth-order estimate whose expectation is a given surrogate g: c |z|^a / (2 delta) 1(|u| < delta |z|).
+
+    Converse theorem (Mukhoty et al. 2023, theorem 2, for a = 1): z has the density
+    -(delta^2 / c) |x|^-a g'(delta |x|), c = -2 delta^(1 + a) * integral of t^-a g'(t) over t > 0, and exists where c is
+    finite. delta cancels, as delta |z| has the density of -t^-a g'(t), so only the surrogate's slope is left to
+    choose. a = 0 makes the weight constant, g(0): a Bernoulli gate with P(active | u, m = 1) = g(u) / g(0), which
+    exists for every surrogate.
+
+    Attributes:
+        surrogate: the expectation to meet.
+        a: exponent of the weight: 1 (the paper's), 0 or -1.
+        samples: number of draws m.
+
+    Raises:
+        ValueError: no density exists for this surrogate and a.
+    """
+
+    surrogate: Surrogate
+    a: int = 1
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        require_positive(samples=self.samples)
+        if self.a not in (-1, 0, 1):
+            raise ValueError(f"a must be -1, 0 or 1, got {self.a}")
+        function, a = self.surrogate.g, self.a
+        if a >= function.order_at_zero + 1:
+            raise ValueError(
+                f"no density for {function.name} with a = {a}: the integral of t^-{a} g'(t) diverges at 0, where "
+                "g'(0+) is not 0; use a = 0 (a gate) or a = -1"
+            )
+        if function.tail_order + a <= 1:
+            raise ValueError(
+                f"no density for {function.name} with a = {a}: the integral of t^{-a} g'(t) diverges at infinity; "
+                "use a = 0 (a gate)"
+            )
+
+    @cached_property
+    def threshold(self) -> Threshold:
+        return self.surrogate.g.threshold(self.a)
+
+    @property
+    def scale(self) -> float:
+        return self.surrogate.slope
+
+    @cached_property
+    def weight(self) -> float:
+        return self.surrogate.g.amplitude * self.threshold.mass
+
+    @property
+    def power(self) -> int:
+        return self.a
+
+    def expected(self, u: torch.Tensor) -> torch.Tensor:
+        return self.surrogate.expected(u)
