@@ -1,0 +1,31 @@
+"""Leaky integrate-and-fire neurons driven by a dense current."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.backends import implementation
+from snn_zo.ops.spikes import Spikes
+from snn_zo.strategies import Draw, Strategy
+
+
+def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None = None, backend: str = "auto") -> Spikes:
+    """Spikes of neurons that start from v = 0 (`Neuron` has the equations).
+
+    Args:
+        current: [B, T, N] input current in units of v_th a time step; flatten the axes of images into N.
+        neuron: leak, threshold and reset.
+        strategy: local derivative of the spike.
+        draw: randomness of a stochastic strategy; without one, a fresh draw from torch's global generator.
+        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+
+    Returns:
+        [B, T, N] spikes; their active set is empty when gradients are disabled.
+
+    Raises:
+        ValueError: wrong shape, or the backend does not run on this device.
+    """
+    if current.dim() != 3:
+        raise ValueError(f"current must be [B, T, N], got {list(current.shape)}")
+    return implementation("lif", backend, current.device).lif(current, neuron, strategy, draw)

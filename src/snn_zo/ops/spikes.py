@@ -1,0 +1,147 @@
+"""Spikes as they travel between layers: events, active set, and one autograd vector over the active set."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class Rows(NamedTuple):
+    """Index sets in compressed sparse rows, one row for each (sample, time step).
+
+    Attributes:
+        ptr: [B * T + 1] int64; row r holds col[ptr[r]:ptr[r + 1]].
+        col: [K] int32 neuron indices; ascending in each row, repeated where a neuron counts more than once.
+    """
+
+    ptr: Tensor
+    col: Tensor
+
+    @classmethod
+    def from_flat(cls, index: Tensor, rows: int, width: int) -> Rows:
+        """Rows of the ascending flat indices row * width + col."""
+        row = torch.div(index, width, rounding_mode="floor")
+        ptr = torch.zeros(rows + 1, dtype=torch.int64, device=index.device)
+        torch.cumsum(torch.bincount(row, minlength=rows), 0, out=ptr[1:])
+        return cls(ptr, (index - row * width).int())
+
+    @classmethod
+    def empty(cls, rows: int, device: torch.device | str = "cpu") -> Rows:
+        """No index in any row."""
+        ptr = torch.zeros(rows + 1, dtype=torch.int64, device=device)
+        return cls(ptr, torch.zeros(0, dtype=torch.int32, device=device))
+
+    def row(self) -> Tensor:
+        """[K] int64, the row of each entry."""
+        rows = torch.arange(len(self.ptr) - 1, device=self.ptr.device)
+        return rows.repeat_interleave(self.ptr.diff(), output_size=len(self.col))
+
+    def flat(self, width: int) -> Tensor:
+        """[K] int64, row * width + col."""
+        return self.row() * width + self.col
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Rows:
+        """The same rows on another device."""
+        return Rows(*(part.to(device, non_blocking=non_blocking) for part in self))
+
+
+class Spikes:
+    """Spikes of B samples, T time steps and N neurons.
+
+    `handle` carries autograd: the gradient of the loss with respect to handle[k] is dL/ds at the k-th active element,
+    so that backward passes between layers move compact vectors and never a dense [B, T, N] gradient. One `Spikes` may
+    feed several consumers; autograd adds up their gradients.
+
+    Attributes:
+        shape: (B, T, N).
+        events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
+        active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through.
+        g: [K] local derivative at the active elements.
+        handle: [K] floating point; its type is the type of the network.
+    """
+
+    __slots__ = ("active", "events", "g", "handle", "shape")
+
+    def __init__(self, shape: tuple[int, int, int], events: Rows, active: Rows, g: Tensor, handle: Tensor) -> None:
+        self.shape, self.events, self.active, self.g, self.handle = shape, events, active, g, handle
+
+    @classmethod
+    def from_events(cls, shape: tuple[int, int, int], events: Rows, dtype: torch.dtype = torch.float32) -> Spikes:
+        """Spikes that no gradient passes through, such as recorded data."""
+        nothing = torch.zeros(0, dtype=dtype, device=events.col.device)
+        return cls(shape, events, Rows.empty(shape[0] * shape[1], events.col.device), nothing, nothing)
+
+    @classmethod
+    def from_dense(cls, x: Tensor) -> Spikes:
+        """Spikes from a dense tensor of spike counts; every element is active if x requires grad, else none.
+
+        Args:
+            x: [B, T, N] floating point, non-negative integers.
+
+        Raises:
+            ValueError: x has another number of dimensions or holds anything but counts.
+        """
+        if x.dim() != 3:
+            raise ValueError(f"spikes are [B, T, N], got a tensor of shape {list(x.shape)}")
+        counts = x.detach().long()
+        if not torch.equal(counts.to(x.dtype), x.detach()) or bool((counts < 0).any()):
+            raise ValueError("spikes are counts: every element must be a non-negative integer")
+        b, t, n = x.shape
+        flat = counts.flatten()
+        index = torch.arange(len(flat), device=x.device).repeat_interleave(flat)
+        spikes = cls.from_events((b, t, n), Rows.from_flat(index, b * t, n), x.dtype)
+        if x.requires_grad and torch.is_grad_enabled():
+            everything = torch.arange(x.numel(), device=x.device)
+            spikes.active = Rows.from_flat(everything, b * t, n)
+            spikes.handle = x.flatten()
+            spikes.g = torch.ones_like(x.detach()).flatten()
+        return spikes
+
+    def to_dense(self) -> Tensor:
+        """[B, T, N] spike counts; the backward gathers at the active set."""
+        b, t, n = self.shape
+        bins = self.events.flat(n)
+        return _Counts.apply(self.handle, bins, self.active.flat(n), (b, t, n))
+
+    def count(self) -> Tensor:
+        """[B, N] spikes per sample and neuron over all time steps; the backward gathers at the active set."""
+        b, t, n = self.shape
+
+        def neuron(rows: Rows) -> Tensor:
+            return torch.div(rows.row(), t, rounding_mode="floor") * n + rows.col
+
+        return _Counts.apply(self.handle, neuron(self.events), neuron(self.active), (b, n))
+
+    def detach(self) -> Spikes:
+        """The same spikes and active set without their autograd graph."""
+        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach())
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
+        """The same spikes on another device."""
+        events, active = (rows.to(device, non_blocking) for rows in (self.events, self.active))
+        g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
+        return Spikes(self.shape, events, active, g, handle)
+
+    def __repr__(self) -> str:
+        b, t, n = self.shape
+        events, active = len(self.events.col), len(self.active.col)
+        return f"Spikes([{b}, {t}, {n}], {events} events, {active} active)"
+
+
+class _Counts(torch.autograd.Function):
+    """Histogram of the events; its gradient with respect to the handle is read off at the active elements' bins."""
+
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, bins: Tensor, active: Tensor, shape: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(active)
+        size = torch.Size(shape).numel()
+        return torch.bincount(bins, minlength=size).to(handle.dtype).view(shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (active,) = ctx.saved_tensors
+        return grad.flatten()[active], None, None, None

@@ -1,0 +1,43 @@
+"""A fully connected layer of leaky integrate-and-fire neurons, from spikes to spikes."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.backends import implementation
+from snn_zo.ops.spikes import Spikes
+from snn_zo.strategies import Draw, Strategy
+
+
+def spiking_linear(
+    x: Spikes,
+    weight: Tensor,
+    bias: Tensor | None,
+    neuron: Neuron,
+    strategy: Strategy,
+    draw: Draw | None = None,
+    backend: str = "auto",
+) -> Spikes:
+    """Spikes of N neurons with input current I[t] = weight s_in[t] + bias.
+
+    Args:
+        x: [B, T, N_in] input spikes.
+        weight: [N, N_in].
+        bias: [N], added at every time step, or None.
+        neuron: leak, threshold and reset.
+        strategy: local derivative of the spike.
+        draw: randomness of a stochastic strategy; without one, a fresh draw from torch's global generator.
+        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+
+    Returns:
+        [B, T, N] spikes; their active set is empty when gradients are disabled. The backward gives gradients to
+        `weight`, to `bias`, and to `x.handle` at the active elements of x.
+
+    Raises:
+        ValueError: shapes do not fit, or the backend does not run on this device.
+    """
+    if weight.shape[1] != x.shape[2]:
+        raise ValueError(f"weight {list(weight.shape)} takes {weight.shape[1]} inputs, the spikes have {x.shape[2]}")
+    run = implementation("spiking_linear", backend, weight.device).spiking_linear
+    return run(x, weight, bias, neuron, strategy, draw)
