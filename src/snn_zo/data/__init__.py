@@ -1,0 +1,1 @@
+"""Event data: recordings, their binning into packed spikes, and the DataModule that serves them in batches."""
