@@ -1,0 +1,7 @@
+"""Lightning callbacks: what a run measures of itself and shows."""
+
+from snn_zo.callbacks.progress import progress_bar
+from snn_zo.callbacks.record import RunRecord
+from snn_zo.callbacks.sparsity import SparsityMonitor
+
+__all__ = ["RunRecord", "SparsityMonitor", "progress_bar"]

@@ -1,0 +1,39 @@
+"""Progress on screen: a bar in a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+
+
+def progress_bar() -> ProgressBar:
+    """The bar that suits standard output."""
+    return _Bar(leave=False) if sys.stdout.isatty() else _EpochLines()
+
+
+def _shown(trainer: lightning.Trainer) -> dict[str, str]:
+    metrics = trainer.callback_metrics
+    shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in ("loss", "val/acc") if name in metrics}
+    if "active" in metrics:
+        shown["active"] = f"{100 * float(metrics['active']):.2f} %"
+    return shown
+
+
+class _Bar(RichProgressBar):
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> Any:
+        return _shown(trainer)
+
+
+class _EpochLines(ProgressBar):
+    """Plain lines, for logs and pipes."""
+
+    def disable(self) -> None:
+        """Lightning's call on all but the first process."""
+        self.on_train_epoch_end = lambda *_: None  # type: ignore[method-assign]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        values = "   ".join(f"{name} {value}" for name, value in _shown(trainer).items())
+        print(f"epoch {trainer.current_epoch + 1:3}/{trainer.max_epochs}   {values}", flush=True)

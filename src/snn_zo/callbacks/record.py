@@ -1,0 +1,92 @@
+"""Writing a run's tables while it trains."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from typing import Any
+
+import lightning
+
+from snn_zo.data.store import Batch
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.table_file import TableFile
+
+log = logging.getLogger(__name__)
+
+
+class RunRecord(lightning.Callback):
+    """Appends a row to metrics.csv and to timing.csv at the end of each training epoch.
+
+    metrics.csv holds no wall-clock columns: it is the same for the same settings and seed.
+
+    Args:
+        folder: the run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.metrics, self.timing = TableFile(folder.metrics), TableFile(folder.timing)
+        self._fit_start = self._epoch_start = self._val_start = self._val_s = 0.0
+        self._samples = 0
+        self.fit_s = 0.0
+        self._train_s: list[float] = []
+        self._rates: list[float] = []
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock of the training."""
+        self._fit_start = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock of the epoch."""
+        self._epoch_start, self._val_s, self._samples = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Count samples."""
+        self._samples += len(batch.label)
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop the clock of the epoch."""
+        self._val_start = time.perf_counter()
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start it again."""
+        self._val_s += time.perf_counter() - self._val_start
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the epoch's rows."""
+        train_s = time.perf_counter() - self._epoch_start - self._val_s
+        self._train_s.append(train_s)
+        self._rates.append(self._samples / train_s)
+        if not trainer.is_global_zero:
+            return
+        epoch = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        self.metrics.append(epoch | rate | values)
+        self.timing.append(epoch | {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._rates[-1]})
+        shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
+        log.info("epoch %d: %s", trainer.current_epoch, shown)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop the clock of the training."""
+        self.fit_s = time.perf_counter() - self._fit_start
+
+    def summary(self) -> dict[str, float | None]:
+        """`fit_s`, and medians over epochs of `epoch_s` (training without validation) and `samples_per_s`.
+
+        The first epoch, which warms up, is left out unless it is the only one.
+        """
+        steady = slice(1, None) if len(self._train_s) > 1 else slice(None)
+        return {
+            "fit_s": self.fit_s,
+            "epoch_s": statistics.median(self._train_s[steady]) if self._train_s else None,
+            "samples_per_s": statistics.median(self._rates[steady]) if self._rates else None,
+        }

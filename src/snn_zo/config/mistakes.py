@@ -1,0 +1,42 @@
+"""One clear line for every mistake on the command line."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from snn_zo.config.build import ConfigError, unknown
+
+EXPECTED = (ConfigError, HydraException, OmegaConfBaseException)
+"""Exceptions that are the user's to mend: answered by a line, not by a traceback."""
+
+
+def explain(error: Exception) -> str:
+    """What is wrong and what to do, in one line."""
+    if isinstance(error, MissingConfigException) and error.options:
+        return _unknown_choice(error)
+    if isinstance(error, ConfigCompositionException):
+        match = re.search(r"Could not (?:override|delete from config\.?\s*)\s*'([^']+)'", str(error))
+        if match:
+            return _unknown_key(match[1], error.__cause__)
+    return " ".join((str(error) or str(error.__cause__)).split())
+
+
+def _unknown_choice(error: MissingConfigException) -> str:
+    group, _, choice = str(error.missing_cfg_file).rpartition("/")
+    options = sorted(error.options or ())
+    near = get_close_matches(choice, options, n=1)
+    hint = f"did you mean {group}={near[0]}? " if near else ""
+    return f"{group}={choice} does not exist; {hint}choose from {', '.join(options)}"
+
+
+def _unknown_key(key: str, cause: BaseException | None) -> str:
+    parent, _, name = key.rpartition(".")
+    node = getattr(cause, "parent_node", None)
+    if isinstance(node, DictConfig):
+        return str(unknown(parent, name, (str(sibling) for sibling in node)))
+    return f"{key} is not a setting: {' '.join(str(cause or '').split()) or 'see --help for what there is'}"

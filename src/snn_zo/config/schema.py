@@ -1,0 +1,67 @@
+"""Settings that have no torch-free class of their own to be checked against.
+
+Strategies, neurons and data sets are dataclasses and check themselves; these stand in for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from snn_zo.data.dataset import EventDataset
+from snn_zo.neuron import Neuron, Readout
+from snn_zo.strategies import Strategy
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The root of `conf/train.yaml`. Groups of type Any are for Hydra to instantiate."""
+
+    strategy: Strategy
+    data: EventDataset
+    model: FeedForwardSettings | DictConfig
+    optim: Any
+    schedule: Any
+    trainer: Any
+    callbacks: Any
+    logger: Any
+    method: str
+    outputs: str
+    seed: int = 0
+    backend: str = "auto"
+    study: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
+        for field in ("study", "name"):
+            value = getattr(self, field)
+            if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
+                raise ValueError(
+                    f"{field} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'"
+                )
+
+
+@dataclass(frozen=True)
+class FeedForwardSettings:
+    """`conf/model/feed_forward.yaml`: the arguments of `snn_zo.models.FeedForward` that a config gives."""
+
+    hidden: list[int]
+    neuron: Neuron
+    readout: Readout
+    gain: float = 1.0
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must name at least one layer of at least one neuron, got {list(self.hidden)}")
+        if not 0 < self.gain < float("inf"):
+            raise ValueError(f"gain must be a positive number, got {self.gain:g}")
+
+
+SCHEMAS: dict[str, type] = {"snn_zo.models.FeedForward": FeedForwardSettings}
+"""Schema by `_target_`, for targets that cannot be imported without torch."""

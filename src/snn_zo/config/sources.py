@@ -1,0 +1,44 @@
+"""Where configs come from: the project's `conf/` and `sweeps/`, and strategies of other packages."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+
+def root() -> Path:
+    """Folder that holds `conf/` and `sweeps/`: the checkout, or the installed package."""
+    package = Path(__file__).parents[1]
+    checkout = package.parents[1]
+    return checkout if (checkout / "conf" / "train.yaml").is_file() else package
+
+
+def register(arguments: list[str]) -> None:
+    """Make the sweeps and the installed strategies known to Hydra.
+
+    A package offers strategies under the entry point group `snn_zo.strategies`, name = "module:DataClass". Only the
+    ones that the command line names are imported.
+    """
+    for path in sorted((root() / "sweeps").glob("*.yaml")):
+        ConfigStore.instance().store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_")
+    for entry in entry_points(group="snn_zo.strategies"):
+        if any(entry.name in argument for argument in arguments):
+            ConfigStore.instance().store(group="strategy", name=entry.name, node=_defaults(entry.load()))
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Config node of a class: its target and, for a dataclass, its default settings."""
+    node: dict[str, Any] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        if field.default is not dataclasses.MISSING:
+            node[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            node[field.name] = field.default_factory()
+        else:
+            node[field.name] = "???"
+    return node

@@ -1,0 +1,1 @@
+"""What runs have shown: one run's result, and tables over many."""

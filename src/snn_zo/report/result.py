@@ -1,0 +1,34 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage with three significant digits."""
+    return "-" if value is None else f"{100 * value:.3g} %"
+
+
+def print_result(folder: Path, summary: dict[str, Any]) -> None:
+    """Test accuracy, activity by layer, time, and where everything is."""
+    metrics, timing, sparsity = summary["metrics"], summary["timing"], summary["sparsity"]
+    console = Console()
+    table = Table()
+    for column in ("layer", "active", "spike rate", "silent neurons"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for name, values in (sparsity["layers"] | {"all": sparsity} if sparsity else {}).items():
+        table.add_row(name, *(percent(values[key]) for key in ("active", "spike_rate", "silent")))
+    console.print(table)
+    console.print(f"test accuracy  {percent(metrics['test/acc'])}   (validation {percent(metrics['val/acc'])})")
+    console.print(
+        f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
+        f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
+    )
+    if summary["dead"]:
+        console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
+    console.print(f"everything in  {folder}", soft_wrap=True, highlight=False)

@@ -1,0 +1,82 @@
+"""The run folder `<outputs>/<study>/<name>/` and how files get into it whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+class RunFolder:
+    """Paths of one run's files.
+
+    config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
+    timing.csv (wall-clock times), checkpoints/, confusion.csv (test set), run.log and summary.json.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.overrides = path / "overrides.yaml"
+        self.environment = path / "env.json"
+        self.metrics = path / "metrics.csv"
+        self.timing = path / "timing.csv"
+        self.checkpoints = path / "checkpoints"
+        self.confusion = path / "confusion.csv"
+        self.log = path / "run.log"
+        self.summary = path / "summary.json"
+
+    @classmethod
+    def create(cls, parent: Path, name: str | None, stem: str) -> RunFolder:
+        """A new, empty run folder.
+
+        Args:
+            parent: `<outputs>/<study>`.
+            name: the run's name, or None for `<stem>-<time>`, numbered where that is taken.
+            stem: beginning of an automatic name.
+
+        Raises:
+            FileExistsError: a run called `name` exists.
+            OSError: the folder cannot be written.
+        """
+        parent.mkdir(parents=True, exist_ok=True)
+        for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
+            try:
+                (parent / candidate).mkdir()
+            except FileExistsError:
+                if name:
+                    raise
+                continue
+            return cls(parent / candidate)
+        raise AssertionError("unreachable: automatic names do not run out")
+
+    def write_json(self, path: Path, content: dict[str, Any]) -> None:
+        """Write one of the folder's .json files, whole or not at all."""
+        write_atomically(path, json.dumps(content, indent=2) + "\n")
+
+
+def _names(stem: str) -> Iterator[str]:
+    yield stem
+    number = 2
+    while True:
+        yield f"{stem}-{number}"
+        number += 1
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, finds the old text or the new but never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

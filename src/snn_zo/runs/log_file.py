@@ -1,0 +1,39 @@
+"""run.log: everything that was said during a run; the screen sees only what is the user's business."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Append log records and Python warnings to a file; warnings of this package are shown as well."""
+    file = logging.FileHandler(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(logging.Formatter("warning: %(message)s"))
+    screen.setLevel(logging.WARNING)
+    root, ours = logging.getLogger(), logging.getLogger("snn_zo")
+    for name in _LIGHTNING:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    level = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(file)
+    ours.addHandler(screen)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        ours.removeHandler(screen)
+        root.removeHandler(file)
+        root.setLevel(level)
+        file.close()

@@ -1,0 +1,54 @@
+"""Append-only tables: a row is on disk as soon as its epoch is over, and stays there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from snn_zo.runs.folder import write_atomically
+
+
+class TableFile:
+    """A CSV file with one row an epoch. Columns that appear later are added, blank in the rows before."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add a row; floats are written with the 9 digits that tell any two float32 apart."""
+        values = {name: value if isinstance(value, int) else f"{value:.9g}" for name, value in row.items()}
+        header = self.columns()
+        new = [name for name in values if name not in header]
+        if new:
+            rows = self.rows()
+            header = [*header, *new]
+            write_atomically(self.path, _text([header, *([row.get(name, "") for name in header] for row in rows)]))
+        with self.path.open("a", newline="") as file:
+            file.write(_text([[values.get(name, "") for name in header]]))
+
+    def columns(self) -> list[str]:
+        """Names in the header; none where there is no file yet."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return next(csv.reader(file), [])
+
+    def rows(self) -> list[dict[str, str]]:
+        """All rows so far."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def write_matrix(path: Path, rows: list[list[int]]) -> None:
+    """Write a matrix of whole numbers without a header."""
+    write_atomically(path, _text(rows))
+
+
+def _text(rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

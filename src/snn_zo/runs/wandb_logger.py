@@ -1,0 +1,79 @@
+"""Weights & Biases as a mirror of the run folder; offline unless asked, and never in the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+from urllib.parse import urlparse
+
+from lightning.pytorch.loggers import WandbLogger
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 3.0
+
+
+def wandb_logger(
+    project: str, mode: str, save_dir: str, name: str, group: str, entity: str | None = None, tags: Any = ()
+) -> WandbLogger | None:
+    """A logger that writes below `save_dir`, or None where WANDB_MODE is `disabled`.
+
+    Args:
+        project: wandb project.
+        mode: `offline` or `online`; the environment variable WANDB_MODE wins. Online without a key or a connection
+            becomes offline, with one line that says so.
+        save_dir: the run's folder.
+        name: the run's name.
+        group: groups the runs of a study.
+        entity: wandb user or team.
+        tags: of the run.
+
+    Raises:
+        ValueError: the mode is neither.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    mode = os.environ.get("WANDB_MODE", mode)
+    if mode == "disabled":
+        return None
+    if mode not in ("offline", "online"):
+        raise ValueError(f"logger.mode must be offline or online, got '{mode}'")
+    if mode == "online" and (reason := _unreachable()):
+        log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, save_dir)
+        mode = "offline"
+    return WandbLogger(
+        project=project,
+        name=name,
+        save_dir=save_dir,
+        group=group,
+        entity=entity,
+        tags=list(tags),
+        offline=mode == "offline",
+    )
+
+
+def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
+    """Close the wandb run with the run's results and the exit code that its status stands for."""
+    if logger is None:
+        return
+    import wandb
+
+    logger.experiment.summary.update({name: value for name, value in summary.items() if name != "wandb_id"})
+    wandb.finish(exit_code=0 if summary["status"] == "completed" else 1)
+
+
+def _unreachable() -> str | None:
+    """Why wandb cannot be online, or None."""
+    import wandb
+
+    settings = wandb.setup().settings
+    if not (settings.api_key or wandb.api.api_key):
+        return "no API key (wandb login makes one)"
+    url = urlparse(settings.base_url)
+    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    try:
+        socket.create_connection(address, TIMEOUT_S).close()
+    except OSError:
+        return f"no connection to {url.hostname}"
+    return None
