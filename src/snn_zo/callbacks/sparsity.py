@@ -39,8 +39,11 @@ class _Layer:
 
     def fractions(self) -> dict[str, float]:
         size = self.steps * self.elements
-        silent = 1 - float(self.fired.float().mean())
-        return {"active": self.active / size, "spike_rate": self.spikes / size, "silent": silent}
+        return {"active": self.active / size, "spike_rate": self.spikes / size, "silent": _silent(self.fired)}
+
+
+def _silent(fired: Tensor) -> float:
+    return int((~fired).sum()) / len(fired)
 
 
 class SparsityMonitor(lightning.Callback):
@@ -103,7 +106,7 @@ class SparsityMonitor(lightning.Callback):
         return {
             "active": sum(layer.active for layer in layers) / (steps * elements),
             "spike_rate": sum(layer.spikes for layer in layers) / (steps * elements),
-            "silent": 1 - float(fired.float().mean()),
+            "silent": _silent(fired),
         }
 
     def _advice(self, name: str, epoch: int) -> str:

@@ -41,9 +41,7 @@ class TrainSettings:
         for field in ("study", "name"):
             value = getattr(self, field)
             if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
-                raise ValueError(
-                    f"{field} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'"
-                )
+                raise ValueError(f"{field} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
 
 
 @dataclass(frozen=True)

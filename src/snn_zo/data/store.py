@@ -118,7 +118,7 @@ class EventStore(NamedTuple):
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 parts = {name: arrays[name] for name in cls._fields}
-        except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not an event store: {error}") from error
         parts["steps"], parts["features"] = int(parts["steps"]), int(parts["features"])
         return cls(**parts)

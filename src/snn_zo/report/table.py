@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def print_table(folders: list[Path]) -> None:
     for (data, method), runs in groups.items():
         done = [run for run in runs if run["status"] == "completed"]
         table.add_row(data, method, str(len(done)), *_row(done), str(len(runs) - len(done)))
-    Console().print(table)
+    # a pipe or a file has no width of its own
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _row(done: list[dict[str, Any]]) -> list[str]:

@@ -10,6 +10,8 @@ from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 
+from snn_zo.config import ConfigError
+
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
@@ -31,26 +33,29 @@ def wandb_logger(
         tags: of the run.
 
     Raises:
-        ValueError: the mode is neither.
+        ConfigError: the mode is neither.
     """
-    os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
     mode = os.environ.get("WANDB_MODE", mode)
     if mode == "disabled":
         return None
     if mode not in ("offline", "online"):
-        raise ValueError(f"logger.mode must be offline or online, got '{mode}'")
+        raise ConfigError(f"logger.mode must be offline or online, got '{mode}'")
     if mode == "online" and (reason := _unreachable()):
         log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, save_dir)
         mode = "offline"
-    return WandbLogger(
+    run = wandb.init(
         project=project,
         name=name,
-        save_dir=save_dir,
+        dir=save_dir,
         group=group,
         entity=entity,
         tags=list(tags),
-        offline=mode == "offline",
+        mode=mode,  # type: ignore[arg-type]
+        settings=wandb.Settings(silent=True, quiet=True),
     )
+    return WandbLogger(experiment=run)
 
 
 def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
@@ -64,16 +69,16 @@ def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
 
 
 def _unreachable() -> str | None:
-    """Why wandb cannot be online, or None."""
+    """Why wandb cannot be online, or None. The connection comes first: without one, wandb itself waits for minutes."""
     import wandb
 
-    settings = wandb.setup().settings
-    if not (settings.api_key or wandb.api.api_key):
-        return "no API key (wandb login makes one)"
-    url = urlparse(settings.base_url)
+    url = urlparse(wandb.setup().settings.base_url)
     address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
     try:
         socket.create_connection(address, TIMEOUT_S).close()
     except OSError:
         return f"no connection to {url.hostname}"
-    return None
+    try:
+        return None if wandb.login(prompt=False) else "no API key (wandb login stores one)"
+    except wandb.Error as error:
+        return " ".join(str(error).split())

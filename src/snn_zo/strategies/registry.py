@@ -18,5 +18,5 @@ def lookup(registry: Mapping[str, T], what: str, name: str) -> T:
     if name in registry:
         return registry[name]
     near = get_close_matches(name, registry, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise ValueError(f"{what}: unknown name '{name}'; {hint}choose from {', '.join(registry)}")
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"{what} '{name}' does not exist; {hint}choose from {', '.join(registry)}")

@@ -1,0 +1,78 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from snn_zo.callbacks import SparsityMonitor
+from snn_zo.ops import Rows, Spikes
+
+
+class Module:
+    """What the callback needs of a LightningModule."""
+
+    def __init__(self) -> None:
+        self.logged: dict[str, float] = {}
+
+    def log(self, name: str, value: float, **_: object) -> None:
+        self.logged[name] = value
+
+    def log_dict(self, values: dict[str, float]) -> None:
+        self.logged |= values
+
+
+def spikes(s: torch.Tensor, active: torch.Tensor) -> Spikes:
+    made = Spikes.from_dense(s.float())
+    index = active.flatten().nonzero().squeeze(1)
+    made.active = Rows.from_flat(index, s.shape[0] * s.shape[1], s.shape[2])
+    return made
+
+
+def epoch(monitor: SparsityMonitor, steps: list[dict[str, Spikes]]) -> dict[str, float]:
+    trainer, module = SimpleNamespace(current_epoch=3), Module()
+    monitor.on_train_epoch_start(trainer, module)
+    for i, hidden in enumerate(steps):
+        monitor.on_train_batch_end(trainer, module, {"hidden": hidden}, None, i)
+    monitor.on_train_epoch_end(trainer, module)
+    return module.logged
+
+
+def test_fractions_equal_dense_means():
+    generator = torch.Generator().manual_seed(0)
+    steps, fired = [], {"hidden1": torch.zeros(7), "hidden2": torch.zeros(3)}
+    active, rate = {name: [] for name in fired}, {name: [] for name in fired}
+    for batch in (4, 4, 2):
+        hidden = {}
+        for name, n in (("hidden1", 7), ("hidden2", 3)):
+            s, a = (torch.rand(batch, 5, n, generator=generator) < p for p in (0.05, 0.2))
+            hidden[name] = spikes(s, a)
+            fired[name] += s.sum((0, 1))
+            active[name].append(a.float().mean())
+            rate[name].append(s.float().mean())
+        steps.append(hidden)
+    monitor = SparsityMonitor()
+    logged = epoch(monitor, steps)
+    for name in fired:
+        assert monitor.fractions[name]["active"] == pytest.approx(float(torch.stack(active[name]).mean()))
+        assert monitor.fractions[name]["spike_rate"] == pytest.approx(float(torch.stack(rate[name]).mean()))
+        assert monitor.fractions[name]["silent"] == pytest.approx(float((fired[name] == 0).float().mean()))
+        assert logged[f"sparsity/{name}/active"] == monitor.fractions[name]["active"]
+    weighted = (7 * monitor.fractions["hidden1"]["active"] + 3 * monitor.fractions["hidden2"]["active"]) / 10
+    assert logged["sparsity/active"] == pytest.approx(weighted)
+    assert monitor.dead == []
+
+
+@pytest.mark.parametrize(
+    ("s", "a", "says"), [(0.0, 1.0, "no spike in epoch 3"), (1.0, 0.0, "no neuron was active in the backward pass")]
+)
+def test_dead_layer_is_named_once(s, a, says, caplog):
+    alive = spikes(torch.ones(2, 3, 4), torch.ones(2, 3, 4))
+    dead = spikes(torch.full((2, 3, 4), s), torch.full((2, 3, 4), a))
+    monitor = SparsityMonitor()
+    epoch(monitor, [{"hidden1": alive, "hidden2": dead}])
+    assert monitor.dead == ["hidden2"]
+    epoch(monitor, [{"hidden1": alive, "hidden2": dead}])
+    assert len(caplog.records) == 1
+    assert "hidden2 is dead" in caplog.text
+    assert says in caplog.text
+    epoch(monitor, [{"hidden1": alive, "hidden2": alive}])
+    assert monitor.dead == []

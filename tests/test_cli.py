@@ -1,0 +1,90 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from snn_zo.config.sources import root
+
+QUICK = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "model.hidden=[20]")
+
+
+def test_import_loads_no_torch():
+    code = "import sys, snn_zo, snn_zo.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["strategy=local_zoo"], "error: strategy=local_zoo does not exist; did you mean strategy=local_zo?"),
+        (["strategy.detla=0.1"], "error: strategy.detla is not a setting; did you mean strategy.delta?"),
+        (["+strategy.detla=0.1"], "error: strategy.detla is not a setting; did you mean strategy.delta?"),
+        (["strategy.delta=-1"], "error: strategy.delta must be a positive number, got -1"),
+        (["model.hidden=[]"], "error: model.hidden must name at least one layer of at least one neuron, got []"),
+        (["trainer.max_epoch=3"], "error: trainer.max_epoch is not a setting; did you mean trainer.max_epochs?"),
+        (["strategi=local_zo"], "error: strategi is not a setting; did you mean strategy?"),
+        (["sweeps=metods"], "error: sweeps=metods does not exist; did you mean sweeps=methods?"),
+        (["backend=gpu"], "error: backend 'gpu' does not run on cpu; these do: auto, reference"),
+        (["+trainer.max_epoch=3", "data.steps=2"], "error: "),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_train_mistake_is_one_line(train, overrides, line):
+    result = train(*overrides)
+    assert result.returncode == 1
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+
+
+def test_train_misspelt_override_answers_before_torch_is_loaded(train):
+    start = time.perf_counter()
+    result = train("strategy.detla=0.1", PYTHONPROFILEIMPORTTIME="1")
+    assert time.perf_counter() - start < 2
+    assert "error: strategy.detla" in result.stderr
+    assert "torch" not in {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+
+
+def test_train_help_answers_quickly(train):
+    start = time.perf_counter()
+    result = train("--help")
+    assert time.perf_counter() - start < 2
+    assert result.returncode == 0
+    assert "strategy: expectation, local_zo, local_zo_converse, sparse_surrogate, ssg, surrogate" in result.stdout
+
+
+def test_train_multirun_makes_a_run_of_each_job(train, tmp_path):
+    result = train("-m", "strategy=local_zo,surrogate", "seed=0,3", "study=both", *QUICK)
+    assert result.returncode == 0, result.stderr
+    summaries = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "both").glob("*/summary.json")]
+    jobs = {(summary["method"], summary["seed"], summary["status"]) for summary in summaries}
+    assert jobs == {(method, seed, "completed") for method in ("local_zo", "surrogate") for seed in (0, 3)}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs"]
+
+
+def test_report_prints_a_row_for_each_method(train, tmp_path):
+    train("strategy=local_zo", *QUICK)
+    train("strategy=ssg", *QUICK)
+    command = [sys.executable, "-c", "from snn_zo.cli import report; report()", str(tmp_path / "outputs")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert "local_zo" in result.stdout
+    assert "ssg" in result.stdout
+    missing = subprocess.run([*command[:-1], "/nowhere"], capture_output=True, text=True, check=False)
+    assert missing.returncode == 1
+    assert missing.stderr == "error: /nowhere holds no run (no summary.json below it)\n"
+
+
+def test_wheel_holds_the_configs(tmp_path):
+    """The installed package finds its configs without the checkout."""
+    pytest.importorskip("hatchling")
+    checkout = Path(root())
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+    import zipfile
+
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"snn_zo/conf/train.yaml", "snn_zo/conf/strategy/local_zo.yaml", "snn_zo/sweeps/methods.yaml"} <= names

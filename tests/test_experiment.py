@@ -1,0 +1,142 @@
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+QUICK = ("trainer.max_epochs=2", "trainer.limit_train_batches=3", "model.hidden=[30,20]", "name=run")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a short run with offline wandb."""
+    return trained(tmp_path_factory.mktemp("run"), *QUICK, WANDB_MODE="offline")
+
+
+def trained(folder: Path, *overrides: str, **environment: str) -> Path:
+    import subprocess
+    import sys
+
+    command = [sys.executable, str(Path(__file__).parents[1] / "train.py"), *overrides]
+    variables = os.environ | {"SNN_ZO_OUTPUTS": str(folder)} | environment
+    result = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (made,) = folder.glob("*/*/summary.json")
+    (made.parent / "stdout").write_text(result.stdout)
+    (made.parent / "stderr").write_text(result.stderr)
+    return made.parent
+
+
+def test_run_folder_is_complete(run):
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        *("config.yaml", "overrides.yaml", "env.json", "metrics.csv", "timing.csv", "confusion.csv"),
+        *("run.log", "summary.json", "checkpoints", "wandb"),
+    }
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_run_says_only_what_concerns_the_user(run):
+    assert (run / "stderr").read_text() == ""
+    lines = (run / "stdout").read_text().splitlines()
+    assert lines[0].startswith("local_zo on digits, seed 0 -> ")
+    assert lines[1].startswith("epoch   1/2   loss ")
+    assert lines[-1] == f"everything in  {run}"
+
+
+def test_run_summary(run):
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["status"] == "completed"
+    assert (summary["method"], summary["data"], summary["seed"], summary["backend"]) == (
+        "local_zo",
+        "digits",
+        0,
+        "reference",
+    )
+    assert summary["strategy"]["delta"] == 0.05
+    assert summary["objective"] == summary["metrics"]["val/acc"]
+    assert set(summary["metrics"]) >= {"test/acc", "test/loss", "val/acc"}
+    assert 0 < summary["sparsity"]["active"] < 0.1
+    assert list(summary["sparsity"]["layers"]) == ["hidden1", "hidden2"]
+    assert set(summary["timing"]) == {"fit_s", "epoch_s", "samples_per_s"}
+    assert summary["dead"] is False
+    assert summary["wandb_id"]
+    assert summary["parameters"] == 2312 * 30 + 30 * 20 + 20 * 10
+
+
+def test_run_metrics_have_a_row_an_epoch_and_no_clock(run):
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"train/loss", "val/acc", "sparsity/active", "sparsity/hidden2/spike_rate"} <= set(rows[0])
+    assert not any(name.endswith("_s") for name in rows[0])
+    summary = json.loads((run / "summary.json").read_text())
+    assert float(rows[-1]["sparsity/active"]) == pytest.approx(summary["sparsity"]["active"], rel=1e-6)
+    assert max(float(row["val/acc"]) for row in rows) == pytest.approx(summary["objective"])
+
+
+def test_run_confusion_agrees_with_accuracy(run):
+    with (run / "confusion.csv").open() as file:
+        matrix = [[int(value) for value in row] for row in csv.reader(file)]
+    total = sum(map(sum, matrix))
+    assert total == 359
+    summary = json.loads((run / "summary.json").read_text())
+    assert sum(matrix[i][i] for i in range(10)) / total == pytest.approx(summary["metrics"]["test/acc"])
+
+
+def test_run_config_is_resolved(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["neuron"]["dt"] == config["data"]["dt"] == 5.0
+    assert config["name"] == "run"
+    assert config["study"] == "digits"
+    assert yaml.safe_load((run / "overrides.yaml").read_text()) == list(QUICK)
+
+
+def test_run_checkpoints_load_with_weights_only(run):
+    for name in ("best", "last"):
+        checkpoint = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert checkpoint["state_dict"]["model.layers.0.weight"].shape == (30, 2312)
+
+
+def test_run_environment(run):
+    environment = json.loads((run / "env.json").read_text())
+    assert environment["backend"] == "reference"
+    assert environment["packages"]["torch"]
+    assert environment["hardware"]["cores"] == os.cpu_count()
+
+
+def test_run_same_seed_same_metrics(tmp_path):
+    text = []
+    for name, seed in (("one", 7), ("two", 7), ("other", 8)):
+        (tmp_path / name).mkdir()
+        folder = trained(tmp_path / name, *QUICK, f"seed={seed}")
+        text.append((folder / "metrics.csv").read_bytes())
+    assert text[0] == text[1]
+    assert text[0] != text[2]
+
+
+def test_run_records_failure(tmp_path, train):
+    """An optimizer argument that does not exist is found out by torch, when the run has begun."""
+    result = train(*QUICK, "+optim.learning_rate=1")
+    assert result.returncode == 1
+    (path,) = tmp_path.glob("outputs/*/*/summary.json")
+    summary = json.loads(path.read_text())
+    assert summary["status"] == "failed"
+    assert "learning_rate" in summary["reason"]
+    assert "Traceback" in (path.parent / "run.log").read_text()
+
+
+def test_run_stops_early(tmp_path):
+    folder = trained(
+        tmp_path, "callbacks.early_stopping.patience=1", "optim.lr=1e-12", "trainer.max_epochs=9", *QUICK[1:]
+    )
+    assert json.loads((folder / "summary.json").read_text())["epochs"] <= 3
+
+
+def test_run_reports_a_dead_network(tmp_path):
+    folder = trained(tmp_path, "model.gain=1e-3", *QUICK)
+    assert json.loads((folder / "summary.json").read_text())["dead"] is True
+    assert "hidden1 is dead: no spike in epoch 0" in (folder / "stderr").read_text()
