@@ -1,12 +1,16 @@
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+TRAIN = [sys.executable, str(Path(__file__).parents[1] / "train.py")]
 QUICK = ("trainer.max_epochs=2", "trainer.limit_train_batches=3", "model.hidden=[30,20]", "name=run")
 
 
@@ -17,10 +21,7 @@ def run(tmp_path_factory):
 
 
 def trained(folder: Path, *overrides: str, **environment: str) -> Path:
-    import subprocess
-    import sys
-
-    command = [sys.executable, str(Path(__file__).parents[1] / "train.py"), *overrides]
+    command = [*TRAIN, *overrides]
     variables = os.environ | {"SNN_ZO_OUTPUTS": str(folder)} | environment
     result = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -127,6 +128,18 @@ def test_run_records_failure(tmp_path, train):
     assert summary["status"] == "failed"
     assert "learning_rate" in summary["reason"]
     assert "Traceback" in (path.parent / "run.log").read_text()
+
+
+def test_run_records_interruption(tmp_path):
+    variables = os.environ | {"SNN_ZO_OUTPUTS": str(tmp_path)}
+    process = subprocess.Popen([*TRAIN, "name=run"], env=variables, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "epoch" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 1
+    summary = json.loads((tmp_path / "digits" / "run" / "summary.json").read_text())
+    assert summary["status"] == "interrupted"
 
 
 def test_run_stops_early(tmp_path):

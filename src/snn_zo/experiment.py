@@ -74,7 +74,7 @@ def run(settings: TrainSettings, config: DictConfig, choices: dict[str, str | No
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
             interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = "stopped by a signal" if interrupted else " ".join(f"{type(error).__name__}: {error}".split())
             summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
             raise
         finally:

@@ -18,42 +18,55 @@ def recordings() -> Recordings:
     return Recordings(*events, np.array([7, 8, 9, 7, 8]), height=3, width=4)
 
 
-def dense(recordings: Recordings, dt: float, steps: int, polarities: str) -> np.ndarray:
+def dense(recordings: Recordings, dt: float, steps: int, merged: bool) -> np.ndarray:
     """[S, T, N] by a loop over events."""
-    features = 12 if polarities == "merged" else 24
+    features = 12 if merged else 24
     frames = np.zeros((5, steps, features), np.float32)
     for sample, t, x, y, p in zip(*recordings[:5], strict=True):
         step = int(t // dt)
         if step < steps:
-            frames[sample, step, (p * 3 + y) * 4 + x if polarities == "separate" else y * 4 + x] = 1
+            frames[sample, step, y * 4 + x if merged else (p * 3 + y) * 4 + x] = 1
     return frames
 
 
-@pytest.mark.parametrize("polarities", ["separate", "merged"])
+@pytest.mark.parametrize("merged", [False, True])
 @pytest.mark.parametrize(("dt", "steps"), [(1.0, 23), (2.5, 7), (100.0, 1)])
-def test_bin_equals_a_loop_over_events(recordings, dt, steps, polarities):
-    store = EventStore.bin(recordings, dt, steps, polarities)
+def test_bin_equals_a_loop_over_events(recordings, dt, steps, merged):
+    store = EventStore.bin(recordings, dt, steps, merged)
     batch = store.batch(np.arange(5))
-    np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(recordings, dt, steps, polarities))
+    np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(recordings, dt, steps, merged))
 
 
 def test_batch_in_any_order(recordings):
-    store = EventStore.bin(recordings, 2.0, 9, "separate")
+    store = EventStore.bin(recordings, 2.0, 9, merged=False)
     chosen = np.array([4, 2, 0, 4])
     batch = store.batch(chosen)
-    torch.testing.assert_close(batch.spikes.to_dense().numpy(), dense(recordings, 2.0, 9, "separate")[chosen])
+    torch.testing.assert_close(batch.spikes.to_dense().numpy(), dense(recordings, 2.0, 9, merged=False)[chosen])
     assert batch.label.tolist() == [8, 9, 7, 8]
     assert batch.sample.tolist() == chosen.tolist()
     assert batch.spikes.active.col.numel() == 0
 
 
 def test_batch_of_empty_recordings(recordings):
-    store = EventStore.bin(recordings, 2.0, 9, "separate")
+    store = EventStore.bin(recordings, 2.0, 9, merged=False)
     assert store.batch(np.array([2])).spikes.to_dense().count_nonzero() == 0
 
 
+def test_concatenate_equals_binning_at_once(recordings):
+    whole = EventStore.bin(recordings, 2.0, 9, merged=False)
+    pieces = []
+    for part in ([0, 1, 2], [3, 4]):
+        chosen = np.isin(recordings.sample, part)
+        events = (column[chosen] for column in recordings[1:5])
+        sample = recordings.sample[chosen] - part[0]
+        piece = Recordings(sample, *events, recordings.label[part], height=3, width=4)
+        pieces.append(EventStore.bin(piece, 2.0, 9, merged=False))
+    for one, other in zip(EventStore.concatenate(pieces), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_save_load_round_trip(recordings, tmp_path):
-    store = EventStore.bin(recordings, 2.0, 9, "merged")
+    store = EventStore.bin(recordings, 2.0, 9, merged=True)
     store.save(tmp_path / "new" / "store.npz")
     for one, other in zip(EventStore.load(tmp_path / "new" / "store.npz"), store, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -63,7 +76,7 @@ def test_save_load_round_trip(recordings, tmp_path):
 @pytest.mark.parametrize("damage", ["truncate", "text", "field"])
 def test_load_damaged(recordings, tmp_path, damage):
     path = tmp_path / "store.npz"
-    EventStore.bin(recordings, 2.0, 9, "merged").save(path)
+    EventStore.bin(recordings, 2.0, 9, merged=True).save(path)
     if damage == "truncate":
         path.write_bytes(path.read_bytes()[:-50])
     elif damage == "text":

@@ -18,7 +18,7 @@ def _shown(trainer: lightning.Trainer) -> dict[str, str]:
     metrics = trainer.callback_metrics
     shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in ("loss", "val/acc") if name in metrics}
     if "active" in metrics:
-        shown["active"] = f"{100 * float(metrics['active']):.2f} %"
+        shown["active"] = f"{100 * float(metrics['active']):.2f}%"
     return shown
 
 

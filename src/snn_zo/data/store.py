@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,21 +51,21 @@ class EventStore(NamedTuple):
     features: int
 
     @classmethod
-    def bin(cls, recordings: Recordings, dt: float, steps: int, polarities: str) -> EventStore:
+    def bin(cls, recordings: Recordings, dt: float, steps: int, merged: bool) -> EventStore:
         """Recordings binned at `dt` ms and clipped to binary; what falls after the last step is dropped.
 
         Args:
             recordings: raw events.
             dt: time step in ms.
             steps: T.
-            polarities: `separate` inputs for each polarity, or `merged`.
+            merged: whether both polarities of a pixel are one input.
         """
         pixels = recordings.height * recordings.width
-        features = 2 * pixels if polarities == "separate" else pixels
+        features = pixels if merged else 2 * pixels
         step = np.floor(recordings.t / dt).astype(np.int64)
         inside = step < steps
         feature = recordings.y.astype(np.int64) * recordings.width + recordings.x
-        if polarities == "separate":
+        if not merged:
             feature += recordings.p.astype(np.int64) * pixels
         row = recordings.sample[inside].astype(np.int64) * steps + step[inside]
         key = np.sort(row * features + feature[inside])
@@ -74,6 +75,21 @@ class EventStore(NamedTuple):
         ptr = np.zeros(rows + 1, dtype=np.int64)
         np.cumsum(np.bincount(row, minlength=rows), out=ptr[1:])
         return cls(ptr, col.astype(np.int32), recordings.label, steps, features)
+
+    @classmethod
+    def concatenate(cls, stores: Sequence[EventStore]) -> EventStore:
+        """Stores of one shape, end to end."""
+        if len(stores) == 1:
+            return stores[0]
+        first = np.cumsum([0, *(store.ptr[-1] for store in stores)])
+        ptr = [store.ptr[:-1] + start for store, start in zip(stores, first[:-1], strict=True)]
+        return cls(
+            np.concatenate([*ptr, first[-1:]]),
+            np.concatenate([store.col for store in stores]),
+            np.concatenate([store.label for store in stores]),
+            stores[0].steps,
+            stores[0].features,
+        )
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
         """The recordings `index`, in that order, as one batch; a few vectorised copies."""
@@ -122,3 +138,8 @@ class EventStore(NamedTuple):
             raise ValueError(f"{path} is not an event store: {error}") from error
         parts["steps"], parts["features"] = int(parts["steps"]), int(parts["features"])
         return cls(**parts)
+
+
+def all_samples(store: EventStore) -> NDArray[np.int64]:
+    """[S] the numbers of all recordings of a store."""
+    return np.arange(len(store.label))
