@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,6 +17,7 @@ def _contained(tmp_path_factory: pytest.TempPathFactory) -> None:
     patch.setenv("SNN_ZO_CACHE", str(tmp_path_factory.mktemp("cache")))
     patch.setenv("SNN_ZO_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
     patch.setenv("WANDB_MODE", "disabled")
+    torch.set_num_threads(1)  # tensors this small only lose by sharing, the more so on a busy machine
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ REDUCTIONS = ("max", "sum", "mean", "last")
 
 def _leak(tau: float, dt: float) -> float:
     for name, value in (("tau", tau), ("dt", dt)):
-        if not value > 0:
+        if not value > 0 or (name == "dt" and value == math.inf):
             raise ValueError(f"{name} must be a positive number of milliseconds, got {value:g}")
     return math.exp(-dt / tau)
 

@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from snn_zo.config.build import ConfigError, unknown
+from snn_zo.data.dataset import DataError
 
-EXPECTED = (ConfigError, HydraException, OmegaConfBaseException)
+EXPECTED = (ConfigError, DataError, HydraException, OmegaConfBaseException)
 """Exceptions that are the user's to mend: answered by a line, not by a traceback."""
 
 

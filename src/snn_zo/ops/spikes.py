@@ -82,10 +82,10 @@ class Spikes:
             x: [B, T, N] floating point, non-negative integers.
 
         Raises:
-            ValueError: x has another number of dimensions or holds anything but counts.
+            ValueError: x has another type or number of dimensions, or holds anything but counts.
         """
-        if x.dim() != 3:
-            raise ValueError(f"spikes are [B, T, N], got a tensor of shape {list(x.shape)}")
+        if x.dim() != 3 or not x.is_floating_point():
+            raise ValueError(f"spikes are [B, T, N] floating point, got {list(x.shape)} {x.dtype}")
         counts = x.detach().long()
         if not torch.equal(counts.to(x.dtype), x.detach()) or bool((counts < 0).any()):
             raise ValueError("spikes are counts: every element must be a non-negative integer")

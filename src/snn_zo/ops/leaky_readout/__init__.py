@@ -6,6 +6,7 @@ from torch import Tensor
 
 from snn_zo.neuron import Readout
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.shapes import require_layer
 from snn_zo.ops.spikes import Spikes
 
 
@@ -25,7 +26,6 @@ def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Reado
     Raises:
         ValueError: shapes do not fit, or the backend does not run on this device.
     """
-    if weight.shape[1] != x.shape[2]:
-        raise ValueError(f"weight {list(weight.shape)} takes {weight.shape[1]} inputs, the spikes have {x.shape[2]}")
+    require_layer(x, weight, bias)
     run = implementation("leaky_readout", backend, weight.device).leaky_readout
     return run(x, weight, bias, readout)

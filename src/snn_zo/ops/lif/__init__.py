@@ -6,6 +6,7 @@ from torch import Tensor
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.shapes import require_draw
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -26,6 +27,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None =
     Raises:
         ValueError: wrong shape, or the backend does not run on this device.
     """
-    if current.dim() != 3:
-        raise ValueError(f"current must be [B, T, N], got {list(current.shape)}")
+    if current.dim() != 3 or current.shape[1] == 0:
+        raise ValueError(f"current must be [B, T, N], T > 0, got {list(current.shape)}")
+    require_draw(draw, len(current))
     return implementation("lif", backend, current.device).lif(current, neuron, strategy, draw)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.shapes import require_draw, require_layer
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -37,7 +38,7 @@ def spiking_linear(
     Raises:
         ValueError: shapes do not fit, or the backend does not run on this device.
     """
-    if weight.shape[1] != x.shape[2]:
-        raise ValueError(f"weight {list(weight.shape)} takes {weight.shape[1]} inputs, the spikes have {x.shape[2]}")
+    require_layer(x, weight, bias)
+    require_draw(draw, x.shape[0])
     run = implementation("spiking_linear", backend, weight.device).spiking_linear
     return run(x, weight, bias, neuron, strategy, draw)

@@ -1,0 +1,204 @@
+"""MNIST and Fashion-MNIST: images from IDX files, coded as spikes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import struct
+import urllib.request
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from snn_zo.data.dataset import DataError, PublishedSplit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from snn_zo.data.recordings import Recordings
+
+log = logging.getLogger(__name__)
+
+SIDE = 28
+CODES = ("latency", "rate")
+_PREFIX = {"train": "train", "test": "t10k"}
+_CHUNK = 5000
+_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdxImages(PublishedSplit):
+    """28 x 28 grey images in IDX files (LeCun et al. 1998), one input a pixel.
+
+    Looks for `<root>/<name>/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]`, then in the folders of
+    `installed`, then downloads.
+
+    Attributes:
+        code: `latency`: a pixel of intensity x in [0, 1] spikes once, at t = tau_eff ln(x / (x - threshold)), and not
+            at all where x <= threshold; `rate`: it spikes in each step with probability x max_rate dt.
+        tau_eff: time constant of the latency code in ms.
+        threshold: of the latency code.
+        max_rate: of the rate code, spikes a second at x = 1.
+    """
+
+    dt: float = 1.0
+    steps: int = 100
+    batch_size: int = 256
+    val_fraction: float = 1 / 12
+    code: str = "latency"
+    tau_eff: float = 20.0
+    threshold: float = 0.2
+    max_rate: float = 100.0
+
+    classes = 10
+    name: ClassVar[str]
+    url: ClassVar[str]
+    md5: ClassVar[dict[str, str]]
+    installed: ClassVar[tuple[str, ...]] = ()
+    shaping = ("dt", "steps", "code", "tau_eff", "threshold", "max_rate")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_one_of("code", CODES)
+        self._require_share("threshold")
+        if not self.tau_eff > 0:
+            raise ValueError(f"tau_eff must be a positive number of milliseconds, got {self.tau_eff:g}")
+        if not 0 < self.max_rate * self.dt <= 1000:
+            raise ValueError(f"max_rate must lie in (0, 1000 / dt] spikes a second, got {self.max_rate:g}")
+
+    @property
+    def features(self) -> int:
+        """28 * 28 pixels."""
+        return SIDE * SIDE
+
+    def recordings(self, part: str) -> Iterable[Recordings]:
+        """The coded images of `train` or `test`, 5,000 at a time."""
+        images = read_idx(self.file(part, "images-idx3"), dimensions=3)
+        label = read_idx(self.file(part, "labels-idx1"), dimensions=1).astype("int64")
+        if images.shape != (len(label), SIDE, SIDE):
+            raise DataError(f"{self.file(part, 'images-idx3')}: {images.shape} images do not fit {len(label)} labels")
+        for start in range(0, len(images), _CHUNK):
+            stop = start + _CHUNK
+            yield self._coded((images[start:stop] / 255).astype("float32"), label[start:stop], start)
+
+    def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], seed: int) -> Recordings:
+        import numpy as np
+
+        from snn_zo.data.recordings import Recordings
+
+        if self.code == "latency":
+            sample, row, column = np.nonzero(x > self.threshold)
+            value = x[sample, row, column].astype(np.float64)
+            t = self.tau_eff * np.log(value / (value - self.threshold))
+        else:
+            rng = np.random.default_rng((seed, self.steps))
+            chance = (x * self.max_rate * self.dt / 1000).ravel()
+            spikes = [np.flatnonzero(rng.random(chance.size, np.float32) < chance) for _ in range(self.steps)]
+            t = np.repeat(np.arange(self.steps) * self.dt, [len(step) for step in spikes])
+            sample, row, column = np.unravel_index(np.concatenate(spikes), x.shape)
+            order = np.argsort(sample, kind="stable")
+            sample, row, column, t = sample[order], row[order], column[order], t[order]
+        position = (column.astype(np.int16), row.astype(np.int16), np.zeros(len(t), np.int8))
+        return Recordings(sample.astype(np.int32), t.astype(np.float32), *position, label, SIDE, SIDE)
+
+    def source(self, part: str) -> dict[str, object]:
+        """Size of the image file: a replaced file is another data set."""
+        return {"bytes": self.file(part, "images-idx3").stat().st_size}
+
+    def file(self, part: str, kind: str) -> Path:
+        """Path of an IDX file, downloaded if it is nowhere to be found.
+
+        Raises:
+            DataError: it cannot be downloaded either.
+        """
+        name = f"{_PREFIX[part]}-{kind}-ubyte"
+        own = self.folder / self.name / "raw"
+        for folder in (own, *map(Path, self.installed)):
+            for path in (folder / name, folder / f"{name}.gz"):
+                if path.is_file():
+                    return path
+        path = own / f"{name}.gz"
+        try:
+            _download(f"{self.url}{name}.gz", path, self.md5[name])
+        except OSError as error:
+            raise DataError(
+                f"no {name} in {own}, and downloading it failed ({error}): put {name} or {name}.gz there, "
+                f"or set data.root to the folder that holds {self.name}/raw"
+            ) from error
+        return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class MNIST(IdxImages):
+    """Handwritten digits: 60,000 training and 10,000 test images (LeCun et al. 1998)."""
+
+    name = "MNIST"
+    url = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    md5 = {  # noqa: RUF012
+        "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionMNIST(IdxImages):
+    """Articles of clothing: 60,000 training and 10,000 test images (Xiao et al. 2017)."""
+
+    name = "FashionMNIST"
+    url = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+    installed = ("/usr/share/datasets/fashion-mnist",)
+    md5 = {  # noqa: RUF012
+        "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Bytes of an IDX file, plain or gzipped.
+
+    Args:
+        path: the file.
+        dimensions: how many it must have.
+
+    Raises:
+        DataError: it is not such a file, or it is cut short.
+    """
+    import numpy as np
+
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        zero, kind, found = struct.unpack(">HBB", content[:4])
+        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise DataError(f"{path} cannot be read ({error}): delete it to download it again") from error
+    if (zero, kind, found) != (0, 8, dimensions):
+        raise DataError(f"{path} is no IDX file of {dimensions} dimensions of bytes: delete it to download it again")
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
+    if values.size != np.prod(shape):
+        raise DataError(f"{path} is damaged, {values.size} bytes of {np.prod(shape)}: delete it to download it again")
+    return values.reshape(shape)
+
+
+def _download(url: str, path: Path, md5: str) -> None:
+    """Fetch a file, whole and with the right checksum or not at all.
+
+    Raises:
+        OSError: no connection, or another file came.
+    """
+    log.info("downloading %s", url)
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
+        content = response.read()
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise OSError(f"{url} has another checksum than the published file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,8 @@
+import pytest
+
+BACKENDS = ["reference"]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return request.param

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from snn_zo.neuron import RESETS, Neuron
+from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
+
+BACKENDS = ["reference"]
+
+STRATEGIES = {
+    "local_zo": LocalZO(delta=0.5),
+    "local_zo_m3": LocalZO(delta=0.5, samples=3),
+    "sigmoid": Surrogate("sigmoid", slope=5.0),
+    "triangular": Surrogate("triangular", slope=1.5),
+    "window": SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4),
+    "inactive": SparseSurrogate(Surrogate("sigmoid"), b_th=1e-9),
+}
+
+NEURONS = {
+    f"{reset}-{'detached' if detach else 'attached'}": Neuron(tau=5.0, v_th=0.8, reset=reset, detach_reset=detach)
+    for reset in RESETS
+    for detach in (True, False)
+}
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+def strategy(request):
+    return request.param
+
+
+@pytest.fixture(params=NEURONS.values(), ids=NEURONS)
+def neuron(request):
+    return request.param
