@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
 
 from snn_zo._torch import torch
 from snn_zo.strategies.thresholds import Threshold
@@ -19,7 +18,6 @@ class Distribution(Threshold):
     With x = |u| / delta, E[|z| 1(|u| < delta |z|)] / (2 delta) = expectation(x) / delta.
     """
 
-    name: ClassVar[str]
     mass = 0.5  # the estimate is |z| / (2 delta): no surrogate stands behind it
 
     def __init_subclass__(cls) -> None:
@@ -83,9 +81,10 @@ class Laplace(Distribution):
         return -q.log() / math.sqrt(2)
 
     def expectation(self, x: torch.Tensor) -> torch.Tensor:
-        # x exp(-x) is 0 * inf-free as long as the exponential is taken of a finite x
+        # x = inf, where u / delta overflows, would make inf * 0
+        x = x.clamp(max=torch.finfo(x.dtype).max)
         return (x + 1 / math.sqrt(2)) * torch.exp(-math.sqrt(2) * x) / 2
 
     def step(self, x: torch.Tensor) -> torch.Tensor:
-        x, sign = x.abs(), torch.sign(x)
+        x, sign = x.abs().clamp(max=torch.finfo(x.dtype).max), torch.sign(x)
         return sign * (1 - torch.exp(-math.sqrt(2) * x) * (x / math.sqrt(2) + 1)) / 2

@@ -58,6 +58,12 @@ class Strategy(ABC):
         """Kind and parameters for compiled backends."""
 
 
+def require_count(samples: int) -> None:
+    """Raise ValueError unless the number of draws is a positive whole number."""
+    if samples < 1 or samples != int(samples):
+        raise ValueError(f"samples must be a positive whole number, got {samples:g}")
+
+
 def require_positive(**values: float) -> None:
     """Raise ValueError naming the first value that is not a finite positive number."""
     for name, value in values.items():

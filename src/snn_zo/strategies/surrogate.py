@@ -121,7 +121,7 @@ class SparseSurrogate(Deterministic):
         if self.match is None and self.b_th is None:
             raise ValueError("no window: give b_th a number, or match a zeroth-order strategy")
         if self.match is not None:
-            if self.b_th is not None:
+            if self.b_th not in (None, self.match.b_th):
                 raise ValueError("b_th and match are both given: set one of them to null")
             object.__setattr__(self, "b_th", self.match.b_th)
             if self.b_th == math.inf:

@@ -21,10 +21,12 @@ class Threshold(ABC):
     """A distribution on x > 0.
 
     Attributes:
+        name: what compiled backends know it by.
         mass: integral of the unnormalised density x^-a (-h'(x)) that the distribution came from.
         has_mean: whether E[x] is finite.
     """
 
+    name: str
     mass: float
     has_mean: bool = True
 
@@ -41,12 +43,13 @@ class Gate(Threshold):
     """a = 0: S = h(x) / h(0). The weight is constant, so the threshold itself is never asked for."""
 
     def __init__(self, function: SurrogateFunction) -> None:
-        self.function = function
+        self.function, self.name = function, f"gate_{function.name}"
         self.mass = float(function.shape(torch.zeros((), dtype=torch.float64)))
         self.has_mean = function.tail_order > 2
 
     def survival(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function.shape(x) / self.mass
+        # rounding takes the quotient above 1 next to x = 0
+        return (self.function.shape(x) / self.mass).clamp(max=1)
 
     def inverse_survival(self, q: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError("a gate's weight does not depend on its threshold")
@@ -54,6 +57,8 @@ class Gate(Threshold):
 
 class Power(Threshold):
     """S = 1 - x^n on [0, 1], from the constant -h' of the triangular function with n = 1 - a."""
+
+    name = "power"
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -68,6 +73,8 @@ class Power(Threshold):
 
 class PointMass(Threshold):
     """The threshold is always 1: the estimate is a hard window."""
+
+    name = "point"
 
     def __init__(self, mass: float) -> None:
         self.mass = mass
@@ -102,8 +109,9 @@ class Tabulated(Threshold):
     nodes = 4097
 
     def __init__(self, function: SurrogateFunction, a: int) -> None:
-        self.function, self.a = function, a
+        self.function, self.a, self.name = function, a, f"tabulated_{function.name}"
         self.has_mean = function.tail_order + a > 2
+        self.order = function.order_at_zero + 1 - a  # 1 - S ~ x^order
 
     def _density(self, x: torch.Tensor) -> torch.Tensor:
         return self.function.fall(x) * x.pow(-self.a)
@@ -132,17 +140,24 @@ class Tabulated(Threshold):
         inside = w[:-1, None] + half[:, None] * (1 + points)
         pieces = (self._density(torch.expm1(inside)) * torch.exp(inside) * weights).sum(-1) * half
         beyond = self._tail(last)
-        upper = torch.cat([pieces.flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=torch.float64)]) + beyond
+        zero = torch.zeros(1, dtype=torch.float64)
+        upper = torch.cat([pieces.flip(0).cumsum(0).flip(0), zero]) + beyond
         mass = float(upper[0])
-        x = torch.expm1(w).clamp(min=1e-9)
-        return _Table(w, (upper / mass).log(), -self._density(x) * torch.exp(w) / upper, mass)
+        # next to 0 the digits are in 1 - S
+        lower = torch.cat([zero, pieces.cumsum(0)]) / mass
+        log_survival = torch.where(lower < 0.5, torch.log1p(-lower), (upper / mass).log())
+        x = torch.expm1(w).clamp(min=1e-9 if self.a > 0 else 0.0)
+        return _Table(w, log_survival, -self._density(x) * torch.exp(w) / upper, mass)
 
     @property
     def mass(self) -> float:  # type: ignore[override]
         return self._table.mass
 
     def _hermite(self, i: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """log S and its slope at w in interval i; beyond the table the last slope goes on."""
+        """log S and its slope at w in interval i; beyond the table the last slope goes on.
+
+        Where log S starts as w^3, a cubic has no room for the w^4 that it needs in the first interval.
+        """
         nodes, value, slope = self._table.on(w.device)
         h = nodes[1] - nodes[0]
         s = (w - nodes[i]) / h
@@ -150,7 +165,12 @@ class Tabulated(Threshold):
         c2, c3 = 3 * (y1 - y0) - 2 * d0 - d1, 2 * (y0 - y1) + d0 + d1
         over = s > 1
         log_s = torch.where(over, y1 + d1 * (s - 1), y0 + s * (d0 + s * (c2 + s * c3)))
-        return log_s, torch.where(over, d1, d0 + s * (2 * c2 + 3 * s * c3)) / h
+        rate = torch.where(over, d1, d0 + s * (2 * c2 + 3 * s * c3))
+        if self.order == 3:
+            c3, c4 = 4 * y1 - d1, d1 - 3 * y1
+            log_s = torch.where(i == 0, s.pow(3) * (c3 + s * c4), log_s)
+            rate = torch.where(i == 0, s.square() * (3 * c3 + 4 * s * c4), rate)
+        return log_s, rate / h
 
     def survival(self, x: torch.Tensor) -> torch.Tensor:
         w = torch.log1p(x.double())
@@ -162,8 +182,11 @@ class Tabulated(Threshold):
         nodes, value, _ = self._table.on(q.device)
         y = q.double().log()
         i = (torch.searchsorted(-value, -y, right=True) - 1).clamp(0, self.nodes - 2)
-        w = nodes[i] + (y - value[i]) / (value[i + 1] - value[i]) * (nodes[1] - nodes[0])
+        s = ((y - value[i]) / (value[i + 1] - value[i])).clamp(min=1e-30)
+        # a straight line through the first interval would start Newton too near 0
+        s = torch.where(i == 0, s.pow(1 / self.order), s)
+        w = nodes[i] + s * (nodes[1] - nodes[0])
         for _ in range(4):
             log_s, slope = self._hermite(i, w)
             w = w - (log_s - y) / slope
-        return torch.expm1(w).clamp(min=0).to(q.dtype)
+        return torch.expm1(w).to(q.dtype)

@@ -12,7 +12,7 @@ from snn_zo._torch import torch
 from snn_zo.strategies.distributions import DISTRIBUTIONS, Distribution
 from snn_zo.strategies.draw import Draw
 from snn_zo.strategies.registry import lookup
-from snn_zo.strategies.strategy import Kernel, Strategy, require_positive
+from snn_zo.strategies.strategy import Kernel, Strategy, require_count, require_positive
 
 if TYPE_CHECKING:
     from snn_zo.strategies.surrogate import Surrogate
@@ -97,7 +97,7 @@ class ZerothOrder(Strategy):
     @property
     def kernel(self) -> Kernel:
         params = (self.scale, self.weight, float(self.power), float(self.samples), self.cutoff)
-        return Kernel(type(self.threshold).__name__.lower(), params)
+        return Kernel(self.threshold.name, params)
 
     def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
         draw = draw or Draw.fresh(len(u), u.device)
@@ -150,7 +150,8 @@ class LocalZO(ZerothOrder):
     samples: int = 1
 
     def __post_init__(self) -> None:
-        require_positive(delta=self.delta, samples=self.samples)
+        require_positive(delta=self.delta)
+        require_count(self.samples)
         lookup(DISTRIBUTIONS, "z", self.z)
 
     @cached_property
@@ -201,7 +202,7 @@ class LocalZOConverse(ZerothOrder):
     samples: int = 1
 
     def __post_init__(self) -> None:
-        require_positive(samples=self.samples)
+        require_count(self.samples)
         if self.a not in (-1, 0, 1):
             raise ValueError(f"a must be -1, 0 or 1, got {self.a}")
         function, a = self.surrogate.g, self.a
