@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snn_zo.experiment import load_run as load_run
     from snn_zo.ops.spike import spike as spike
 
 __version__ = "0.1.0"
 
-_EXPORTS = {"spike": "snn_zo.ops.spike"}
+_EXPORTS = {"load_run": "snn_zo.experiment", "spike": "snn_zo.ops.spike"}
 
 
 def __getattr__(name: str) -> Any:

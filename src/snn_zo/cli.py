@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from omegaconf import DictConfig
 
-from snn_zo.config import build
+from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import register, root
@@ -20,6 +20,7 @@ from snn_zo.config.sources import register, root
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
+    logging.raiseExceptions = False  # a full disk is said once, not with every log record
     register(sys.argv[1:])
     main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name="train")(_job)
     try:
@@ -32,18 +33,55 @@ def _job(config: DictConfig) -> float:
     """One run; returns its objective."""
     from hydra.core.hydra_config import HydraConfig
 
+    hydra_config = HydraConfig.get()
+    overrides, choices = list(hydra_config.overrides.task), hydra_config.runtime.choices
+    # exiting here keeps hydra from adding lines of its own
     try:
         settings = build(config, "", TrainSettings)
-        from snn_zo.experiment import run
-
-        hydra_config = HydraConfig.get()
-        return run(settings, config, dict(hydra_config.runtime.choices), list(hydra_config.overrides.task))
+        folder = _resumed(settings, overrides) if settings.resume else None
+        from snn_zo import experiment
     except EXPECTED as error:
         _fail(explain(error))
-    except Exception:
-        # exiting here keeps hydra from adding a line of its own
-        traceback.print_exc()
-        sys.exit(1)
+    try:
+        if folder:
+            return experiment.resume(folder)
+        study = choices.get("sweeps") or choices.get("experiment") or settings.dataset
+        return experiment.run(settings, config, study, overrides)
+    except (*EXPECTED, experiment.RunFailed) as error:
+        _fail(explain(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+
+
+def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
+    """The run folder that `resume=` names."""
+    from snn_zo.runs.folder import RunFolder
+
+    others = [override for override in overrides if override.partition("=")[0] not in ("resume", "outputs")]
+    if others:
+        raise ConfigError(f"resume takes all settings from the run folder: drop {' '.join(others)}")
+    if settings.resume != "latest":
+        return Path(str(settings.resume))
+    try:
+        return RunFolder.latest(Path(settings.outputs)).path
+    except FileNotFoundError as error:
+        raise ConfigError(f"resume=latest: {error}") from error
+
+
+def evaluate() -> None:
+    """`snn-zo-eval run=FOLDER`: test the best checkpoint of a run again."""
+    arguments = sys.argv[1:]
+    if len(arguments) != 1 or not arguments[0].startswith("run="):
+        print("usage: snn-zo-eval run=FOLDER    test the best checkpoint of a run again")
+        sys.exit(0 if arguments == ["--help"] else 1)
+    from snn_zo import experiment
+
+    try:
+        metrics = experiment.evaluate(Path(arguments[0].removeprefix("run=")))
+    except EXPECTED as error:
+        _fail(explain(error))
+    for name, value in metrics.items():
+        print(f"{name}  {value:.6g}")
 
 
 def report() -> None:

@@ -1,22 +1,30 @@
-"""One run, from checked settings to summary.json."""
+"""One run: new, resumed or evaluated again."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.callbacks import RunRecord, SparsityMonitor
-from snn_zo.config import ConfigError
+from snn_zo.config import ConfigError, build
+from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
+from snn_zo.config.trust import require_trusted
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.ops.backends import resolve
+from snn_zo.regularizer import SpikeCount
 from snn_zo.report.result import print_result
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder, write_atomically
@@ -28,13 +36,34 @@ from snn_zo.training import SpikingClassifier
 log = logging.getLogger(__name__)
 
 
-def run(settings: TrainSettings, config: DictConfig, choices: dict[str, str | None], overrides: list[str]) -> float:
-    """Train, test the best checkpoint, and write the run folder.
+class RunFailed(Exception):
+    """A run ended early; the message is one line, the traceback is in its run.log."""
+
+
+class LoadedRun(NamedTuple):
+    """A run, ready to be looked at.
+
+    Attributes:
+        module: the LightningModule with the weights of the best checkpoint, in evaluation mode; `module.model` is
+            the network.
+        data: the DataModule.
+        config: the run's config.
+        summary: its summary.json.
+    """
+
+    module: SpikingClassifier
+    data: EventDataModule
+    config: DictConfig
+    summary: dict[str, Any]
+
+
+def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list[str]) -> float:
+    """Train, test the best checkpoint, and write a new run folder.
 
     Args:
         settings: the checked root of the config.
         config: the same, as Hydra composed it.
-        choices: chosen option of each config group.
+        study: name of the run's study where the settings give none.
         overrides: of the command line.
 
     Returns:
@@ -42,46 +71,231 @@ def run(settings: TrainSettings, config: DictConfig, choices: dict[str, str | No
 
     Raises:
         ConfigError: the backend does not run here, or the run's name is taken.
+        RunFailed: the run ended early.
     """
     backend = _backend(settings, config)
-    study = settings.study or choices.get("sweeps") or choices["data"] or "runs"
+    parent, stem = Path(settings.outputs) / (settings.study or study), f"{settings.method}-s{settings.seed}"
     try:
-        stem = f"{settings.method}-s{settings.seed}"
-        folder = RunFolder.create(Path(settings.outputs) / study, settings.name, stem)
+        folder = RunFolder.create(parent, settings.name, stem)
     except FileExistsError as error:
-        raise ConfigError(f"name={settings.name} is taken: {error.filename} exists; choose another") from error
-    config.study, config.name = study, folder.path.name
+        raise ConfigError(
+            f"name={settings.name} is taken: {error.filename} exists; choose another, or go on with it by "
+            f"resume={error.filename}"
+        ) from error
+    config.study, config.name = parent.name, folder.path.name
     write_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
     write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-    folder.write_json(folder.environment, environment(backend))
+    return _execute(settings, config, folder, backend, resumed=False)
+
+
+def resume(path: Path) -> float:
+    """Go on with an interrupted run from its last checkpoint, to the same numbers as without the interruption.
+
+    Args:
+        path: the run folder.
+
+    Raises:
+        ConfigError: there is nothing to go on with, or the folder's content is not to be trusted.
+        RunFailed: the run ended early.
+    """
+    folder = RunFolder(path)
+    settings, config = _load_config(folder)
+    if folder.read_summary().get("status") == "completed":
+        raise ConfigError(f"{path} is completed: there is nothing to resume")
+    return _execute(settings, config, folder, _backend(settings, config), resumed=True)
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """A run's network with its best weights, its data and its config, for a notebook.
+
+    Args:
+        path: the run folder, from any source: nothing in it is executed.
+
+    Raises:
+        ConfigError: the folder is not a run, or its content is not to be trusted.
+    """
+    folder = RunFolder(Path(path))
+    settings, config = _load_config(folder)
+    module = _module(settings, config, _backend(settings, config))
+    module.load_state_dict(_weights(folder.best if folder.best.exists() else folder.last))
+    return LoadedRun(module.eval(), EventDataModule(settings.data, settings.seed), config, folder.read_summary())
+
+
+def evaluate(path: Path) -> dict[str, float]:
+    """Test a run's best checkpoint again; the metrics that the run itself reported."""
+    loaded = load_run(path)
+    trainer = lightning.Trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1)
+    with logging_to(None):
+        return dict(trainer.test(loaded.module, loaded.data, verbose=False)[0])
+
+
+def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str, resumed: bool) -> float:
+    """Fit, test, and say in summary.json how it ended."""
+    earlier = folder.read_summary() if resumed else {}
     summary: dict[str, Any] = {
         "status": "running",
         "method": settings.method,
         "strategy": OmegaConf.to_container(config.strategy, resolve=True),
-        "data": choices["data"],
+        "data": settings.dataset,
         "seed": settings.seed,
         "backend": backend,
+        "wandb_id": earlier.get("wandb_id"),
     }
+    folder.write_json(folder.environment, environment(backend))
     folder.write_json(folder.summary, summary)
-    print(f"{settings.method} on {choices['data']}, seed {settings.seed} -> {folder.path}", flush=True)
-    with logging_to(folder.log):
-        logger: WandbLogger | None = instantiate(config.logger) if config.logger else None
+    print(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}", flush=True)
+    with logging_to(folder.log), _terminate_like_ctrl_c():
+        logger: WandbLogger | None = None
         try:
-            if logger:
-                logger.experiment.config.update(OmegaConf.to_container(config, resolve=True))
-            summary["wandb_id"] = logger.experiment.id if logger else None
-            summary |= _fit_and_test(settings, config, folder, backend, logger) | {"status": "completed"}
+            logger = _logger(config, folder, summary)
+            summary |= _fit_and_test(settings, config, folder, backend, logger, resumed) | {"status": "completed"}
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
             interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-            reason = "stopped by a signal" if interrupted else " ".join(f"{type(error).__name__}: {error}".split())
+            reason = "stopped by a signal" if interrupted else _reason(error)
             summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
-            raise
+            hint = f"; resume={folder.path} goes on" if folder.last.exists() else ""
+            raise RunFailed(f"{reason}; details in {folder.log}{hint}") from error
         finally:
-            folder.write_json(folder.summary, summary)
-            finish(logger, summary)
+            _close(folder, summary, logger)
     print_result(folder.path, summary)
     return float(summary["objective"])
+
+
+def _fit_and_test(
+    settings: TrainSettings,
+    config: DictConfig,
+    folder: RunFolder,
+    backend: str,
+    logger: WandbLogger | None,
+    resumed: bool,
+) -> dict[str, Any]:
+    """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
+    checkpoint = folder.last if resumed and folder.last.exists() else None
+    if checkpoint:
+        _weights(checkpoint)  # refused here, with one line, if it holds more than weights
+    lightning.seed_everything(settings.seed, verbose=False)
+    data = EventDataModule(settings.data, settings.seed)
+    module = _module(settings, config, backend)
+    record, callbacks = RunRecord(folder), list(instantiate(config.callbacks).values())
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(folder.checkpoints.resolve())
+    make_trainer = instantiate(config.trainer, _partial_=True, default_root_dir=str(folder.path))
+    trainer: lightning.Trainer = make_trainer(callbacks=[*callbacks, record], logger=logger or False)
+    with _only_weights():
+        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
+    objective = _load_best(trainer, module)
+    tested = trainer.test(module, data, verbose=False)[0]
+    write_matrix(folder.confusion, module.confusion.compute().tolist())
+    return {
+        "objective": objective,
+        "metrics": {**tested, "val/acc": objective},
+        **_sparsity(trainer),
+        "timing": record.summary(),
+        "epochs": trainer.current_epoch,
+        "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
+    }
+
+
+def _module(settings: TrainSettings, config: DictConfig, backend: str) -> SpikingClassifier:
+    # arguments that are objects already go past instantiate, which would turn dataclasses into configs
+    make_model = instantiate(config.model, _partial_=True, _convert_="all")
+    model = make_model(
+        in_features=settings.data.features,
+        out_features=settings.data.classes,
+        strategy=settings.strategy,
+        backend=backend,
+    )
+    return SpikingClassifier(
+        model,
+        settings.data.classes,
+        settings.seed,
+        optimizer=instantiate(config.optim),
+        schedule=instantiate(config.schedule) if config.schedule else None,
+        regularizer=settings.regularizer if isinstance(settings.regularizer, SpikeCount) else None,
+        backend=backend,
+    )
+
+
+def _logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
+    if not config.logger:
+        return None
+    make_logger = instantiate(config.logger, _partial_=True, _convert_="all")
+    logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, summary["wandb_id"])
+    if logger:
+        summary["wandb_id"] = logger.experiment.id
+        logger.experiment.config.update(OmegaConf.to_container(config, resolve=True), allow_val_change=True)
+    return logger
+
+
+def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
+    try:
+        folder.write_json(folder.summary, summary)
+    except OSError as error:
+        log.error("summary.json could not be written: %s", error)
+    finish(logger, summary)
+
+
+def _load_config(folder: RunFolder) -> tuple[TrainSettings, DictConfig]:
+    """Checked settings of an existing run, wherever its folder is now."""
+    if not folder.config.is_file():
+        raise ConfigError(f"{folder.path} is not a run folder: it holds no config.yaml")
+    try:
+        config = OmegaConf.load(folder.config)
+    except Exception as error:
+        raise ConfigError(f"{folder.config} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"{folder.config} is not a run's config")
+    require_trusted(config)
+    place = folder.path.resolve()
+    config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name
+    return build(config, "", TrainSettings), config
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    """The network's state in a checkpoint that holds nothing but tensors and plain values."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path} is refused: it is damaged or holds more than weights ({reason})") from error
+    return state
+
+
+@contextmanager
+def _only_weights() -> Iterator[None]:
+    """Lightning's loading of checkpoints, whichever version it is, refuses pickled objects."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextmanager
+def _terminate_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, a cluster's way to stop a job, ends a run as Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, EXPECTED):
+        return explain(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _backend(settings: TrainSettings, config: DictConfig) -> str:
@@ -92,46 +306,12 @@ def _backend(settings: TrainSettings, config: DictConfig) -> str:
         raise ConfigError(str(error)) from error
 
 
-def _fit_and_test(
-    settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str, logger: WandbLogger | None
-) -> dict[str, Any]:
-    """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
-    lightning.seed_everything(settings.seed, verbose=False)
-    data = EventDataModule(settings.data, settings.seed)
-    # arguments that are objects already go past instantiate, which would turn dataclasses into configs
-    make_model = instantiate(config.model, _partial_=True, _convert_="all")
-    model = make_model(
-        in_features=settings.data.features,
-        out_features=settings.data.classes,
-        strategy=settings.strategy,
-        backend=backend,
-    )
-    schedule = instantiate(config.schedule) if config.schedule else None
-    module = SpikingClassifier(model, settings.data.classes, settings.seed, instantiate(config.optim), schedule)
-    record, callbacks = RunRecord(folder), instantiate(config.callbacks)
-    trainer: lightning.Trainer = instantiate(
-        config.trainer, callbacks=[*callbacks.values(), record], logger=logger or False
-    )
-    trainer.fit(module, data)
-    objective = _load_best(trainer, module)
-    tested = trainer.test(module, data, verbose=False)[0]
-    write_matrix(folder.confusion, module.confusion.compute().tolist())
-    return {
-        "objective": objective,
-        "metrics": {**tested, "val/acc": objective},
-        **_sparsity(trainer),
-        "timing": record.summary(),
-        "epochs": trainer.current_epoch,
-        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-    }
-
-
 def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:
     """Put the weights of the best checkpoint into the module; its validation accuracy."""
     checkpoint = trainer.checkpoint_callback
     path, score = getattr(checkpoint, "best_model_path", ""), getattr(checkpoint, "best_model_score", None)
     if path and score is not None:
-        module.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
+        module.load_state_dict(_weights(Path(path)))
         return float(score)
     log.warning("no checkpoint was written: the test uses the weights of the last step")
     return float(trainer.callback_metrics["val/acc"])

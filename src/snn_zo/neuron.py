@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 RESETS = ("soft", "hard", "none")
 REDUCTIONS = ("max", "sum", "mean", "last")
+INITS = ("uniform", "normal")
 
 
 def _leak(tau: float, dt: float) -> float:

@@ -27,15 +27,33 @@ class RunRecord(lightning.Callback):
 
     def __init__(self, folder: RunFolder) -> None:
         self.metrics, self.timing = TableFile(folder.metrics), TableFile(folder.timing)
-        self._fit_start = self._epoch_start = self._val_start = self._val_s = 0.0
+        self._epoch_start = self._val_start = self._val_s = 0.0
+        self._fit_start: float | None = None
         self._samples = 0
-        self.fit_s = 0.0
-        self._train_s: list[float] = []
-        self._rates: list[float] = []
+        self._earlier_s = 0.0
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of the training."""
         self._fit_start = time.perf_counter()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Drop the rows of epochs that a resumed run does again."""
+        for table in (self.metrics, self.timing):
+            table.keep(lambda row: int(row["epoch"]) < trainer.current_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds of training so far."""
+        return {"fit_s": self.fit_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Seconds of training before the run was resumed."""
+        self._earlier_s = float(state_dict["fit_s"])
+
+    @property
+    def fit_s(self) -> float:
+        """Seconds of training so far, over all sessions of the run."""
+        running = time.perf_counter() - self._fit_start if self._fit_start is not None else 0.0
+        return self._earlier_s + running
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of the epoch."""
@@ -63,30 +81,29 @@ class RunRecord(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the epoch's rows."""
         train_s = time.perf_counter() - self._epoch_start - self._val_s
-        self._train_s.append(train_s)
-        self._rates.append(self._samples / train_s)
         if not trainer.is_global_zero:
             return
         epoch = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
         rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.metrics.append(epoch | rate | values)
-        self.timing.append(epoch | {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._rates[-1]})
+        self.timing.append(epoch | {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._samples / train_s})
         shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
         log.info("epoch %d: %s", trainer.current_epoch, shown)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock of the training."""
-        self.fit_s = time.perf_counter() - self._fit_start
+        self._earlier_s, self._fit_start = self.fit_s, None
 
     def summary(self) -> dict[str, float | None]:
         """`fit_s`, and medians over epochs of `epoch_s` (training without validation) and `samples_per_s`.
 
         The first epoch, which warms up, is left out unless it is the only one.
         """
-        steady = slice(1, None) if len(self._train_s) > 1 else slice(None)
-        return {
-            "fit_s": self.fit_s,
-            "epoch_s": statistics.median(self._train_s[steady]) if self._train_s else None,
-            "samples_per_s": statistics.median(self._rates[steady]) if self._rates else None,
-        }
+        rows = self.timing.rows()
+        rows = rows[1:] or rows
+
+        def median(column: str) -> float | None:
+            return statistics.median(float(row[column]) for row in rows) if rows else None
+
+        return {"fit_s": self.fit_s, "epoch_s": median("train_s"), "samples_per_s": median("samples_per_s")}

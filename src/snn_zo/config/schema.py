@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from snn_zo.data.dataset import EventDataset
-from snn_zo.neuron import Neuron, Readout
+from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
 
@@ -27,13 +28,16 @@ class TrainSettings:
     schedule: Any
     trainer: Any
     callbacks: Any
+    regularizer: SpikeCount | DictConfig
     logger: Any
     method: str
+    dataset: str
     outputs: str
     seed: int = 0
     backend: str = "auto"
     study: str | None = None
     name: str | None = None
+    resume: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
@@ -51,10 +55,13 @@ class FeedForwardSettings:
     hidden: list[int]
     neuron: Neuron
     readout: Readout
+    init: str = "uniform"
     gain: float = 1.0
     bias: bool = False
 
     def __post_init__(self) -> None:
+        if self.init not in INITS:
+            raise ValueError(f"init must be one of {', '.join(INITS)}, got '{self.init}'")
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden must name at least one layer of at least one neuron, got {list(self.hidden)}")
         if not 0 < self.gain < float("inf"):

@@ -38,8 +38,8 @@ class EventDataModule(lightning.LightningDataModule):
         _ = self.splits
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled batches, in another order each epoch."""
-        return self._loader(self.splits.train, shuffle=True)
+        """Batches, in another order each epoch."""
+        return self._loader(self.splits.train, shuffle=self.dataset.shuffle)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the data set."""

@@ -54,6 +54,7 @@ class EventDataset(ABC):
         val_fraction: share of the training recordings (of all, without a published split) held out to choose the
             checkpoint, stratified.
         split_seed: of the stratified split, apart from the run's seed: every run is tested on the same recordings.
+        shuffle: whether each epoch has the training batches in another order.
         cache_dir: folder of binned recordings.
     """
 
@@ -62,6 +63,7 @@ class EventDataset(ABC):
     batch_size: int
     val_fraction: float
     split_seed: int = 0
+    shuffle: bool = True
     cache_dir: str
 
     classes: ClassVar[int]

@@ -24,7 +24,8 @@ class FeedForward(nn.Module):
         hidden: neurons of each hidden layer.
         neuron: settings of the hidden neurons.
         readout: settings of the output.
-        gain: weights are drawn from U[-gain, gain] / sqrt(fan in).
+        init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
+        gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
         backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
     """
@@ -37,6 +38,7 @@ class FeedForward(nn.Module):
         hidden: Sequence[int],
         neuron: Neuron,
         readout: Readout,
+        init: str = "uniform",
         gain: float = 1.0,
         bias: bool = False,
         backend: str = "auto",
@@ -46,8 +48,11 @@ class FeedForward(nn.Module):
         widths = [in_features, *hidden, out_features]
         layers = [nn.Linear(n_in, n_out, bias) for n_in, n_out in pairwise(widths)]
         for layer in layers:
-            bound = gain / layer.in_features**0.5
-            nn.init.uniform_(layer.weight, -bound, bound)
+            scale = gain / layer.in_features**0.5
+            if init == "uniform":
+                nn.init.uniform_(layer.weight, -scale, scale)
+            else:
+                nn.init.normal_(layer.weight, std=scale)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         self.layers = nn.ModuleList(layers)

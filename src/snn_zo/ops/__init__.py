@@ -4,7 +4,18 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops.leaky_readout import leaky_readout
 from snn_zo.ops.lif import lif
 from snn_zo.ops.spike import spike
+from snn_zo.ops.spike_count_penalty import spike_count_penalty
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.spiking_linear import spiking_linear
 
-__all__ = ["Neuron", "Readout", "Rows", "Spikes", "leaky_readout", "lif", "spike", "spiking_linear"]
+__all__ = [
+    "Neuron",
+    "Readout",
+    "Rows",
+    "Spikes",
+    "leaky_readout",
+    "lif",
+    "spike",
+    "spike_count_penalty",
+    "spiking_linear",
+]

@@ -26,6 +26,8 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.timing = path / "timing.csv"
         self.checkpoints = path / "checkpoints"
+        self.best = self.checkpoints / "best.ckpt"
+        self.last = self.checkpoints / "last.ckpt"
         self.confusion = path / "confusion.csv"
         self.log = path / "run.log"
         self.summary = path / "summary.json"
@@ -53,6 +55,26 @@ class RunFolder:
                 continue
             return cls(parent / candidate)
         raise AssertionError("unreachable: automatic names do not run out")
+
+    @classmethod
+    def latest(cls, outputs: Path) -> RunFolder:
+        """The run below `outputs` that began last.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        configs = sorted(outputs.glob("*/*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
+        if not configs:
+            raise FileNotFoundError(f"no run in {outputs}")
+        return cls(configs[-1].parent)
+
+    def read_summary(self) -> dict[str, Any]:
+        """summary.json; empty where it is missing or no JSON."""
+        try:
+            content = json.loads(self.summary.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
         """Write one of the folder's .json files, whole or not at all."""

@@ -12,9 +12,9 @@ _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
 
 
 @contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Append log records and Python warnings to a file; warnings of this package are shown as well."""
-    file = logging.FileHandler(path)
+def logging_to(path: Path | None) -> Iterator[None]:
+    """Append log records and Python warnings to a file, or drop them; warnings of this package are shown."""
+    file = logging.FileHandler(path) if path else logging.NullHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler(sys.stderr)
     screen.setFormatter(logging.Formatter("warning: %(message)s"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snn_zo.runs.folder import write_atomically
@@ -27,6 +27,14 @@ class TableFile:
             write_atomically(self.path, _text([header, *([row.get(name, "") for name in header] for row in rows)]))
         with self.path.open("a", newline="") as file:
             file.write(_text([[values.get(name, "") for name in header]]))
+
+    def keep(self, wanted: Callable[[dict[str, str]], bool]) -> None:
+        """Drop the rows that are not wanted."""
+        rows = self.rows()
+        kept = [row for row in rows if wanted(row)]
+        if len(kept) < len(rows):
+            header = self.columns()
+            write_atomically(self.path, _text([header, *([row[name] for name in header] for row in kept)]))
 
     def columns(self) -> list[str]:
         """Names in the header; none where there is no file yet."""

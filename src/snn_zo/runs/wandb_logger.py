@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlparse
 
@@ -18,17 +19,26 @@ TIMEOUT_S = 3.0
 
 
 def wandb_logger(
-    project: str, mode: str, save_dir: str, name: str, group: str, entity: str | None = None, tags: Any = ()
+    save_dir: str,
+    name: str,
+    group: str,
+    run_id: str | None = None,
+    *,
+    project: str,
+    mode: str,
+    entity: str | None = None,
+    tags: Sequence[str] = (),
 ) -> WandbLogger | None:
     """A logger that writes below `save_dir`, or None where WANDB_MODE is `disabled`.
 
     Args:
-        project: wandb project.
-        mode: `offline` or `online`; the environment variable WANDB_MODE wins. Online without a key or a connection
-            becomes offline, with one line that says so.
         save_dir: the run's folder.
         name: the run's name.
         group: groups the runs of a study.
+        run_id: wandb's name of the run that is resumed.
+        project: wandb project.
+        mode: `offline` or `online`; the environment variable WANDB_MODE wins. Online without a key or a connection
+            becomes offline, with one line that says so.
         entity: wandb user or team.
         tags: of the run.
 
@@ -46,6 +56,8 @@ def wandb_logger(
         log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, save_dir)
         mode = "offline"
     run = wandb.init(
+        id=run_id,
+        resume="allow" if run_id else None,
         project=project,
         name=name,
         dir=save_dir,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -15,6 +16,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from snn_zo.data.store import Batch
 from snn_zo.models import Output
+from snn_zo.ops import spike_count_penalty
+from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw
 
 TOP = 3
@@ -32,6 +35,8 @@ class SpikingClassifier(lightning.LightningModule):
         seed: run seed; keys the strategy's random draws together with optimizer step and sample.
         optimizer: makes the optimizer from parameters.
         schedule: makes the schedule from an optimizer and `total_steps`; None for a constant learning rate.
+        regularizer: of the hidden layers' spike counts; its sum over layers is logged as `train/penalty`.
+        backend: of the regulariser.
     """
 
     def __init__(
@@ -41,10 +46,13 @@ class SpikingClassifier(lightning.LightningModule):
         seed: int,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler] | None = None,
+        regularizer: SpikeCount | None = None,
+        backend: str = "auto",
     ) -> None:
         super().__init__()
         self.model, self.seed = model, seed
         self.make_optimizer, self.make_schedule = optimizer, schedule
+        self.regularizer, self.backend = regularizer, backend
         metrics: dict[str, Any] = {"acc": MulticlassAccuracy(classes, average="micro")}
         if classes > TOP:
             metrics[f"top{TOP}"] = MulticlassAccuracy(classes, top_k=TOP, average="micro")
@@ -62,7 +70,12 @@ class SpikingClassifier(lightning.LightningModule):
         """Loss, and the hidden spikes without their graph for callbacks."""
         output = self(batch.spikes, Draw(self.seed, 0, self.global_step, batch.sample))
         loss = self._score("train", output.logits, batch)
-        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, logger=False)
+        if self.regularizer is not None:
+            penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
+            penalty = torch.stack(penalties).sum()
+            self.log("train/penalty", penalty.detach(), on_step=False, on_epoch=True, batch_size=len(batch.label))
+            loss = loss + penalty
+        self.log("loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=False, logger=False)
         return {"loss": loss, "hidden": {name: spikes.detach() for name, spikes in output.hidden.items()}}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -1,0 +1,30 @@
+"""Stopping a run whose loss is no longer a number."""
+
+from __future__ import annotations
+
+import lightning
+import torch
+
+
+class DivergedError(RuntimeError):
+    """The loss became nan or infinite; the message is one line."""
+
+
+class FiniteLoss(lightning.Callback):
+    """Stops the run before a loss that is nan or infinite reaches the weights.
+
+    Raises:
+        DivergedError: with epoch, step and the last good checkpoint.
+    """
+
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
+    ) -> None:
+        """Look at the loss of each training step."""
+        if torch.isfinite(loss.detach()):
+            return
+        last = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        raise DivergedError(
+            f"the loss is {float(loss)} in epoch {trainer.current_epoch}, step {trainer.global_step}; "
+            f"last good checkpoint: {last or 'none yet'}. Lower optim.lr or set trainer.gradient_clip_val"
+        )
