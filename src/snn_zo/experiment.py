@@ -124,8 +124,9 @@ def load_run(path: str | Path) -> LoadedRun:
 def evaluate(path: Path) -> dict[str, float]:
     """Test a run's best checkpoint again; the metrics that the run itself reported."""
     loaded = load_run(path)
-    trainer = lightning.Trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1)
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     with logging_to(None):
+        trainer = lightning.Trainer(devices=1, **off)  # type: ignore[arg-type]
         return dict(trainer.test(loaded.module, loaded.data, verbose=False)[0])
 
 

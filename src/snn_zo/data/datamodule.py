@@ -58,6 +58,9 @@ class EventDataModule(lightning.LightningDataModule):
 class BatchOrder(Sampler[NDArray[np.int64]]):
     """Positions of each batch in a split, from (seed, epoch) alone: an interrupted run goes on in the same order.
 
+    The order is settled when the first batch is asked for: Lightning makes the iterator of a resumed run before it
+    says which epoch it is.
+
     Args:
         size: number of recordings.
         batch_size: recordings a batch; the last batch may be smaller.
@@ -80,7 +83,8 @@ class BatchOrder(Sampler[NDArray[np.int64]]):
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        return iter([order[start : start + self.batch_size] for start in range(0, self.size, self.batch_size)])
+        for start in range(0, self.size, self.batch_size):
+            yield order[start : start + self.batch_size]
 
 
 class _Batches(Dataset[Batch]):
