@@ -1,8 +1,6 @@
 import csv
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from omegaconf import OmegaConf
-
-from snn_zo import load_run
-from snn_zo.config import ConfigError
-from snn_zo.config.trust import require_trusted
 
 TRAIN = [sys.executable, str(Path(__file__).parents[1] / "train.py")]
 EVALUATE = [sys.executable, "-c", "from snn_zo.cli import evaluate; evaluate()"]
@@ -136,61 +129,6 @@ def test_run_records_failure(tmp_path, train):
     assert summary["status"] == "failed"
     assert "learning_rate" in summary["reason"]
     assert "Traceback" in (path.parent / "run.log").read_text()
-
-
-def test_run_records_interruption(tmp_path):
-    variables = os.environ | {"SNN_ZO_OUTPUTS": str(tmp_path)}
-    process = subprocess.Popen([*TRAIN, "name=run"], env=variables, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while "epoch" not in process.stdout.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 1
-    summary = json.loads((tmp_path / "digits" / "run" / "summary.json").read_text())
-    assert summary["status"] == "interrupted"
-
-
-def test_resume_continues_to_the_same_numbers(tmp_path):
-    """Killed after an epoch and resumed: the rows and the weights of the run that was not."""
-    quick = ("trainer.max_epochs=5", *QUICK[1:])
-    whole = trained(tmp_path / "whole", *quick)
-    variables = os.environ | {"SNN_ZO_OUTPUTS": str(tmp_path / "killed")}
-    process = subprocess.Popen([*TRAIN, *quick], env=variables, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while "epoch   2" not in process.stdout.readline():
-        pass
-    process.kill()
-    process.wait()
-    resumed = trained(tmp_path / "killed", "resume=latest")
-    assert (resumed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
-    weights = [
-        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, resumed)
-    ]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    metrics = [json.loads((run / "summary.json").read_text())["metrics"] for run in (whole, resumed)]
-    assert metrics[0] == metrics[1]
-    again = subprocess.run([*EVALUATE, f"run={resumed}"], capture_output=True, text=True, check=True).stdout
-    assert f"test/acc  {metrics[0]['test/acc']:.6g}\n" in again
-
-
-@pytest.mark.parametrize(
-    "target", ["os.system", "torch.os.system", "torch.hub.load", "lightning.pytorch.cli.LightningCLI"]
-)
-def test_require_trusted_refuses(target):
-    with pytest.raises(ConfigError, match="may not"):
-        require_trusted(OmegaConf.create({"model": {"deep": [{"_target_": target}]}}))
-
-
-def test_require_trusted_accepts_what_runs_hold(run):
-    require_trusted(OmegaConf.load(run / "config.yaml"))
-
-
-def test_load_run_refuses_a_pickle(run, tmp_path):
-    copied = tmp_path / "copy"
-    shutil.copytree(run, copied)
-    torch.save({"state_dict": Path("anything")}, copied / "checkpoints" / "best.ckpt")
-    with pytest.raises(ConfigError, match="is refused"):
-        load_run(copied)
 
 
 def test_run_stops_early(tmp_path):

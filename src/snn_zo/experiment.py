@@ -17,17 +17,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.callbacks import RunRecord, SparsityMonitor
+from snn_zo.atomic import write_atomically
+from snn_zo.callbacks import DivergedError, RunRecord, SparsityMonitor
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.trust import require_trusted
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.ops.backends import resolve
-from snn_zo.regularizer import SpikeCount
 from snn_zo.report.result import print_result
+from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
-from snn_zo.runs.folder import RunFolder, write_atomically
+from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.table_file import write_matrix
 from snn_zo.runs.wandb_logger import finish
@@ -117,7 +118,7 @@ def load_run(path: str | Path) -> LoadedRun:
     folder = RunFolder(Path(path))
     settings, config = _load_config(folder)
     module = _module(settings, config, _backend(settings, config))
-    module.load_state_dict(_weights(folder.best if folder.best.exists() else folder.last))
+    module.load_state_dict(read_checkpoint(folder.best)["state_dict"])
     return LoadedRun(module.eval(), EventDataModule(settings.data, settings.seed), config, folder.read_summary())
 
 
@@ -173,8 +174,6 @@ def _fit_and_test(
 ) -> dict[str, Any]:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
     checkpoint = folder.last if resumed and folder.last.exists() else None
-    if checkpoint:
-        _weights(checkpoint)  # refused here, with one line, if it holds more than weights
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = _module(settings, config, backend)
@@ -183,9 +182,9 @@ def _fit_and_test(
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())
     make_trainer = instantiate(config.trainer, _partial_=True, default_root_dir=str(folder.path))
-    trainer: lightning.Trainer = make_trainer(callbacks=[*callbacks, record], logger=logger or False)
-    with _only_weights():
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
+    plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles()]
+    trainer: lightning.Trainer = make_trainer(callbacks=[*callbacks, record], logger=logger or False, plugins=plugins)
+    trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
     objective = _load_best(trainer, module)
     tested = trainer.test(module, data, verbose=False)[0]
     write_matrix(folder.confusion, module.confusion.compute().tolist())
@@ -214,7 +213,7 @@ def _module(settings: TrainSettings, config: DictConfig, backend: str) -> Spikin
         settings.seed,
         optimizer=instantiate(config.optim),
         schedule=instantiate(config.schedule) if config.schedule else None,
-        regularizer=settings.regularizer if isinstance(settings.regularizer, SpikeCount) else None,
+        regularizer=settings.regularizer,
         backend=backend,
     )
 
@@ -231,11 +230,15 @@ def _logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> W
 
 
 def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
+    """Write the summary and end the wandb run; on a full disk neither may hide how the run itself ended."""
     try:
         folder.write_json(folder.summary, summary)
     except OSError as error:
-        log.error("summary.json could not be written: %s", error)
-    finish(logger, summary)
+        log.error("summary.json could not be written: %s", _reason(error))
+    try:
+        finish(logger, summary)
+    except Exception as error:
+        log.error("wandb: %s", _reason(error))
 
 
 def _load_config(folder: RunFolder) -> tuple[TrainSettings, DictConfig]:
@@ -248,35 +251,25 @@ def _load_config(folder: RunFolder) -> tuple[TrainSettings, DictConfig]:
         raise ConfigError(f"{folder.config} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{folder.config} is not a run's config")
-    require_trusted(config)
+    for path in (*folder.path.iterdir(), *folder.checkpoints.glob("*")):
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link, which a run folder may not hold: put what it points to in its place")
     place = folder.path.resolve()
     config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name
+    require_trusted(config)
+    _use_data_of_this_machine(config)
     return build(config, "", TrainSettings), config
 
 
-def _weights(path: Path) -> dict[str, Any]:
-    """The network's state in a checkpoint that holds nothing but tensors and plain values."""
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path} is refused: it is damaged or holds more than weights ({reason})") from error
-    return state
-
-
-@contextmanager
-def _only_weights() -> Iterator[None]:
-    """Lightning's loading of checkpoints, whichever version it is, refuses pickled objects."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+def _use_data_of_this_machine(config: DictConfig) -> None:
+    """The folders of a run from elsewhere are not here, and not to be made."""
+    data = config.get("data")
+    if not isinstance(data, DictConfig):
+        return
+    if "cache_dir" in data:
+        data.cache_dir = os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo")
+    if "root" in data and not Path(str(data.root)).expanduser().is_dir():
+        data.root = os.environ.get("SNN_ZO_DATA", "data")
 
 
 @contextmanager
@@ -294,7 +287,9 @@ def _terminate_like_ctrl_c() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, EXPECTED):
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, (*EXPECTED, DivergedError)):
         return explain(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
 
@@ -312,7 +307,7 @@ def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:
     checkpoint = trainer.checkpoint_callback
     path, score = getattr(checkpoint, "best_model_path", ""), getattr(checkpoint, "best_model_score", None)
     if path and score is not None:
-        module.load_state_dict(_weights(Path(path)))
+        module.load_state_dict(read_checkpoint(Path(path))["state_dict"])
         return float(score)
     log.warning("no checkpoint was written: the test uses the weights of the last step")
     return float(trainer.callback_metrics["val/acc"])

@@ -64,16 +64,20 @@ class Readout:
         tau: time constant in ms.
         dt: time step in ms.
         reduce: `max`, `sum`, `mean` or `last` over time.
+        scale: factor of the result, the inverse temperature of the softmax.
     """
 
     tau: float = 20.0
     dt: float = 1.0
     reduce: str = "mean"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not _leak(self.tau, self.dt) < 1:
             raise ValueError("tau must be finite: a readout that does not leak (beta = 1) never takes anything in")
         _require_one_of("reduce", self.reduce, REDUCTIONS)
+        if not 0 < self.scale < math.inf:
+            raise ValueError(f"scale must be a positive number, got {self.scale:g}")
 
     @property
     def beta(self) -> float:

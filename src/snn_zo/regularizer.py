@@ -28,4 +28,8 @@ class SpikeCount:
     def __post_init__(self) -> None:
         for name in ("upper", "at_most", "lower", "at_least"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name):g}")
+                raise ValueError(f"{name} must be a number from 0 on, got {getattr(self, name):g}")
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to add to the loss."""
+        return self.upper > 0 or self.lower > 0

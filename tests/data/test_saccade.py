@@ -34,7 +34,7 @@ def test_record_is_deterministic(bar):
 def test_record_fields(bar):
     assert len(bar.t) > 200
     assert bar.t.min() >= 0
-    assert bar.t.max() < 315
+    assert bar.t.max() < 315_000
     assert bar.x.min() >= 0
     assert bar.x.max() < SENSOR
     assert set(np.unique(bar.p)) == {0, 1}
@@ -43,7 +43,7 @@ def test_record_fields(bar):
 
 def test_record_polarity_is_darker_on_the_trailing_edge(bar):
     """In the first saccade the image moves right: its left edge turns dark, its right edge bright."""
-    first = bar.t < 105
+    first = bar.t < 105_000
     inside_rows = first & (bar.y > 14) & (bar.y < 20)
     assert bar.x[inside_rows & (bar.p == 1)].mean() < bar.x[inside_rows & (bar.p == 0)].mean()
 

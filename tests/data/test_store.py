@@ -11,7 +11,7 @@ def recordings() -> Recordings:
     """Five recordings of a 3 x 4 sensor, the third one empty, in order of time."""
     rng = np.random.default_rng(1)
     sample = np.sort(rng.choice([0, 1, 3, 4], 400)).astype(np.int32)
-    t = rng.uniform(0, 23, 400).astype(np.float32)
+    t = rng.integers(0, 23_000, 400).astype(np.int32)
     order = np.lexsort((t, sample))
     x, y, p = (rng.integers(0, size, 400) for size in (4, 3, 2))
     events = (sample, t[order], x.astype(np.int16), y.astype(np.int16), p.astype(np.int8))
@@ -23,7 +23,7 @@ def dense(recordings: Recordings, dt: float, steps: int, merged: bool) -> np.nda
     features = 12 if merged else 24
     frames = np.zeros((5, steps, features), np.float32)
     for sample, t, x, y, p in zip(*recordings[:5], strict=True):
-        step = int(t // dt)
+        step = int(t) // round(1000 * dt)
         if step < steps:
             frames[sample, step, y * 4 + x if merged else (p * 3 + y) * 4 + x] = 1
     return frames

@@ -16,7 +16,7 @@ EXPECTED = (ConfigError, DataError, HydraException, OmegaConfBaseException)
 """Exceptions that are the user's to mend: answered by a line, not by a traceback."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """What is wrong and what to do, in one line."""
     if isinstance(error, MissingConfigException) and error.options:
         return _unknown_choice(error)

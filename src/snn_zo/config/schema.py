@@ -28,7 +28,7 @@ class TrainSettings:
     schedule: Any
     trainer: Any
     callbacks: Any
-    regularizer: SpikeCount | DictConfig
+    regularizer: SpikeCount
     logger: Any
     method: str
     dataset: str

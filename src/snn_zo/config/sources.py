@@ -10,6 +10,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+STRATEGIES = "snn_zo.strategies"
+"""Entry point group under which packages offer strategies, name = "module:DataClass"."""
+
 
 def root() -> Path:
     """Folder that holds `conf/` and `sweeps/`: the checkout, or the installed package."""
@@ -21,12 +24,11 @@ def root() -> Path:
 def register(arguments: list[str]) -> None:
     """Make the sweeps and the installed strategies known to Hydra.
 
-    A package offers strategies under the entry point group `snn_zo.strategies`, name = "module:DataClass". Only the
-    ones that the command line names are imported.
+    Of the strategies that other packages offer, only the ones that the command line names are imported.
     """
     for path in sorted((root() / "sweeps").glob("*.yaml")):
         ConfigStore.instance().store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_")
-    for entry in entry_points(group="snn_zo.strategies"):
+    for entry in entry_points(group=STRATEGIES):
         if any(entry.name in argument for argument in arguments):
             ConfigStore.instance().store(group="strategy", name=entry.name, node=_defaults(entry.load()))
 

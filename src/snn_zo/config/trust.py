@@ -1,70 +1,108 @@
-"""What a config that came with a run folder may name: a folder from a stranger must not be able to run code."""
+"""What a config that came with a run folder may say: a folder from a stranger must not be able to run code."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from snn_zo.config.build import ConfigError
+from snn_zo.config.sources import STRATEGIES, root
 
-PACKAGES = ("snn_zo", "torch", "lightning", "torchmetrics")
-"""Packages whose building blocks may be named; SNN_ZO_TRUST (comma-separated) adds packages of the user's own."""
+LIGHTNING = {
+    "lightning.Trainer",
+    "lightning.pytorch.Trainer",
+    *(
+        f"lightning.pytorch.callbacks.{name}"
+        for name in (
+            *("DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LearningRateMonitor"),
+            *("ModelSummary", "RichModelSummary", "RichProgressBar", "StochasticWeightAveraging", "TQDMProgressBar"),
+        )
+    ),
+}
+"""Lightning's classes that neither write files of their own nor connect to anything."""
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def require_trusted(config: DictConfig | ListConfig) -> None:
-    """Check every `_target_` of a config.
+    """Check a config before anything in it is resolved, imported or made.
+
+    It may name the targets that our own `conf/` names, `LIGHTNING`, torch's optimizers and schedulers, strategies
+    that an installed package offers, and whatever is defined in the packages that the user lists, separated by commas,
+    in the environment variable SNN_ZO_TRUST.
 
     Raises:
-        ConfigError: one is neither a building block of a known package nor in a package named by SNN_ZO_TRUST.
+        ConfigError: it names something else, or holds interpolations, which a run's config is written without.
     """
-    own = tuple(name for name in os.environ.get("SNN_ZO_TRUST", "").split(",") if name)
-    for target in _targets(config):
-        package = str(target).partition(".")[0]
-        if package not in own and not (package in PACKAGES and _is_building_block(str(target))):
-            raise ConfigError(
-                f"config.yaml names {target}, which a run folder may not: if you trust it, set SNN_ZO_TRUST={package}"
-            )
+    content = OmegaConf.to_container(config, resolve=False)
+    allowed = LIGHTNING | _preset_targets()
+    allowed |= {entry.value.replace(":", ".") for entry in entry_points(group=STRATEGIES)}
+    for key, value in _items(content):
+        if key == "_target_" and value not in allowed and not (_is_optimizer(value) or _is_own(value)):
+            package = str(value).partition(".")[0]
+            advice = f"if you trust it, set SNN_ZO_TRUST={package}" if _is_name(value) else "it is no name"
+            raise ConfigError(f"config.yaml names {_quoted(value)}, which a run folder may not: {advice}")
+    for key, value in _items(content):
+        if "${" in f"{key} {value}":
+            raise ConfigError(f"config.yaml holds {_quoted(value)}, which a run folder may not: it is written resolved")
 
 
-def _targets(node: Any) -> Iterator[Any]:
-    if isinstance(node, DictConfig):
-        for key in node:
+def _items(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Keys and values at any depth; a `_target_` comes with whatever it is, everything else as plain values."""
+    if isinstance(node, dict):
+        for key, value in node.items():
             if key == "_target_":
-                yield node[key]
+                yield key, value if isinstance(value, str) else repr(value)
             else:
-                yield from _targets(node[key])
-    elif isinstance(node, ListConfig):
+                yield key, None
+                yield from _items(value)
+    elif isinstance(node, list):
         for item in node:
-            yield from _targets(item)
+            yield from _items(item)
+    else:
+        yield None, node
 
 
-def _is_building_block(target: str) -> bool:
-    """Whether a target is defined where it is named from (and not os.system by way of torch.os.system), and is one
-    of our own objects or a class that a config has a use for."""
-    import lightning
-    import torch
-    import torchmetrics
-    from lightning.pytorch.loggers import Logger
+def _preset_targets() -> set[str]:
+    """Every `_target_` in `conf/`."""
+    texts = (path.read_text() for path in (root() / "conf").rglob("*.yaml"))
+    return {target for text in texts for target in re.findall(r"^\s*_target_: (\S+)", text, re.MULTILINE)}
 
+
+def _is_name(target: Any) -> bool:
+    return isinstance(target, str) and _NAME.fullmatch(target) is not None
+
+
+def _is_optimizer(target: str) -> bool:
+    """Whether it is a class of torch.optim or torch.optim.lr_scheduler that makes steps."""
+    from torch import optim
+
+    module, _, name = target.rpartition(".")
+    bases = {"torch.optim": optim.Optimizer, "torch.optim.lr_scheduler": optim.lr_scheduler.LRScheduler}
+    found = getattr(optim if module == "torch.optim" else optim.lr_scheduler, name, None)
+    return module in bases and isinstance(found, type) and issubclass(found, bases[module])
+
+
+def _is_own(target: str) -> bool:
+    """Whether it is defined in a package of SNN_ZO_TRUST, and not only imported there."""
+    own = {name.strip() for name in os.environ.get("SNN_ZO_TRUST", "").split(",")}
+    if not _is_name(target) or target.partition(".")[0] not in own:
+        return False
     module, _, name = target.rpartition(".")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError):
         return False
-    home = str(getattr(found, "__module__", "")).partition(".")[0]
-    if home == "snn_zo":
-        return callable(found)
-    useful = (
-        torch.nn.Module,
-        torch.optim.Optimizer,
-        torch.optim.lr_scheduler.LRScheduler,
-        lightning.Trainer,
-        lightning.Callback,
-        Logger,
-        torchmetrics.Metric,
-    )
-    return home in PACKAGES and isinstance(found, type) and issubclass(found, useful)
+    return str(getattr(found, "__module__", "")).partition(".")[0] in own
+
+
+def _quoted(value: Any) -> str:
+    """As one line of bounded length."""
+    text = str(value)
+    return text if text.isprintable() and len(text) < 200 else repr(text[:200])

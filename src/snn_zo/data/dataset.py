@@ -73,7 +73,7 @@ class EventDataset(ABC):
     """The settings that the binned events depend on; they name the cache file."""
 
     def __post_init__(self) -> None:
-        if not self.dt > 0:
+        if not 0 < self.dt < float("inf"):
             raise ValueError(f"dt must be a positive number of milliseconds, got {self.dt:g}")
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
@@ -124,7 +124,14 @@ class EventDataset(ABC):
                 return EventStore.load(path)
             except ValueError as error:
                 log.warning("%s; making it again", error)
-        pieces = [EventStore.bin(piece, self.dt, self.steps, self.merged) for piece in self.recordings(part)]
+        pieces, samples = [], 0
+        for piece in self.recordings(part):
+            if (fault := piece.fault(self.classes)) is not None:
+                raise DataError(f"{self.where(part, samples + fault[0])} holds {fault[1]}: remove or replace it")
+            samples += len(piece.label)
+            pieces.append(EventStore.bin(piece, self.dt, self.steps, self.merged))
+        if not samples:
+            raise DataError(f"{self.where(part, 0)}: there are no recordings")
         store = EventStore.concatenate(pieces)
         store.save(path)
         return store
@@ -136,6 +143,10 @@ class EventDataset(ABC):
         shape |= {name: values[name] for name in self.shaping}
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         return Path(self.cache_dir).expanduser() / f"{type(self).__name__.lower()}-{part}-{digest}.npz"
+
+    def where(self, part: str, sample: int) -> str:
+        """The place of a recording, for messages."""
+        return f"{type(self).__name__}, part {part}, recording {sample}"
 
     def source(self, part: str) -> dict[str, object]:
         """What tells one copy of the original files from another; nothing where the data comes with the code."""

@@ -10,9 +10,11 @@ import urllib.request
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from snn_zo.atomic import write_atomically
 from snn_zo.data.dataset import DataError, PublishedSplit
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class IdxImages(PublishedSplit):
     max_rate: float = 100.0
 
     classes = 10
+    version = 2
     name: ClassVar[str]
     url: ClassVar[str]
     md5: ClassVar[dict[str, str]]
@@ -65,9 +68,9 @@ class IdxImages(PublishedSplit):
         super().__post_init__()
         self._require_one_of("code", CODES)
         self._require_share("threshold")
-        if not self.tau_eff > 0:
+        if not 0 < self.tau_eff < float("inf"):
             raise ValueError(f"tau_eff must be a positive number of milliseconds, got {self.tau_eff:g}")
-        if not 0 < self.max_rate * self.dt <= 1000:
+        if not 0 < self.max_rate * self.dt <= 1000 * (1 + 1e-12):
             raise ValueError(f"max_rate must lie in (0, 1000 / dt] spikes a second, got {self.max_rate:g}")
 
     @property
@@ -77,15 +80,18 @@ class IdxImages(PublishedSplit):
 
     def recordings(self, part: str) -> Iterable[Recordings]:
         """The coded images of `train` or `test`, 5,000 at a time."""
+        import numpy as np
+
         images = read_idx(self.file(part, "images-idx3"), dimensions=3)
         label = read_idx(self.file(part, "labels-idx1"), dimensions=1).astype("int64")
         if images.shape != (len(label), SIDE, SIDE):
             raise DataError(f"{self.file(part, 'images-idx3')}: {images.shape} images do not fit {len(label)} labels")
         for start in range(0, len(images), _CHUNK):
             stop = start + _CHUNK
-            yield self._coded((images[start:stop] / 255).astype("float32"), label[start:stop], start)
+            noise = np.random.default_rng((start, *self.name.encode(), *part.encode()))
+            yield self._coded((images[start:stop] / 255).astype("float32"), label[start:stop], noise)
 
-    def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], seed: int) -> Recordings:
+    def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], noise: np.random.Generator) -> Recordings:
         import numpy as np
 
         from snn_zo.data.recordings import Recordings
@@ -95,19 +101,23 @@ class IdxImages(PublishedSplit):
             value = x[sample, row, column].astype(np.float64)
             t = self.tau_eff * np.log(value / (value - self.threshold))
         else:
-            rng = np.random.default_rng((seed, self.steps))
             chance = (x * self.max_rate * self.dt / 1000).ravel()
-            spikes = [np.flatnonzero(rng.random(chance.size, np.float32) < chance) for _ in range(self.steps)]
-            t = np.repeat(np.arange(self.steps) * self.dt, [len(step) for step in spikes])
+            spikes = [np.flatnonzero(noise.random(chance.size, np.float32) < chance) for _ in range(self.steps)]
+            t = np.repeat((np.arange(self.steps) + 0.5) * self.dt, [len(step) for step in spikes])
             sample, row, column = np.unravel_index(np.concatenate(spikes), x.shape)
             order = np.argsort(sample, kind="stable")
             sample, row, column, t = sample[order], row[order], column[order], t[order]
         position = (column.astype(np.int16), row.astype(np.int16), np.zeros(len(t), np.int8))
-        return Recordings(sample.astype(np.int32), t.astype(np.float32), *position, label, SIDE, SIDE)
+        return Recordings(sample.astype(np.int32), (1000 * t).astype(np.int32), *position, label, SIDE, SIDE)
 
     def source(self, part: str) -> dict[str, object]:
-        """Size of the image file: a replaced file is another data set."""
-        return {"bytes": self.file(part, "images-idx3").stat().st_size}
+        """Checksums of the files: a replaced file is another data set."""
+        kinds = ("images-idx3", "labels-idx1")
+        return {kind: hashlib.sha256(self.file(part, kind).read_bytes()).hexdigest() for kind in kinds}
+
+    def where(self, part: str, sample: int) -> str:
+        """The file, and the number of the image in it."""
+        return f"{self.file(part, 'labels-idx1')}, image {sample},"
 
     def file(self, part: str, kind: str) -> Path:
         """Path of an IDX file, downloaded if it is nowhere to be found.
@@ -124,7 +134,7 @@ class IdxImages(PublishedSplit):
         path = own / f"{name}.gz"
         try:
             _download(f"{self.url}{name}.gz", path, self.md5[name])
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise DataError(
                 f"no {name} in {own}, and downloading it failed ({error}): put {name} or {name}.gz there, "
                 f"or set data.root to the folder that holds {self.name}/raw"
@@ -198,7 +208,4 @@ def _download(url: str, path: Path, md5: str) -> None:
         content = response.read()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise OSError(f"{url} has another checksum than the published file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_atomically(path, content)

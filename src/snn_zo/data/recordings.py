@@ -13,7 +13,7 @@ class Recordings(NamedTuple):
 
     Attributes:
         sample: [E] int32, the recording that each event belongs to, ascending.
-        t: [E] float32, ms since the recording began.
+        t: [E] int32, us since the recording began; whole numbers, so that the edge of a time step is sharp.
         x, y: [E] int16 pixel; y counts from the top.
         p: [E] int8 polarity, 0 or 1.
         label: [S] int64 class.
@@ -21,10 +21,26 @@ class Recordings(NamedTuple):
     """
 
     sample: NDArray[np.int32]
-    t: NDArray[np.float32]
+    t: NDArray[np.int32]
     x: NDArray[np.int16]
     y: NDArray[np.int16]
     p: NDArray[np.int8]
     label: NDArray[np.int64]
     height: int
     width: int
+
+    def fault(self, classes: int) -> tuple[int, str] | None:
+        """The first recording that cannot be what it says, and why; None where all can."""
+        inside = (self.x >= 0) & (self.x < self.width) & (self.y >= 0) & (self.y < self.height)
+        for wrong, what in (
+            (~inside, f"an event outside the {self.width} x {self.height} sensor"),
+            (self.t < 0, "an event before the recording began"),
+            ((self.p < 0) | (self.p > 1), "a polarity that is neither 0 nor 1"),
+        ):
+            if wrong.any():
+                return int(self.sample[wrong.argmax()]), what
+        outside = (self.label < 0) | (self.label >= classes)
+        if outside.any():
+            sample = int(outside.argmax())
+            return sample, f"label {self.label[sample]}, which is not one of 0 to {classes - 1}"
+        return None

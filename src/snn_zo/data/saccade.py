@@ -59,7 +59,7 @@ def record(images: NDArray[np.float32], label: NDArray[np.int64], seed: int = 0)
     order = np.argsort(sample, kind="stable")
     return Recordings(
         sample[order].astype(np.int32),
-        t[order].astype(np.float32),
+        1000 * t[order].astype(np.int32),
         x[order].astype(np.int16),
         y[order].astype(np.int16),
         p[order].astype(np.int8),

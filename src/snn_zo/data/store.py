@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_zo.atomic import replacing
 from snn_zo.data.recordings import Recordings
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class EventStore(NamedTuple):
         """
         pixels = recordings.height * recordings.width
         features = pixels if merged else 2 * pixels
-        step = np.floor(recordings.t / dt).astype(np.int64)
+        step = (recordings.t // _microseconds(dt)).astype(np.int64)
         inside = step < steps
         feature = recordings.y.astype(np.int64) * recordings.width + recordings.x
         if not merged:
@@ -113,14 +113,8 @@ class EventStore(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write to an .npz file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **self._asdict())
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(path) as file:
+            np.savez(file, **self._asdict())
 
     @classmethod
     def load(cls, path: Path) -> EventStore:
@@ -138,6 +132,13 @@ class EventStore(NamedTuple):
             raise ValueError(f"{path} is not an event store: {error}") from error
         parts["steps"], parts["features"] = int(parts["steps"]), int(parts["features"])
         return cls(**parts)
+
+
+def _microseconds(dt: float) -> int | float:
+    """dt ms in us: a whole number where it is one but for rounding, so that the edge of a time step is sharp."""
+    exact = 1000 * dt
+    whole = round(exact)
+    return whole if whole and math.isclose(exact, whole, rel_tol=1e-12) else exact
 
 
 def all_samples(store: EventStore) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
@@ -36,4 +36,5 @@ def logging_to(path: Path | None) -> Iterator[None]:
         ours.removeHandler(screen)
         root.removeHandler(file)
         root.setLevel(level)
-        file.close()
+        with suppress(OSError):  # a full disk has been complained of elsewhere
+            file.close()

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from snn_zo.runs.folder import write_atomically
+from snn_zo.atomic import write_atomically
 
 
 class TableFile:
@@ -29,12 +29,11 @@ class TableFile:
             file.write(_text([[values.get(name, "") for name in header]]))
 
     def keep(self, wanted: Callable[[dict[str, str]], bool]) -> None:
-        """Drop the rows that are not wanted."""
-        rows = self.rows()
-        kept = [row for row in rows if wanted(row)]
-        if len(kept) < len(rows):
-            header = self.columns()
-            write_atomically(self.path, _text([header, *([row[name] for name in header] for row in kept)]))
+        """Drop the rows that are not wanted, and one that a crash cut short."""
+        header = self.columns()
+        kept = [[row[name] for name in header] for row in self.rows() if wanted(row)]
+        if header:
+            write_atomically(self.path, _text([header, *kept]))
 
     def columns(self) -> list[str]:
         """Names in the header; none where there is no file yet."""
@@ -44,11 +43,11 @@ class TableFile:
             return next(csv.reader(file), [])
 
     def rows(self) -> list[dict[str, str]]:
-        """All rows so far."""
+        """All rows so far, without one that was cut short."""
         if not self.path.exists():
             return []
         with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+            return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
 def write_matrix(path: Path, rows: list[list[int]]) -> None:

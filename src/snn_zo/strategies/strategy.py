@@ -53,9 +53,9 @@ class Strategy(ABC):
         """Half width of the hard window with the same expected activity, in units of v_th; inf where none exists."""
 
     @property
-    @abstractmethod
-    def kernel(self) -> Kernel:
-        """Kind and parameters for compiled backends."""
+    def kernel(self) -> Kernel | None:
+        """Kind and parameters for compiled backends; None where they are to call `gradient`."""
+        return None
 
 
 def require_count(samples: int) -> None:

@@ -132,6 +132,6 @@ class SparseSurrogate(Deterministic):
         return torch.where(u.abs() < self.b_th, self.surrogate.expected(u), 0.0)
 
     @property
-    def kernel(self) -> Kernel:
+    def kernel(self) -> Kernel | None:
         inside = self.surrogate.kernel
-        return Kernel(inside.kind, (*inside.params, self.b_th))
+        return inside and Kernel(inside.kind, (*inside.params, self.b_th))

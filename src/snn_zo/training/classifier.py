@@ -46,7 +46,7 @@ class SpikingClassifier(lightning.LightningModule):
         seed: int,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler] | None = None,
-        regularizer: SpikeCount | None = None,
+        regularizer: SpikeCount = SpikeCount(upper=0, lower=0),  # noqa: B008
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class SpikingClassifier(lightning.LightningModule):
         """Loss, and the hidden spikes without their graph for callbacks."""
         output = self(batch.spikes, Draw(self.seed, 0, self.global_step, batch.sample))
         loss = self._score("train", output.logits, batch)
-        if self.regularizer is not None:
+        if self.regularizer:
             penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
             penalty = torch.stack(penalties).sum()
             self.log("train/penalty", penalty.detach(), on_step=False, on_epoch=True, batch_size=len(batch.label))

@@ -11,13 +11,13 @@ from snn_zo.ops.spikes import Spikes
 
 
 def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, backend: str = "auto") -> Tensor:
-    """o[t] = beta o[t-1] + (1 - beta) (weight s[t] + bias), reduced over time.
+    """o[t] = beta o[t-1] + (1 - beta) (weight s[t] + bias), reduced over time and scaled.
 
     Args:
         x: [B, T, N_in] spikes of the last hidden layer.
         weight: [C, N_in].
         bias: [C] or None.
-        readout: time constant and reduction over time (`max` takes the first of equal maxima).
+        readout: time constant, reduction over time (`max` takes the first of equal maxima) and scale.
         backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
 
     Returns:
@@ -28,4 +28,4 @@ def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Reado
     """
     require_layer(x, weight, bias)
     run = implementation("leaky_readout", backend, weight.device).leaky_readout
-    return run(x, weight, bias, readout)
+    return readout.scale * run(x, weight, bias, readout)

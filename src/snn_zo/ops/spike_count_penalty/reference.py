@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import relu
 
 from snn_zo.ops.spikes import Spikes
 from snn_zo.regularizer import SpikeCount
@@ -11,6 +12,6 @@ from snn_zo.regularizer import SpikeCount
 def spike_count_penalty(x: Spikes, regularizer: SpikeCount) -> Tensor:
     """See `snn_zo.ops.spike_count_penalty.spike_count_penalty`."""
     count = x.count()
-    above = (count.mean(1) - regularizer.at_most).clamp(min=0).mean()
-    below = (regularizer.at_least - count).clamp(min=0).square().mean()
+    above = relu(count.mean(1) - regularizer.at_most).mean()
+    below = relu(regularizer.at_least - count).square().mean()
     return regularizer.upper * above + regularizer.lower * below

@@ -1,0 +1,501 @@
+import os
+import time
+import types
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tonic
+
+from snn_zo.data.dataset import DataError
+from snn_zo.data.neuromorphic import NMNIST, SHD, gather
+from snn_zo.data.store import EventStore
+
+Folder = dict[str, np.ndarray]
+"""Events [E, 4] of x, y, t in us and p by file, in the order that the files are to be read."""
+
+
+def write_bin(path: Path, events: np.ndarray) -> None:
+    x, y, t, p = np.asarray(events, np.int64).reshape(-1, 4).T
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(np.stack([x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255], 1).astype(np.uint8).tobytes())
+
+
+def random_events(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Events in order of time, many of them alike, some on the edge of a step and some after the last one."""
+    t = np.sort(np.concatenate([rng.integers(0, 330_000, size), rng.integers(0, 40, size) * 3000, [0, 2**23 - 1]]))
+    return np.stack([*rng.integers(0, 34, (2, len(t))), t, rng.integers(0, 2, len(t))], 1)
+
+
+def write_shd(path: Path, times: list[np.ndarray], units: list[np.ndarray], label: np.ndarray) -> Path:
+    """The file, and the empty archive that tonic asks for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, rows, dtype in (("times", times, np.float16), ("units", units, np.uint16)):
+            column = file.create_dataset(f"spikes/{name}", (len(rows),), h5py.vlen_dtype(dtype))
+            for i, row in enumerate(rows):
+                column[i] = row.astype(dtype)
+        file["labels"] = np.asarray(label, np.uint16)
+        file["extra/keys"] = np.array([b"zero", b"one"])
+        file["extra/speaker"] = np.zeros(len(label), np.uint16)
+    path.with_name(f"{path.name}.zip").touch()
+    return path
+
+
+def dense(store: EventStore) -> np.ndarray:
+    """[S, T, N] spikes."""
+    return store.batch(np.arange(len(store.label))).spikes.to_dense().numpy()
+
+
+def events_of(store: EventStore, sample: int) -> np.ndarray:
+    """step * N + input of a recording's events."""
+    ptr = store.ptr[sample * store.steps : (sample + 1) * store.steps + 1]
+    return np.repeat(np.arange(store.steps), np.diff(ptr)) * store.features + store.col[ptr[0] : ptr[-1]]
+
+
+def message(error: pytest.ExceptionInfo) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture(autouse=True)
+def requests(monkeypatch) -> list[str]:
+    """URLs that were asked for; nothing goes to the network."""
+    asked: list[str] = []
+
+    def urlopen(request, *_, **__):
+        asked.append(request.full_url)
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(tonic.download_utils.urllib.request, "urlopen", urlopen)
+    return asked
+
+
+@pytest.fixture
+def nmnist(tmp_path: Path) -> Callable[..., NMNIST]:
+    def dataset(**settings: object) -> NMNIST:
+        folders = {"root": str(tmp_path), "cache_dir": str(tmp_path / "cache")}
+        return NMNIST(**folders | {"val_fraction": 0.25} | settings)
+
+    return dataset
+
+
+@pytest.fixture
+def shd(tmp_path: Path) -> Callable[..., SHD]:
+    def dataset(**settings: object) -> SHD:
+        folders = {"root": str(tmp_path), "cache_dir": str(tmp_path / "cache")}
+        return SHD(**folders | {"val_fraction": 0.5} | settings)
+
+    return dataset
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> dict[str, Folder]:
+    """Four training and two test recordings a digit, written in another order than that of their names."""
+    rng = np.random.default_rng(0)
+    parts = {}
+    for part, names in (("Train", ["00002", "00010", "00100", "01000"]), ("Test", ["00001", "00003"])):
+        files = {f"NMNIST/{part}/{digit}/{name}.bin": random_events(rng, 50) for digit in range(10) for name in names}
+        for path in rng.permutation(list(files)):
+            write_bin(tmp_path / path, files[path])
+        parts[part] = files
+    return parts
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray], np.ndarray]]:
+    """Four training and two test recordings a word; the second of each part is silent."""
+    rng = np.random.default_rng(0)
+    parts = {}
+    for part, size in (("train", 80), ("test", 40)):
+        length = rng.integers(20, 60, size)
+        length[1] = 0
+        times = [np.sort(rng.uniform(0, 1.4, count)).astype(np.float16) for count in length]
+        units = [rng.integers(0, 700, count) for count in length]
+        parts[part] = times, units, rng.permutation(np.arange(size) % 20)
+        write_shd(tmp_path / "SHD" / f"shd_{part}.h5", *parts[part])
+    return parts
+
+
+@pytest.mark.parametrize("polarities", ["merged", "separate"])
+@pytest.mark.parametrize(("dt", "steps"), [(3.0, 100), (7.5, 20), (5.0, 70)])
+def test_nmnist_equals_a_loop_over_events(nmnist, digits, polarities, dt, steps):
+    dataset = nmnist(dt=dt, steps=steps, polarities=polarities)
+    assert dataset.features == (1156 if polarities == "merged" else 2312)
+    for part, files in digits.items():
+        expected = np.zeros((len(files), steps, dataset.features), np.float32)
+        for sample, events in enumerate(files.values()):
+            for x, y, t, p in events.tolist():
+                step = t // round(1000 * dt)
+                if step < steps:
+                    plane = 0 if polarities == "merged" else p
+                    expected[sample, step, (plane * 34 + y) * 34 + x] = 1
+        np.testing.assert_array_equal(dense(dataset.store(part.lower())), expected)
+
+
+def test_nmnist_recordings_are_the_events(nmnist, digits):
+    (piece,) = nmnist().recordings("test")
+    events = list(digits["Test"].values())
+    np.testing.assert_array_equal(piece.sample, np.repeat(np.arange(20), [len(rows) for rows in events]))
+    x, y, t, p = np.concatenate(events).T
+    for found, expected in zip(piece[1:5], (t, x, y, p), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert piece.height == piece.width == 34
+
+
+def test_nmnist_files_are_in_order_of_digit_and_name(nmnist, tmp_path):
+    names = ["1/10", "1/9", "1/a", "3/00001", "3/2"]
+    for pixel in (3, 0, 4, 2, 1):
+        write_bin(tmp_path / f"NMNIST/Test/{names[pixel]}.bin", [(pixel, 0, 0, 0)])
+    store = nmnist().store("test")
+    assert store.label.tolist() == [1, 1, 1, 3, 3]
+    assert store.col.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("dt", [3.0, 5.0, 0.5, 1.1, 0.1])
+def test_nmnist_at_the_edges_of_steps(nmnist, tmp_path, dt):
+    """The first and the last microsecond of each of 60 steps."""
+    width = round(1000 * dt)
+    first = np.arange(60) * width
+    for pixel, t in enumerate((first, first + width - 1)):
+        write_bin(tmp_path / f"NMNIST/Train/{pixel}/1.bin", [(pixel, 0, one, 0) for one in t])
+    spikes = dense(nmnist(dt=dt, steps=60).store("train"))
+    for pixel in range(2):
+        assert spikes[pixel, :, pixel].tolist() == [1] * 60
+        assert spikes[pixel].sum() == 60
+
+
+def test_nmnist_overflow_events_advance_the_clock(nmnist, tmp_path):
+    """An event of row 240 is none, and those after it are 2 ** 13 us later than they say."""
+    events = [(1, 0, 100, 0), (0, 240, 0, 0), (2, 0, 100, 1), (3, 0, 900, 1), (0, 240, 0, 0), (4, 0, 0, 0)]
+    write_bin(tmp_path / "NMNIST/Train/7/1.bin", np.array(events))
+    store = nmnist(dt=1.0, steps=20).store("train")
+    assert store.label.tolist() == [7]
+    assert events_of(store, 0).tolist() == [0 * 1156 + 1, 8 * 1156 + 2, 9 * 1156 + 3, 16 * 1156 + 4]
+
+
+def test_nmnist_splits(nmnist, digits):
+    train, val, test = nmnist().splits()
+    assert [len(train.sample), len(val.sample), len(test.sample)] == [30, 10, 20]
+    np.testing.assert_array_equal(np.sort(np.concatenate([train.sample, val.sample])), np.arange(40))
+    assert sorted(val.store.label[val.sample]) == list(range(10))
+    np.testing.assert_array_equal(test.sample, np.arange(20))
+    np.testing.assert_array_equal(test.store.label, np.repeat(np.arange(10), 2))
+    assert not np.array_equal(nmnist(split_seed=1).splits().val.sample, val.sample)
+
+
+def test_nmnist_does_not_depend_on_the_chunks(nmnist, digits, monkeypatch, tmp_path):
+    whole = nmnist().store("train")
+    monkeypatch.setattr("snn_zo.data.neuromorphic._CHUNK", 7)
+    for one, other in zip(nmnist(cache_dir=str(tmp_path / "other")).store("train"), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nmnist_ignores_other_files(nmnist, digits, tmp_path):
+    before = nmnist().cache_file("train")
+    (tmp_path / "NMNIST/Train/3/readme.txt").write_text("not a recording")
+    (tmp_path / "NMNIST/train.zip").touch()
+    assert nmnist().cache_file("train") == before
+    assert len(nmnist().store("train").label) == 40
+
+
+def test_nmnist_cache_file_names_what_shaped_it(nmnist, digits, tmp_path):
+    first = nmnist().cache_file("train")
+    assert nmnist(batch_size=9, val_fraction=0.5, split_seed=3).cache_file("train") == first
+    names = {nmnist(**change).cache_file("train") for change in ({"dt": 1.0}, {"steps": 9}, {"polarities": "separate"})}
+    names |= {first, nmnist().cache_file("test")}
+    write_bin(tmp_path / "NMNIST/Train/3/00010.bin", [(1, 1, 1, 1)])
+    names.add(nmnist().cache_file("train"))
+    write_bin(tmp_path / "NMNIST/Train/3/00011.bin", [(1, 1, 1, 1)])
+    names.add(nmnist().cache_file("train"))
+    assert len(names) == 7
+    assert len(nmnist().store("train").label) == 41
+
+
+def test_nmnist_root_may_begin_with_a_tilde(nmnist, digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(nmnist(root="~").store("test").label) == 20
+
+
+def test_polarities_that_cannot_be(nmnist):
+    with pytest.raises(ValueError, match=r"^polarities must be one of separate, merged, got 'on'"):
+        nmnist(polarities="on")
+
+
+@pytest.mark.parametrize("cls", [NMNIST, SHD])
+@pytest.mark.parametrize("root", ["", "nowhere", "no/where"])
+def test_missing_recordings(tmp_path, requests, cls, root):
+    began = time.monotonic()
+    with pytest.raises(DataError) as error:
+        cls(root=str(tmp_path / root), cache_dir=str(tmp_path / "cache")).splits()
+    assert time.monotonic() - began < 2
+    assert str(tmp_path / root / cls.__name__) in message(error)
+    assert "data.root" in message(error)
+    assert len(requests) == 1
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("cls", [NMNIST, SHD])
+def test_missing_recordings_below_a_file(tmp_path, cls):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(DataError) as error:
+        cls(root=str(tmp_path / "file"), cache_dir=str(tmp_path / "cache")).splits()
+    message(error)
+    assert tree(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("cls", [NMNIST, SHD])
+def test_download_that_breaks_off(tmp_path, monkeypatch, cls):
+    """The address is answered, the file is not."""
+
+    class Head(types.SimpleNamespace):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    def urlopen(request, *_, **__):
+        if "Method" in request.headers:
+            return Head(url=request.full_url)
+        raise urllib.error.URLError("connection reset")
+
+    monkeypatch.setattr(tonic.download_utils.urllib.request, "urlopen", urlopen)
+    with pytest.raises(DataError, match="connection reset") as error:
+        cls(root=str(tmp_path), cache_dir=str(tmp_path / "cache")).splits()
+    message(error)
+    assert tree(tmp_path) == []
+
+
+def test_nmnist_without_test_recordings(nmnist, digits, tmp_path):
+    for path in digits["Test"]:
+        (tmp_path / path).unlink()
+    before = tree(tmp_path)
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    assert str(tmp_path / "NMNIST") in message(error)
+    assert [path for path in tree(tmp_path) if not path.startswith("cache")] == before
+
+
+@pytest.mark.parametrize(("events", "missing"), [(50, 1), (50, 2), (50, 3), (50, 4), (2, 1)])
+def test_nmnist_of_a_recording_cut_short(nmnist, digits, tmp_path, events, missing):
+    path = tmp_path / "NMNIST/Train/4/00010.bin"
+    write_bin(path, random_events(np.random.default_rng(1), 50)[:events])
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    assert str(path) in message(error)
+
+
+def test_nmnist_of_a_recording_of_no_bytes(nmnist, digits, tmp_path):
+    path = tmp_path / "NMNIST/Train/4/00010.bin"
+    path.write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    assert str(path) in message(error)
+
+
+@pytest.mark.parametrize("pixel", [(34, 0), (0, 34), (33, 255)])
+def test_nmnist_of_pixels_outside_the_sensor(nmnist, digits, tmp_path, pixel):
+    path = tmp_path / "NMNIST/Train/4/00010.bin"
+    write_bin(path, [(*pixel, 1000, 0)])
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    assert str(path) in message(error)
+
+
+@pytest.mark.parametrize("name", ["backup", "10"])
+def test_nmnist_of_folders_that_are_no_digit(nmnist, digits, tmp_path, name):
+    write_bin(tmp_path / f"NMNIST/Train/{name}/1.bin", [(1, 1, 1, 1)])
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    assert str(tmp_path / "NMNIST/Train" / name) in message(error)
+
+
+@pytest.mark.parametrize(("dt", "steps"), [(2.0, 500), (10.0, 140), (2.5, 100)])
+def test_shd_equals_a_loop_over_spikes(shd, spoken, dt, steps):
+    dataset = shd(dt=dt, steps=steps)
+    assert dataset.features == 700
+    for part, (times, units, label) in spoken.items():
+        store = dataset.store(part)
+        for sample, (seconds, channels) in enumerate(zip(times, units, strict=True)):
+            expected = set()
+            for t, unit in zip(seconds.astype(np.float64), channels.tolist(), strict=True):
+                step = int(t * 1e6 // (1000 * dt))
+                if step < steps:
+                    expected.add(step * 700 + unit)
+            assert events_of(store, sample).tolist() == sorted(expected)
+        np.testing.assert_array_equal(store.label, label)
+        assert store.label.dtype == np.int64
+
+
+def test_shd_splits(shd, spoken):
+    train, val, test = shd().splits()
+    assert [len(train.sample), len(val.sample), len(test.sample)] == [40, 40, 40]
+    np.testing.assert_array_equal(np.sort(np.concatenate([train.sample, val.sample])), np.arange(80))
+    assert np.bincount(val.store.label[val.sample]).tolist() == [2] * 20
+    np.testing.assert_array_equal(test.store.label, spoken["test"][2])
+
+
+def test_shd_cache_file_of_a_replaced_file(shd, spoken, tmp_path):
+    names = {shd(**change).cache_file("train") for change in ({}, {"dt": 4.0}, {"steps": 9})} | {
+        shd().cache_file("test")
+    }
+    times, units, label = spoken["train"]
+    write_shd(tmp_path / "SHD/shd_train.h5", times * 2, units * 2, np.tile(label, 2))
+    names.add(shd().cache_file("train"))
+    assert len(names) == 5
+    assert len(shd().store("train").label) == 160
+
+
+def test_shd_is_read_without_the_archive(shd, spoken, tmp_path, requests):
+    for path in (tmp_path / "SHD").glob("*.zip"):
+        path.unlink()
+    assert len(shd().splits().test.sample) == 40
+    assert requests == []
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_shd_without_test_recordings(shd, spoken, tmp_path, archive):
+    (tmp_path / "SHD/shd_test.h5").unlink()
+    if not archive:
+        (tmp_path / "SHD/shd_test.h5.zip").unlink()
+    before = tree(tmp_path)
+    with pytest.raises(DataError) as error:
+        shd().splits()
+    assert str(tmp_path / "SHD") in message(error)
+    assert [path for path in tree(tmp_path) if not path.startswith("cache")] == before
+
+
+def test_shd_download_that_broke_off_is_tried_again(shd, spoken, tmp_path, requests):
+    (tmp_path / "SHD/shd_test.h5").unlink()
+    (tmp_path / "SHD/shd_test.h5.zip").write_bytes(b"PK\3\4 the first bytes")
+    with pytest.raises(DataError, match="no network"):
+        shd().splits()
+    assert len(requests) == 1
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def _change(*without: str, **values: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            for name in (*without, *values):
+                del file[name]
+            for name, value in values.items():
+                file[name] = value
+
+    return change
+
+
+def _spikes(times: list[list[float]], units: list[list[int]], label: list[int]) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        write_shd(path, *([np.array(row) for row in rows] for rows in (times, units)), np.array(label))
+
+    return change
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "cut": _cut,
+    "cut in two": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("<html>404 Not Found</html>"),
+    "folder": lambda path: (path.unlink(), path.mkdir()),
+    "not SHD": _change("labels", "spikes", "extra"),
+    "no spikes": _change("spikes"),
+    "no labels": _change("labels"),
+    "more labels": _change(labels=np.arange(81) % 20),
+    "labels above 19": _change(labels=np.arange(80) % 20 + 1),
+    "no recordings": _spikes([], [], []),
+    "channel": _spikes([[0.1, 0.2]] * 40, [[3, 700]] * 40, [*range(20)] * 2),
+    "before 0": _spikes([[-0.1, 0.2]] * 40, [[3, 4]] * 40, [*range(20)] * 2),
+    "lengths": _spikes([[0.1, 0.2, 0.3]] * 40, [[3, 4]] * 40, [*range(20)] * 2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage):
+    path = tmp_path / "SHD/shd_train.h5"
+    DAMAGE[damage](path)
+    with pytest.raises(DataError) as error:
+        shd().splits()
+    assert str(path) in message(error)
+
+
+def test_gather_numbers_recordings_and_fills_in_columns():
+    dtype = np.dtype([("t", int), ("x", int)])
+    events = [np.array([(1500, 3), (2500, 4)], dtype), np.array([], dtype), np.array([(7, 5)], dtype)]
+    recordings = gather(events, [4, 5, 6], 1, 9)
+    assert recordings.sample.tolist() == [0, 0, 2]
+    assert recordings.t.tolist() == [1500, 2500, 7]
+    assert recordings.x.tolist() == [3, 4, 5]
+    assert recordings.y.tolist() == recordings.p.tolist() == [0, 0, 0]
+    assert recordings.label.tolist() == [4, 5, 6]
+
+
+@pytest.fixture
+def published() -> Path:
+    folder = Path(os.environ.get("SNN_ZO_DATA", "/nowhere")).expanduser()
+    if not (folder / "NMNIST").is_dir():
+        pytest.skip("SNN_ZO_DATA names no folder that holds NMNIST/")
+    return folder
+
+
+def bin_bytes(path: Path) -> np.ndarray:
+    """[E, 4] x, y, t, p of a recording without overflow events."""
+    byte = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 5).astype(np.int64)
+    assert byte[:, :2].max() < 34
+    t = byte[:, 2:] @ [65536, 256, 1]
+    return np.stack([byte[:, 0], byte[:, 1], t % 2**23, t // 2**23], 1)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("polarities", ["merged", "separate"])
+def test_nmnist_published(published, tmp_path, polarities):
+    dataset = NMNIST(root=str(published), cache_dir=str(tmp_path), polarities=polarities)
+    splits = dataset.splits()
+    sizes = [len(sorted((published / "NMNIST" / part).glob("*/*.bin"))) for part in ("Train", "Test")]
+    if sizes == [1000, 100]:
+        assert [len(subset.sample) for subset in splits] == [900, 100, 100]
+    for part, store in (("train", splits.train.store), ("test", splits.test.store)):
+        files = sorted((published / "NMNIST" / part.capitalize()).glob("*/*.bin"))
+        assert store.label.tolist() == [int(path.parent.name) for path in files]
+        count = []
+        for sample, path in enumerate(files):
+            x, y, t, p = bin_bytes(path).T
+            pixel = y * 34 + x + (p * 1156 if polarities == "separate" else 0)
+            key = np.unique((t // 3000 * dataset.features + pixel)[t < 300_000])
+            np.testing.assert_array_equal(events_of(store, sample), key, err_msg=str(path))
+            count.append(len(x))
+        pieces = list(dataset.recordings(part))
+        assert (
+            np.concatenate([np.bincount(piece.sample, minlength=len(piece.label)) for piece in pieces]).tolist()
+            == count
+        )
+
+
+@pytest.mark.realdata
+def test_shd_format_published(published, tmp_path):
+    if not (published / "SHD_FSDD").is_dir():
+        pytest.skip(f"{published} holds no SHD_FSDD/")
+    dataset = SHD(root=str(published / "SHD_FSDD"), cache_dir=str(tmp_path))
+    for part in ("train", "test"):
+        store = dataset.store(part)
+        with h5py.File(published / "SHD_FSDD" / "SHD" / f"shd_{part}.h5") as file:
+            label, times, units = (file[name][:] for name in ("labels", "spikes/times", "spikes/units"))
+        np.testing.assert_array_equal(store.label, label)
+        for sample, (t, unit) in enumerate(zip(times, units, strict=True)):
+            step = (t.astype(np.float64) * 1e6 // 2000).astype(np.int64)
+            key = np.unique((step * 700 + unit)[step < 500])
+            np.testing.assert_array_equal(events_of(store, sample), key)
+        assert store.ptr[-1] == len(store.col)

@@ -1,0 +1,211 @@
+"""What can go wrong with a run: one clear line, a non-zero exit, and nothing lost that was computed."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from snn_zo import load_run
+from snn_zo.config import ConfigError
+
+QUICK = ("trainer.limit_train_batches=3", "model.hidden=[30,20]", "name=run")
+ROOT = Path(__file__).parents[1]
+
+
+def python(*arguments: str, folder: Path, **options) -> subprocess.CompletedProcess[str]:
+    variables = os.environ | {"SNN_ZO_OUTPUTS": str(folder)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False, **options)
+
+
+def train(folder: Path, *overrides: str, **options) -> subprocess.CompletedProcess[str]:
+    return python(str(ROOT / "train.py"), *overrides, folder=folder, **options)
+
+
+def summary(folder: Path) -> dict:
+    return json.loads((folder / "digits" / "run" / "summary.json").read_text())
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "digits" / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def stop(folder: Path, with_signal: int, *overrides: str) -> int:
+    """Signal a run after its second epoch; its exit code."""
+    variables = os.environ | {"SNN_ZO_OUTPUTS": str(folder)}
+    command = [sys.executable, str(ROOT / "train.py"), *overrides]
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "epoch   2" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(with_signal)
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Folder of a run of five epochs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = train(folder, "trainer.max_epochs=5", *QUICK)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("with_signal", "code", "status"),
+    [(signal.SIGINT, 1, "interrupted"), (signal.SIGTERM, 1, "interrupted"), (signal.SIGKILL, -9, "running")],
+)
+def test_resume_after_a_signal_gives_the_uninterrupted_run(tmp_path, whole, with_signal, code, status):
+    assert stop(tmp_path, with_signal, "trainer.max_epochs=5", *QUICK) == code
+    assert summary(tmp_path)["status"] == status
+    result = train(tmp_path, "resume=latest")
+    assert result.returncode == 0, result.stderr
+    expected, found = weights(whole), weights(tmp_path)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    metrics = Path("digits", "run", "metrics.csv")
+    assert (tmp_path / metrics).read_bytes() == (whole / metrics).read_bytes()
+    assert summary(tmp_path)["metrics"] == summary(whole)["metrics"]
+
+
+def test_resume_of_a_completed_run_says_so(whole):
+    result = train(whole, "resume=latest")
+    assert result.returncode == 1
+    assert result.stderr.endswith("is completed: there is nothing to resume\n")
+
+
+def test_resume_takes_no_other_setting(whole):
+    result = train(whole, "resume=latest", "strategy.delta=0.1")
+    assert result.returncode == 1
+    assert result.stderr == "error: resume takes all settings from the run folder: drop strategy.delta=0.1\n"
+
+
+def test_run_that_diverges_names_epoch_step_and_checkpoint(tmp_path):
+    result = train(tmp_path, *QUICK, "optim=sgd", "optim.lr=1e38", "trainer.max_epochs=2")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: the loss is nan in epoch 0, step 1; last good checkpoint: none yet.")
+    assert result.stderr.count("\n") == 1
+    assert summary(tmp_path)["status"] == "failed"
+    assert summary(tmp_path)["reason"].startswith("the loss is nan in epoch 0, step 1")
+
+
+def test_run_on_a_full_disk_keeps_its_last_checkpoint(tmp_path):
+    """No file may grow beyond what the first checkpoint needs, as on a disk that the second one fills."""
+    first = train(tmp_path, *QUICK, "trainer.max_epochs=1")
+    assert first.returncode == 0, first.stderr
+    size = (tmp_path / "digits" / "run" / "checkpoints" / "last.ckpt").stat().st_size
+    shutil.rmtree(tmp_path / "digits")
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, size - 1000))
+
+    result = train(tmp_path, *QUICK, "trainer.max_epochs=2", preexec_fn=limit)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: File too large: ")
+    assert result.stderr.count("\n") == 1
+    run = tmp_path / "digits" / "run"
+    assert summary(tmp_path)["status"] == "failed"
+    assert "File too large" in summary(tmp_path)["reason"]
+    assert not list((run / "checkpoints").iterdir()), "nothing half written"
+    assert len((run / "metrics.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("outputs", "line"),
+    [
+        ("file", "error: Not a directory: {}/digits; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place\n"),
+        ("locked", "error: Permission denied: {}/digits; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place\n"),
+    ],
+)
+def test_run_in_a_place_that_cannot_be_written(tmp_path, outputs, line):
+    if outputs == "locked" and os.geteuid() == 0:
+        pytest.skip("nothing is locked for root")
+    (tmp_path / "file").touch()
+    (tmp_path / "locked").mkdir(mode=0o500)
+    result = train(tmp_path, *QUICK, f"outputs={tmp_path / outputs}")
+    assert result.returncode == 1
+    assert result.stderr == line.format(tmp_path / outputs)
+
+
+def test_run_name_that_is_taken(tmp_path, whole):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    result = train(whole, *QUICK, "trainer.max_epochs=1")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: name=run is taken: ")
+    assert result.stderr.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_run_without_data_is_one_line(tmp_path):
+    missing = tmp_path / "no" / "where"
+    result = train(tmp_path, *QUICK, "data=nmnist", f"data.root={missing}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: no NMNIST recordings in {missing}/NMNIST/")
+    assert result.stderr.count("\n") == 1
+    assert not missing.parent.exists()
+
+
+class Opener:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def _pickle(run: Path, trap: Path) -> None:
+    for name in ("best", "last"):
+        path = run / "checkpoints" / f"{name}.ckpt"
+        checkpoint = torch.load(path, weights_only=True)
+        torch.save(checkpoint | {"trap": Opener(trap)}, path)
+
+
+def _target(run: Path, trap: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["optim"] = {"_target_": "os.system", "command": f"touch {trap}"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+COMMANDS = {
+    "eval": ("-c", "from snn_zo.cli import evaluate; evaluate()", "run={}"),
+    "resume": (str(ROOT / "train.py"), "resume={}"),
+}
+
+
+@pytest.fixture(params=[_pickle, _target])
+def malicious(request, tmp_path, whole):
+    """A run folder from a stranger, and the file that it leaves behind where it gets its way."""
+    run, trap = tmp_path / "study" / "run", tmp_path / "trap"
+    shutil.copytree(whole / "digits" / "run", run)
+    (run / "summary.json").write_text("{}")
+    request.param(run, trap)
+    return run, trap
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_malicious_folder_is_refused(tmp_path, malicious, command):
+    run, trap = malicious
+    result = python(*(part.format(run) for part in COMMANDS[command]), folder=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert "is refused" in result.stderr or "which a run folder may not" in result.stderr
+    assert not trap.exists()
+
+
+def test_malicious_folder_is_refused_by_load_run(malicious):
+    run, trap = malicious
+    with pytest.raises(ConfigError, match=r"is refused|which a run folder may not"):
+        load_run(run)
+    assert not trap.exists()
