@@ -50,7 +50,7 @@ def test_forward_is_its_operations(backend, hidden, bias):
         x = spiking_linear(x, layer.weight, layer.bias, NEURON, LocalZO(delta=0.5), make_draw(i), backend)
         got = out.hidden[f"hidden{i + 1}"]
         assert torch.equal(got.to_dense(), x.to_dense())
-        assert torch.equal(got.active.flat(x.shape[2]), x.active.flat(x.shape[2]))
+        assert torch.equal(got.active_elements(), x.active_elements())
         assert torch.equal(got.g, x.g)
     assert torch.equal(out.logits, leaky_readout(x, last.weight, last.bias, READOUT, backend))
 
@@ -64,7 +64,7 @@ def test_forward_layers_draw_apart(backend):
     x = Spikes.from_dense(torch.ones(B, T, N_IN))  # 1 > v_th at every step, whatever the reset
     first, second = model(x, make_draw()).hidden.values()
     assert torch.equal(first.to_dense(), second.to_dense())
-    assert not torch.equal(first.active.flat(N_IN), second.active.flat(N_IN))
+    assert not torch.equal(first.active_elements(), second.active_elements())
 
 
 def test_forward_same_draw(backend):
@@ -78,7 +78,7 @@ def test_forward_without_draw(backend):
 
     def active(seed):
         torch.manual_seed(seed)
-        return [spikes.active.flat(9).tolist() for spikes in model(make_data()).hidden.values()]
+        return [spikes.active_elements().tolist() for spikes in model(make_data()).hidden.values()]
 
     assert active(4) == active(4)
     assert active(4) != active(5)
@@ -93,7 +93,7 @@ def test_forward_eval(backend, mode):
         assert torch.equal(out.logits, trained.logits)
         for name, spikes in out.hidden.items():
             assert torch.equal(spikes.to_dense(), trained.hidden[name].to_dense())
-    assert sum(len(spikes.active.col) for spikes in out.hidden.values()) == 0
+    assert sum(spikes.active_count for spikes in out.hidden.values()) == 0
 
 
 @pytest.mark.parametrize("hidden", [[7], [5, 3, 4], []], ids=str)

@@ -4,7 +4,7 @@ import torch
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
 
-BACKENDS = ["reference"]
+BACKENDS = ["reference", "cpu"]
 
 STRATEGIES = {
     "local_zo": LocalZO(delta=0.5),

@@ -100,8 +100,8 @@ def test_leaky_readout_hidden_layer(backend, reduce):
     (leaky_readout(spikes, weight, bias, Readout(3.0, reduce=reduce), backend) * grad).sum().backward()
     s = spikes.to_dense().detach().requires_grad_()
     (oracle.readout(s, weight, bias, Readout(3.0, reduce=reduce)) * grad).sum().backward()
-    assert 0 < len(spikes.active.col) < s.numel()
-    assert_near(spikes.handle.grad, s.grad.flatten()[spikes.active.flat(N_IN)])
+    assert 0 < spikes.active_count < s.numel()
+    assert_near(spikes.handle.grad, s.grad.flatten()[spikes.active_elements()])
 
 
 @pytest.mark.parametrize("wanted", ["x", "weight", "bias", "weight bias"])

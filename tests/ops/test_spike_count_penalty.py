@@ -82,7 +82,7 @@ def check(x, made, regularizer, backend, factor=-2.5):
     assert penalty.item() == pytest.approx(value, rel=1e-13, abs=1e-15)
     if made.handle.requires_grad:
         ours = torch.autograd.grad(factor * penalty, made.handle)[0]
-        index = made.active.flat(x.shape[2])
+        index = made.active_elements()
         assert_near(ours, factor * grad.flatten()[index])
         assert_near(ours, leaf.grad.flatten()[index])
 
@@ -174,7 +174,7 @@ def test_spike_count_penalty_hidden_layer(backend, regularizer):
     other = weight.detach().clone().requires_grad_()
     hidden = spiking_linear(Spikes.from_dense(x), weight, None, neuron, strategy, backend=backend)
     expected = oracle.spiking_linear(x, other, None, neuron, strategy).s
-    assert 0 < len(hidden.active.col) < expected.numel()
+    assert 0 < hidden.active_count < expected.numel()
     spike_count_penalty(hidden, regularizer, backend).backward()
     dense(expected, regularizer).backward()
     assert_near(weight.grad, other.grad)
@@ -192,7 +192,7 @@ def test_spike_count_penalty_several_consumers(backend, regularizer):
     leaf = x.clone().requires_grad_()
     total = (oracle.readout(leaf, weight, None, settings) * grad).sum() + dense(leaf, regularizer)
     (total - 3 * dense(leaf, BOUNDS["both"])).backward()
-    assert_near(made.handle.grad, leaf.grad.flatten()[made.active.flat(N)])
+    assert_near(made.handle.grad, leaf.grad.flatten()[made.active_elements()])
 
 
 def test_spike_count_penalty_float32(backend):
@@ -203,7 +203,7 @@ def test_spike_count_penalty_float32(backend):
     value, grad = looped(x, BOUNDS["both"])
     assert penalty.dtype == made.handle.grad.dtype == torch.float32
     assert penalty.item() == pytest.approx(value, rel=1e-6)
-    assert_near(made.handle.grad.double(), grad.flatten()[made.active.flat(N)], 1e-6)
+    assert_near(made.handle.grad.double(), grad.flatten()[made.active_elements()], 1e-6)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -57,7 +57,7 @@ def sample():
 def u_with_activity():
     def largest(strategy: ZerothOrder, p: float) -> float:
         """The largest u that is active with probability p or more."""
-        low, high = 0.0, strategy.cutoff
+        low, high = 0.0, strategy.reach
         for _ in range(100):
             middle = (low + high) / 2
             if float(strategy.activity(torch.tensor(middle, dtype=torch.float64))) >= p:

@@ -198,7 +198,7 @@ def test_gaussian_is_the_normal_local_zo(m, slope):
     assert strategy.weight == pytest.approx(published.weight, rel=1e-11)
     assert strategy.scale == pytest.approx(published.scale)
     assert strategy.b_th == pytest.approx(published.b_th, rel=1e-8)
-    assert strategy.cutoff == pytest.approx(published.cutoff, rel=1e-8)
+    assert strategy.reach == pytest.approx(published.reach, rel=1e-8)
 
 
 @pytest.mark.parametrize("m", [1, 5])
@@ -238,12 +238,12 @@ def test_gradient_at_the_ends_of_the_random_numbers(forced_uniform, function, a,
 
 @each_pair
 @each_m
-def test_cutoff_is_where_the_smallest_number_decides(forced_uniform, function, a, m):
+def test_reach_is_where_the_smallest_number_decides(forced_uniform, function, a, m):
     strategy = converse(function, a, m)
     forced_uniform(2.0**-32)
-    u = strategy.cutoff * double(-1 - 1e-6, 1 - 1e-6, 1 + 1e-6, 1.5)[None]
+    u = strategy.reach * double(-1 - 1e-6, 1 - 1e-6, 1 + 1e-6, 1.5)[None]
     g = strategy.gradient(u, Draw(0, 0, 0, torch.arange(1)))
-    assert math.isfinite(strategy.cutoff)
+    assert math.isfinite(strategy.reach)
     assert (g != 0).flatten().tolist() == [False, True, False, False]
 
 

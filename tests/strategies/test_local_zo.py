@@ -172,7 +172,7 @@ def test_gradient_has_the_distribution_of_eager_draws(sample, z, m, x):
 
 @each_z
 @each_m
-def test_gradient_draws_nothing_beyond_cutoff(monkeypatch, z, m):
+def test_gradient_draws_nothing_beyond_reach(monkeypatch, z, m):
     strategy = LocalZO(z, 0.1, m)
     calls = []
     uniform = Draw.uniform
@@ -182,7 +182,7 @@ def test_gradient_draws_nothing_beyond_cutoff(monkeypatch, z, m):
         return uniform(self, element, size, first, count)
 
     monkeypatch.setattr(Draw, "uniform", recorded)
-    c = strategy.cutoff
+    c = strategy.reach
     u = double(0.0, c, -1.001 * c, 0.999 * c, 50.0, -0.999 * c).view(2, 3)
     g = strategy.gradient(u, Draw(0, 0, 0, torch.arange(2)))
     assert calls[0] == ([0, 3, 5], 0, 1)
@@ -193,15 +193,15 @@ def test_gradient_draws_nothing_beyond_cutoff(monkeypatch, z, m):
 
 @each_z
 @each_m
-def test_cutoff_is_where_the_smallest_number_decides(forced_uniform, z, m):
+def test_reach_is_where_the_smallest_number_decides(forced_uniform, z, m):
     strategy = LocalZO(z, 0.1, m)
     forced_uniform(2.0**-32)
-    u = strategy.cutoff * double(-1 - 1e-9, 1 - 1e-9, 1 - 1e-6, 1, 1 + 1e-9)[None]
+    u = strategy.reach * double(-1 - 1e-9, 1 - 1e-9, 1 - 1e-6, 1, 1 + 1e-9)[None]
     g = strategy.gradient(u, Draw(0, 0, 0, torch.arange(1)))
     assert (g != 0).flatten().tolist() == [False, True, True, False, False]
     if z != "uniform":
         # max |z| of m exceeds this with probability 2^-32
-        assert strategy.cutoff == pytest.approx(0.1 * Z[z].isf(-math.expm1(math.log1p(-(2.0**-32)) / m) / 2), rel=1e-8)
+        assert strategy.reach == pytest.approx(0.1 * Z[z].isf(-math.expm1(math.log1p(-(2.0**-32)) / m) / 2), rel=1e-8)
 
 
 @each_z

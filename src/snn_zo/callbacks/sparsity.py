@@ -33,7 +33,7 @@ class _Layer:
             self.fired = torch.zeros(n, dtype=torch.bool, device=spikes.events.col.device)
         self.steps += 1
         self.elements = t * n
-        self.active += len(spikes.active.col) / b
+        self.active += spikes.active_count / b
         self.spikes += len(spikes.events.col) / b
         self.fired[spikes.events.col.long()] = True
 
@@ -80,7 +80,7 @@ class SparsityMonitor(lightning.Callback):
         for name, spikes in hidden.items():
             self._layers.setdefault(name, _Layer()).add(spikes)
         elements = sum(t * n for _, t, n in (spikes.shape for spikes in hidden.values()))
-        active = sum(len(spikes.active.col) / spikes.shape[0] for spikes in hidden.values())
+        active = sum(spikes.active_count / spikes.shape[0] for spikes in hidden.values())
         pl_module.log("active", active / elements, prog_bar=True, logger=False)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import torch
 
-BACKENDS: dict[str, tuple[str, ...]] = {"cpu": ("reference",), "cuda": ("reference",), "mps": ("reference",)}
+BACKENDS: dict[str, tuple[str, ...]] = {"cpu": ("cpu", "reference"), "cuda": ("reference",), "mps": ("reference",)}
 """Backends of each device type, fastest first."""
 
 

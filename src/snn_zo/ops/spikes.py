@@ -58,15 +58,27 @@ class Spikes:
     Attributes:
         shape: (B, T, N).
         events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
-        active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through.
+        active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through. None where nearly
+            all are active: g and handle then have an entry for every element, K = B * T * N.
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
+        path: what the backend chose to do for the layer: `forward` events or dense, and, after the backward,
+            `weight gradient` trace, adjoint or dense. Empty where there was nothing to choose.
     """
 
-    __slots__ = ("active", "events", "g", "handle", "shape")
+    __slots__ = ("active", "events", "g", "handle", "path", "shape")
 
-    def __init__(self, shape: tuple[int, int, int], events: Rows, active: Rows, g: Tensor, handle: Tensor) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        events: Rows,
+        active: Rows | None,
+        g: Tensor,
+        handle: Tensor,
+        path: dict[str, str] | None = None,
+    ) -> None:
         self.shape, self.events, self.active, self.g, self.handle = shape, events, active, g, handle
+        self.path = {} if path is None else path
 
     @classmethod
     def from_events(cls, shape: tuple[int, int, int], events: Rows, dtype: torch.dtype = torch.float32) -> Spikes:
@@ -103,8 +115,8 @@ class Spikes:
     def to_dense(self) -> Tensor:
         """[B, T, N] spike counts; the backward gathers at the active set."""
         b, t, n = self.shape
-        bins = self.events.flat(n)
-        return _Counts.apply(self.handle, bins, self.active.flat(n), (b, t, n))
+        active = None if self.active is None else self.active.flat(n)
+        return _Counts.apply(self.handle, self.events.flat(n), active, (b, t, n))
 
     def count(self) -> Tensor:
         """[B, N] spikes per sample and neuron over all time steps; the backward gathers at the active set."""
@@ -113,29 +125,44 @@ class Spikes:
         def neuron(rows: Rows) -> Tensor:
             return torch.div(rows.row(), t, rounding_mode="floor") * n + rows.col
 
-        return _Counts.apply(self.handle, neuron(self.events), neuron(self.active), (b, n))
+        if self.active is None:
+            every = torch.arange(b * n, device=self.handle.device).view(b, 1, n)
+            active = every.expand(b, t, n).flatten()
+        else:
+            active = neuron(self.active)
+        return _Counts.apply(self.handle, neuron(self.events), active, (b, n))
+
+    def active_elements(self) -> Tensor:
+        """Ascending flat indices (b * T + t) * N + n, int64, of the elements with g != 0."""
+        return self.g.nonzero().squeeze(1) if self.active is None else self.active.flat(self.shape[2])
+
+    @property
+    def active_count(self) -> int:
+        """Number of elements with g != 0."""
+        return int(self.g.count_nonzero()) if self.active is None else len(self.active.col)
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
-        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach())
+        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach(), self.path)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
-        events, active = (rows.to(device, non_blocking) for rows in (self.events, self.active))
+        events = self.events.to(device, non_blocking)
+        active = None if self.active is None else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
-        return Spikes(self.shape, events, active, g, handle)
+        return Spikes(self.shape, events, active, g, handle, self.path)
 
     def __repr__(self) -> str:
         b, t, n = self.shape
-        events, active = len(self.events.col), len(self.active.col)
-        return f"Spikes([{b}, {t}, {n}], {events} events, {active} active)"
+        return f"Spikes([{b}, {t}, {n}], {len(self.events.col)} events, {self.active_count} active)"
 
 
 class _Counts(torch.autograd.Function):
-    """Histogram of the events; its gradient with respect to the handle is read off at the active elements' bins."""
+    """Histogram of the events; its gradient with respect to the handle is read off at the active elements' bins
+    (None: the handle has an entry for each bin)."""
 
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, bins: Tensor, active: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, bins: Tensor, active: Tensor | None, shape: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(active)
         size = torch.Size(shape).numel()
         return torch.bincount(bins, minlength=size).to(handle.dtype).view(shape)
@@ -144,4 +171,4 @@ class _Counts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (active,) = ctx.saved_tensors
-        return grad.flatten()[active], None, None, None
+        return grad.flatten() if active is None else grad.flatten()[active], None, None, None

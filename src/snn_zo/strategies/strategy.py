@@ -27,6 +27,11 @@ class Strategy(ABC):
     stochastic: ClassVar[bool] = False
     """Whether `gradient` depends on `draw`."""
 
+    @property
+    def reach(self) -> float:
+        """|u| from which on no element is active; inf where nothing is known."""
+        return float("inf")
+
     @abstractmethod
     def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
         """Local derivative.

@@ -66,8 +66,12 @@ class Surrogate(Dense):
         return self.g.primitive(u)
 
     @property
-    def b_th(self) -> float:
+    def reach(self) -> float:
         return self.g.support / self.slope
+
+    @property
+    def b_th(self) -> float:
+        return self.reach
 
     @property
     def kernel(self) -> Kernel:
@@ -91,8 +95,12 @@ class Expectation(Dense):
         return self.of.primitive(u)
 
     @property
-    def b_th(self) -> float:
+    def reach(self) -> float:
         return math.sqrt(3) * self.of.delta if self.of.z == "uniform" else math.inf
+
+    @property
+    def b_th(self) -> float:
+        return self.reach
 
     @property
     def kernel(self) -> Kernel:
@@ -127,6 +135,10 @@ class SparseSurrogate(Deterministic):
             if self.b_th == math.inf:
                 raise ValueError("match: E max |z| is infinite, so no window has its expected activity; give b_th")
         require_positive(b_th=self.b_th)
+
+    @property
+    def reach(self) -> float:
+        return self.b_th
 
     def expected(self, u: torch.Tensor) -> torch.Tensor:
         return torch.where(u.abs() < self.b_th, self.surrogate.expected(u), 0.0)

@@ -22,6 +22,9 @@ RESOLUTION = 2.0**-32
 """The smallest number that a draw can give: an element less likely to be active than this draws nothing."""
 
 
+BOUNDS = 1024
+
+
 class ZerothOrder(Strategy):
     """G(u) = mean over m draws of w X^a 1(k |u| < X), X a random threshold.
 
@@ -62,8 +65,8 @@ class ZerothOrder(Strategy):
         return survival if self.samples == 1 else -torch.expm1(self.samples * torch.log1p(-survival))
 
     @cached_property
-    def cutoff(self) -> float:
-        """|u| from which on no draw can make an element active."""
+    def reach(self) -> float:
+        """|u| from which on no element is active: no draw is small enough."""
 
         def resolvable(x: float) -> bool:
             return float(self._activity(torch.tensor(x, dtype=torch.float64))) > RESOLUTION
@@ -96,7 +99,7 @@ class ZerothOrder(Strategy):
 
     @property
     def kernel(self) -> Kernel:
-        params = (self.scale, self.weight, float(self.power), float(self.samples), self.cutoff)
+        params = (self.scale, self.weight, float(self.power), float(self.samples), self.reach)
         return Kernel(self.threshold.name, params)
 
     def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
@@ -104,13 +107,37 @@ class ZerothOrder(Strategy):
         size = u[0].numel() if len(u) else 1
         flat = u.detach().reshape(-1)
         g = torch.zeros_like(flat)
-        near = (flat.abs() < self.cutoff).nonzero().squeeze(1)
-        x = self.scale * flat[near].double().abs()
-        v = draw.uniform(near, size, 0, 1).squeeze(1)
-        active = v < self._activity(x)
-        near = near[active]
-        g[near] = self._mean_weight(x[active], v[active], near, size, draw).to(g.dtype)
+        near = (flat.abs() < self.reach).nonzero().squeeze(1)
+        g[near] = self.gradient_at(flat[near], draw.uniform(near, size, 0, 1).squeeze(1), near, size, draw)
         return g.view_as(u)
+
+    def gradient_at(
+        self, u: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw
+    ) -> torch.Tensor:
+        """Local derivative at K elements within reach.
+
+        Args:
+            u: [K] distance to threshold.
+            v: [K] each element's first uniform number.
+            element: [K] flat indices into B samples of `size` elements.
+            size: elements a sample.
+            draw: randomness of the other numbers.
+
+        Returns:
+            [K] of the type of u.
+        """
+        x = self.scale * u.double().abs()
+        active = v < self._activity(x)
+        g = torch.zeros_like(u)
+        g[active] = self._mean_weight(x[active], v[active], element[active], size, draw).to(g.dtype)
+        return g
+
+    @cached_property
+    def activity_bound(self) -> torch.Tensor:
+        """[BOUNDS] upper bounds of P(active | u) over equal parts of 0 <= |u| < reach, float64."""
+        # from a little before each part, so that rounding of u / reach cannot matter
+        start = (torch.arange(BOUNDS, dtype=torch.float64) - 0.001).clamp(min=0)
+        return self.activity(start * (self.reach / BOUNDS)) * (1 + 1e-9)
 
     def _mean_weight(
         self, x: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw

@@ -1,0 +1,359 @@
+"""Gradients of a layer of neurons in sparse form, from errors at a few elements.
+
+With lambda the adjoint of the membrane potential, eps[t] = lambda[t] - beta lambda[t+1] the error that enters at t, and
+x_bar[t] = x[t] + beta x_bar[t-1] the trace of the input, a layer's gradients are
+
+    weight      sum over (b, t, n) of eps * x_bar[b, t, :]                  (trace form)
+                sum over input events (b, t, i) of lambda[b, t, :]          (adjoint form)
+    input       weight^T lambda at the input's active elements
+    bias        sum over (b, t) of lambda
+
+eps is 0 outside the active set (soft and no reset), or outside the active set and the layer's own events (hard reset).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_zo.neuron import RESETS, Neuron
+from snn_zo.ops.cpu.threads import over_ranges, width_for
+
+SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
+Rows = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""Compressed sparse rows (b, t): ptr [B * T + 1] and col [K]."""
+
+
+def errors(
+    shape: tuple[int, int, int], active: Rows, ds: NDArray[Any], g: NDArray[Any], v: NDArray[Any], events: Rows,
+    neuron: Neuron,
+) -> tuple[Rows, NDArray[Any]]:  # fmt: skip
+    """Where eps is not 0, and its values.
+
+    Args:
+        shape: (B, T, N).
+        active: rows of the active set.
+        ds: [K] g times the gradient at the active elements.
+        g: [K] local derivative; v: [K] membrane potential, read for an attached hard reset only.
+        events: rows of the layer's own spikes, read for a hard reset only.
+        neuron: leak, threshold and reset.
+    """
+    if neuron.reset == "none" or (neuron.reset == "soft" and neuron.detach_reset):
+        return active, ds
+    b, t, n = shape
+    mode = RESETS.index(neuron.reset)
+    if mode == SOFT:
+        ptr, col = active
+    else:
+        count = np.zeros(b * t, np.int64)
+        over_ranges(lambda r0, r1: _count_union(*active, *events, r0, r1, count), b * t, width_for(b * t, 1))
+        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+        col = np.empty(ptr[-1], np.int32)
+    eps = np.empty(len(col), ds.dtype)
+    settings = np.array([neuron.beta, neuron.v_th], ds.dtype)
+    attached = not neuron.detach_reset
+
+    def run(first: int, last: int) -> None:
+        _errors(*active, ds, g, v, *events, settings, mode, attached, t, n, first, last, ptr, col, eps)
+
+    over_ranges(run, b, width_for(b, 1))
+    return (ptr, col), eps
+
+
+def weight_by_trace(
+    shape: tuple[int, int, int], x: Rows, features: int, rows: Rows, eps: NDArray[Any], beta: float
+) -> NDArray[Any]:
+    """[N, N_in] gradient of the weight: |A| * N_in multiply-adds; in parallel over inputs."""
+    b, t, n = shape
+    gradient = np.zeros((n, features), eps.dtype)
+    width = min(width_for(features, 16), 128)
+    leak = eps.dtype.type(beta)
+    over_ranges(lambda c0, c1: _trace(*x, *rows, eps, leak, b, t, c0, c1, gradient), features, width)
+    return gradient
+
+
+def weight_by_adjoint(
+    shape: tuple[int, int, int], x: Rows, features: int, rows: Rows, eps: NDArray[Any], beta: float
+) -> NDArray[Any]:
+    """[N, N_in] gradient of the weight: events * N additions; in parallel over outputs."""
+    b, t, n = shape
+    gradient = np.zeros((features, n), eps.dtype)
+    width = width_for(n, 16)
+    leak = eps.dtype.type(beta)
+    over_ranges(lambda c0, c1: _adjoint(*x, *rows, eps, leak, b, t, c0, c1, gradient), n, width)
+    return gradient.T
+
+
+def weight_by_dense_adjoint(adjoint: NDArray[Any], x: Rows, features: int) -> NDArray[Any]:
+    """[N, N_in] gradient of the weight from lambda [B * T, N]: events * N additions; in parallel over outputs."""
+    n = adjoint.shape[1]
+    gradient = np.zeros((features, n), adjoint.dtype)
+    over_ranges(lambda c0, c1: _dense_adjoint(*x, adjoint, c0, c1, gradient), n, width_for(n, 16))
+    return gradient.T
+
+
+def input_at_active(
+    shape: tuple[int, int, int], rows: Rows, eps: NDArray[Any], weight: NDArray[Any], active: Rows | None, beta: float
+) -> NDArray[Any]:
+    """[K] gradient at the input's active elements (None: at all B * T * N_in), by a decaying sum over weight rows.
+
+    Args:
+        shape: (B, T, N) of the layer.
+        rows, eps: errors.
+        weight: [N, N_in] contiguous.
+        active: of the input.
+        beta: leak.
+    """
+    b, t, _ = shape
+    gradient = np.empty(len(active[1]) if active else b * t * weight.shape[1], eps.dtype)
+    ptr, col = active or (np.zeros(0, np.int64), np.zeros(0, np.int32))
+
+    def run(first: int, last: int) -> None:
+        _input(*rows, eps, weight, ptr, col, eps.dtype.type(beta), t, first, last, gradient)
+
+    over_ranges(run, b, width_for(b, 1))
+    return gradient
+
+
+def input_from_dense(adjoint: NDArray[Any], weight: NDArray[Any], active: Rows) -> NDArray[Any]:
+    """[K] gradient at the input's active elements from lambda [B * T, N] and weight [N_in, N]."""
+    gradient = np.empty(len(active[1]), adjoint.dtype)
+    rows = len(adjoint)
+    over_ranges(lambda r0, r1: _gather(*active, adjoint, weight, r0, r1, gradient), rows, width_for(rows, 1))
+    return gradient
+
+
+def adjoint_in_place(ds: NDArray[Any], g: NDArray[Any], u: NDArray[Any], neuron: Neuron) -> None:
+    """Turn g * dL/ds, [B, T, N], into lambda.
+
+    Args:
+        ds: overwritten.
+        g: [B, T, N], read for an attached reset only.
+        u: [B, T, N], read for a hard reset only.
+        neuron: leak, threshold and reset.
+    """
+    b = len(ds)
+    settings = np.array([neuron.beta, neuron.v_th], ds.dtype)
+    mode, attached = RESETS.index(neuron.reset), not neuron.detach_reset
+    over_ranges(
+        lambda first, last: _adjoint_in_place(ds, g, u, settings, mode, attached, first, last), b, width_for(b, 1)
+    )
+
+
+def bias_gradient(shape: tuple[int, int, int], rows: Rows, eps: NDArray[Any], beta: float) -> NDArray[Any]:
+    """[N] gradient of a bias that is added at every step."""
+    b, t, n = shape
+    trace = np.cumsum(beta ** np.arange(t)).astype(eps.dtype)
+    gradient = np.zeros(n, eps.dtype)
+    _bias(*rows, eps, trace, b, t, gradient)
+    return gradient
+
+
+def column_sums(values: NDArray[Any]) -> NDArray[Any]:
+    """[N] sums of [R, N] over rows, in the order of the rows."""
+    total = np.zeros(values.shape[1], values.dtype)
+    over_ranges(lambda c0, c1: _column_sums(values, c0, c1, total), values.shape[1], width_for(values.shape[1], 16))
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_union(ptr_a: Any, col_a: Any, ptr_b: Any, col_b: Any, first: int, last: int, count: Any) -> None:
+    for row in range(first, last):
+        i, j, both = ptr_a[row], ptr_b[row], 0
+        while i < ptr_a[row + 1] and j < ptr_b[row + 1]:
+            a, b = col_a[i], col_b[j]
+            both += a == b
+            i += a <= b
+            j += b <= a
+        count[row] = ptr_a[row + 1] - ptr_a[row] + ptr_b[row + 1] - ptr_b[row] - both
+
+
+@numba.njit(nogil=True, cache=True)
+def _errors(
+    ptr_a: Any, col_a: Any, ds: Any, g: Any, v: Any, ptr_s: Any, col_s: Any, settings: Any, mode: int, attached: bool,
+    steps: int, width: int, first: int, last: int, ptr: Any, col: Any, eps: Any,
+) -> None:  # fmt: skip
+    beta, v_th = settings[0], settings[1]
+    none = np.int32(width)
+    later = np.empty(width, ds.dtype)
+    for b in range(first, last):
+        later[:] = 0  # lambda[t + 1]
+        for t in range(steps - 1, -1, -1):
+            row = b * steps + t
+            k, s = ptr_a[row], ptr_s[row]
+            s_end = ptr_s[row + 1] if mode == HARD else s
+            for out in range(ptr[row], ptr[row + 1]):
+                n_a = col_a[k] if k < ptr_a[row + 1] else none
+                n_s = col_s[s] if s < s_end else none
+                n = min(n_a, n_s)
+                error = ds[k] * 0 if n_a > n else ds[k]
+                if attached and n_a == n:
+                    error -= g[k] * later[n] * (v_th if mode == SOFT else beta * v[k])
+                if n_s == n:
+                    error -= beta * later[n]
+                col[out], eps[out] = n, error
+                k += n_a == n
+                s += n_s == n
+            for i in range(width):
+                later[i] *= beta
+            for out in range(ptr[row], ptr[row + 1]):
+                later[col[out]] += eps[out]
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _from_column(col: Any, first: int, last: int, column: int) -> int:
+    """First position from `first` to `last` whose column is not below `column`."""
+    while first < last:
+        middle = (first + last) // 2
+        if col[middle] < column:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _trace(
+    x_ptr: Any, x_col: Any, ptr: Any, col: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int,
+    gradient: Any,
+) -> None:  # fmt: skip
+    width = c1 - c0
+    x_bar = np.empty(width, eps.dtype)
+    for b in range(batch):
+        end = (b + 1) * steps
+        if ptr[b * steps] == ptr[end]:
+            continue
+        x_bar[:] = 0
+        for row in range(b * steps, end):
+            for i in range(width):
+                x_bar[i] *= beta
+            e, e_end = x_ptr[row], x_ptr[row + 1]
+            if c0 > 0:
+                e = _from_column(x_col, e, e_end, c0)
+            while e < e_end and x_col[e] < c1:
+                x_bar[x_col[e] - c0] += 1
+                e += 1
+            for k in range(ptr[row], ptr[row + 1]):
+                error, target = eps[k], gradient[col[k], c0:c1]
+                for i in range(width):
+                    target[i] += error * x_bar[i]
+            if ptr[row + 1] == ptr[end]:
+                break
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _adjoint(
+    x_ptr: Any, x_col: Any, ptr: Any, col: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int,
+    gradient: Any,
+) -> None:  # fmt: skip
+    width = c1 - c0
+    adjoint = np.empty(width, eps.dtype)
+    for b in range(batch):
+        start = b * steps
+        if ptr[start] == ptr[start + steps]:
+            continue
+        adjoint[:] = 0
+        for row in range(start + steps - 1, start - 1, -1):
+            for i in range(width):
+                adjoint[i] *= beta
+            k, k_end = ptr[row], ptr[row + 1]
+            if c0 > 0:
+                k = _from_column(col, k, k_end, c0)
+            while k < k_end and col[k] < c1:
+                adjoint[col[k] - c0] += eps[k]
+                k += 1
+            for e in range(x_ptr[row], x_ptr[row + 1]):
+                target = gradient[x_col[e], c0:c1]
+                for i in range(width):
+                    target[i] += adjoint[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _dense_adjoint(x_ptr: Any, x_col: Any, adjoint: Any, c0: int, c1: int, gradient: Any) -> None:
+    width = c1 - c0
+    for row in range(len(adjoint)):
+        source = adjoint[row, c0:c1]
+        for e in range(x_ptr[row], x_ptr[row + 1]):
+            target = gradient[x_col[e], c0:c1]
+            for i in range(width):
+                target[i] += source[i]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _input(
+    ptr: Any, col: Any, eps: Any, weight: Any, x_ptr: Any, x_col: Any, beta: Any, steps: int, first: int, last: int,
+    gradient: Any,
+) -> None:  # fmt: skip
+    width = weight.shape[1]
+    everywhere = len(x_ptr) == 0
+    h = np.empty(width, eps.dtype)
+    for b in range(first, last):
+        h[:] = 0
+        for row in range((b + 1) * steps - 1, b * steps - 1, -1):
+            for i in range(width):
+                h[i] *= beta
+            for k in range(ptr[row], ptr[row + 1]):
+                error, source = eps[k], weight[col[k]]
+                for i in range(width):
+                    h[i] += error * source[i]
+            if everywhere:
+                gradient[row * width : (row + 1) * width] = h
+            else:
+                for k in range(x_ptr[row], x_ptr[row + 1]):
+                    gradient[k] = h[x_col[k]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def _gather(x_ptr: Any, x_col: Any, adjoint: Any, weight: Any, first: int, last: int, gradient: Any) -> None:
+    for row in range(first, last):
+        source = adjoint[row]
+        for k in range(x_ptr[row], x_ptr[row + 1]):
+            w = weight[x_col[k]]
+            total = source[0] * 0
+            for i in range(len(source)):
+                total += w[i] * source[i]
+            gradient[k] = total
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _adjoint_in_place(ds: Any, g: Any, u: Any, settings: Any, mode: int, attached: bool, first: int, last: int) -> None:
+    beta, v_th = settings[0], settings[1]
+    steps, width = ds.shape[1], ds.shape[2]
+    for b in range(first, last):
+        for t in range(steps - 2, -1, -1):
+            now, later = ds[b, t], ds[b, t + 1]
+            if mode == HARD:
+                u_now = u[b, t]
+                if attached:
+                    g_now = g[b, t]
+                    for i in range(width):
+                        now[i] -= g_now[i] * beta * (u_now[i] + v_th) * later[i]
+                for i in range(width):
+                    now[i] += beta * later[i] * (u_now[i] <= 0)
+            else:
+                if attached and mode == SOFT:
+                    g_now = g[b, t]
+                    for i in range(width):
+                        now[i] -= g_now[i] * v_th * later[i]
+                for i in range(width):
+                    now[i] += beta * later[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _bias(ptr: Any, col: Any, eps: Any, trace: Any, batch: int, steps: int, gradient: Any) -> None:
+    for b in range(batch):
+        for t in range(steps):
+            for k in range(ptr[b * steps + t], ptr[b * steps + t + 1]):
+                gradient[col[k]] += eps[k] * trace[t]
+
+
+@numba.njit(nogil=True, cache=True)
+def _column_sums(values: Any, c0: int, c1: int, total: Any) -> None:
+    part = total[c0:c1]
+    for row in range(len(values)):
+        source = values[row, c0:c1]
+        for i in range(c1 - c0):
+            part[i] += source[i]

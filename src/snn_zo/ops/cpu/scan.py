@@ -1,0 +1,197 @@
+"""The neurons over time: from input events or a current to spikes, and to what the strategy has to look at."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_zo.neuron import RESETS, Neuron
+from snn_zo.ops.cpu.philox import first_word
+from snn_zo.ops.cpu.threads import over_ranges, width_for
+
+SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
+NOTHING, WINDOW, DRAWN, EVERYTHING = range(4)
+"""What is kept of u: nothing, where |u| < reach, where the first draw allows activity, all of it."""
+
+
+class Look(NamedTuple):
+    """Which elements the strategy has to look at.
+
+    Attributes:
+        kind: NOTHING, WINDOW, DRAWN or EVERYTHING.
+        reach: half width of the window; elements with |u| >= reach are inactive for certain.
+        bound: DRAWN: [K] float64 upper bounds of P(active | u) over K equal parts of [0, reach].
+        key: DRAWN: Philox key (seed, layer).
+        step: DRAWN: optimizer step.
+        sample: DRAWN: [B] int64 indices in the data set.
+    """
+
+    kind: int = NOTHING
+    reach: float = 0.0
+    bound: NDArray[np.float64] = np.zeros(0)
+    key: tuple[int, int] = (0, 0)
+    step: int = 0
+    sample: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+class Scanned(NamedTuple):
+    """Result of `scan`.
+
+    Attributes:
+        ptr, col: events in compressed sparse rows, [B * T + 1] int64 and [K] int32.
+        element: [L] int64 flat indices (b * T + t) * N + n to look at, ascending.
+        u: [L], or [B * T * N] for EVERYTHING.
+        word: [L] uint32 first random words, for DRAWN.
+    """
+
+    ptr: NDArray[np.int64]
+    col: NDArray[np.int32]
+    element: NDArray[np.int64]
+    u: NDArray[Any]
+    word: NDArray[np.uint32]
+
+
+def scan(
+    shape: tuple[int, int, int],
+    events: tuple[NDArray[np.int64], NDArray[np.int32]],
+    weight: NDArray[Any],
+    current: NDArray[Any],
+    bias: NDArray[Any],
+    neuron: Neuron,
+    look: Look,
+) -> Scanned:
+    """Run the neurons over all time steps, in parallel over samples.
+
+    Args:
+        shape: (B, T, N) of the output.
+        events: rows (b, t) -> inputs that spiked; not read where `weight` has no rows.
+        weight: [N_in, N] contiguous; [0, N] where the current is given.
+        current: [B, T, N], or [0, T, N] where it comes from events.
+        bias: [N], added to the current; [0] for none.
+        neuron: leak, threshold and reset.
+        look: what to keep for the strategy.
+    """
+    b, t, n = shape
+    u = np.empty(b * t * n if look.kind == EVERYTHING else 0, weight.dtype)
+    count = np.empty(b * t, np.int64)
+    settings = np.array([neuron.beta, neuron.v_th, look.reach])
+    counter = np.array([*look.key, look.step], np.uint64)
+    sample = look.sample if look.kind == DRAWN else np.zeros(b, np.int64)
+
+    def run(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        return _scan(
+            *events, weight, current, bias, settings.astype(weight.dtype), settings[2], RESETS.index(neuron.reset),
+            look.kind, look.bound, counter, sample, t, n, first, last, count, u,
+        )  # fmt: skip
+
+    col, element, near, word = (
+        np.concatenate(part) for part in zip(*over_ranges(run, b, width_for(b, 1)), strict=True)
+    )
+    ptr = np.zeros(b * t + 1, np.int64)
+    np.cumsum(count, out=ptr[1:])
+    return Scanned(ptr, col, element, u if look.kind == EVERYTHING else near, word)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _room(array: Any, used: int, more: int) -> Any:
+    """The array with room for `more` elements behind the first `used`."""
+    if used + more <= len(array):
+        return array
+    larger = np.empty(2 * len(array) + more, array.dtype)
+    larger[:used] = array[:used]
+    return larger
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
+    """v += the sum of the weight rows of events first to last, four at a time to spare v's loads and stores."""
+    n = len(v)
+    e = first
+    while e + 4 <= last:
+        w0, w1, w2, w3 = weight[col[e]], weight[col[e + 1]], weight[col[e + 2]], weight[col[e + 3]]
+        for i in range(n):
+            v[i] += (w0[i] + w1[i]) + (w2[i] + w3[i])
+        e += 4
+    while e < last:
+        w = weight[col[e]]
+        for i in range(n):
+            v[i] += w[i]
+        e += 1
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _scan(
+    in_ptr: Any, in_col: Any, weight: Any, current: Any, bias: Any, settings: Any, reach: float, reset: int, kind: int,
+    bound: Any, counter: Any, sample: Any, steps: int, width: int, first: int, last: int, count: Any, u_all: Any,
+) -> Any:  # fmt: skip
+    """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
+    beta, v_th = settings[0], settings[1]
+    lowest = -settings[2] if kind in (1, 2) else settings[2] * 0
+    scale = len(bound) / reach if kind == 2 else 0.0
+    guess = (last - first) * steps * max(width // 16, 1) + width
+    col = np.empty(guess, np.int32)
+    element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
+    events = kept = 0
+    v = np.empty(width, weight.dtype)
+    at, close, drawn = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint64)
+    for b in range(first, last):
+        v[:] = 0
+        previous = events
+        for t in range(steps):
+            row = b * steps + t
+            if reset == HARD:
+                for e in range(previous, events):
+                    v[col[e]] = 0
+            for i in range(width):
+                v[i] *= beta
+            if reset == SOFT:
+                for e in range(previous, events):
+                    v[col[e]] -= v_th
+            if len(current) > 0:
+                now = current[b, t]
+                for i in range(width):
+                    v[i] += now[i]
+            else:
+                _add_rows(v, weight, in_col, in_ptr[row], in_ptr[row + 1])
+            if len(bias) > 0:
+                for i in range(width):
+                    v[i] += bias[i]
+            if kind == 3:
+                u_row = u_all[row * width : (row + 1) * width]
+                for i in range(width):
+                    u_row[i] = v[i] - v_th
+            # without a branch: most elements are far below the threshold, and which ones is hard to predict
+            found = 0
+            for i in range(width):
+                at[found] = i
+                found += (v[i] - v_th) > lowest
+            col = _room(col, events, width)
+            previous = events
+            for j in range(found):
+                col[events] = at[j]
+                events += (v[at[j]] - v_th) > 0
+            count[row] = events - previous
+            if kind == 1 or kind == 2:
+                element, near, word = _room(element, kept, width), _room(near, kept, width), _room(word, kept, width)
+                inside = 0
+                for j in range(found):
+                    close[inside] = at[j]
+                    inside += (v[at[j]] - v_th) < settings[2]
+            if kind == 1:
+                for j in range(inside):
+                    element[kept], near[kept] = row * width + close[j], v[close[j]] - v_th
+                    kept += 1
+            elif kind == 2:
+                place = np.uint64(t * width)
+                c1 = np.uint64(sample[b])
+                for j in range(inside):
+                    drawn[j] = first_word(place + np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
+                for j in range(inside):
+                    u = v[close[j]] - v_th
+                    element[kept], near[kept], word[kept] = row * width + close[j], u, drawn[j]
+                    part = min(int(abs(np.float64(u)) * scale), len(bound) - 1)
+                    kept += (np.float64(4294967296.0) - np.float64(drawn[j])) * 2.0**-32 < bound[part]
+    return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy()

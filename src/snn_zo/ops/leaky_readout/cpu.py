@@ -1,0 +1,149 @@
+"""The readout from events: C additions a spike, C multiply-adds an active element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import REDUCTIONS, Readout
+from snn_zo.ops.cpu.gradients import column_sums
+from snn_zo.ops.cpu.threads import over_ranges, width_for
+from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.spikes import Spikes
+
+MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
+PIECE = 16
+"""Samples whose weight gradients are summed in one go; fixed, as the order of a sum is part of its result."""
+
+
+def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
+    """See `snn_zo.ops.leaky_readout.leaky_readout`."""
+    require_supported(weight.dtype)
+    return _LeakyReadout.apply(x.handle, weight, bias, x, readout)
+
+
+class _LeakyReadout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
+        (b, t, _), classes = x.shape, len(weight)
+        rows = weight.detach().T.contiguous().numpy()
+        logits, peak = np.empty((b, classes), rows.dtype), np.zeros((b, classes), np.int32)
+        offset = np.zeros(classes, rows.dtype) if bias is None else bias.detach().numpy()
+        settings, mode = _settings(readout, t, rows.dtype), REDUCTIONS.index(readout.reduce)
+        ptr, col = x.events.ptr.numpy(), x.events.col.numpy()
+        over_ranges(
+            lambda b0, b1: _forward(ptr, col, rows, offset, settings, mode, t, b0, b1, logits, peak), b, width_for(b, 1)
+        )
+        ctx.save_for_backward(weight)
+        ctx.x, ctx.readout, ctx.peak = x, readout, peak if mode == MAX else None
+        return torch.from_numpy(logits)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        (weight,) = ctx.saved_tensors
+        x, readout, wanted = ctx.x, ctx.readout, ctx.needs_input_grad
+        (b, t, n), classes = x.shape, len(weight)
+        rows, incoming = weight.T.contiguous().numpy(), grad.contiguous().numpy()
+        settings, mode = _settings(readout, t, rows.dtype), REDUCTIONS.index(readout.reduce)
+        everywhere = wanted[0] and x.active is None
+        # [B, T, C] only where every element is active, [B, C, N] sums in pieces otherwise
+        adjoint = np.empty((b * t if everywhere else 0, classes), rows.dtype)
+        sparse = wanted[0] and x.active is not None
+        active = (
+            (x.active.ptr.numpy(), x.active.col.numpy()) if sparse else (np.zeros(0, np.int64), np.zeros(0, np.int32))
+        )
+        grad_x = np.empty(len(active[1]), rows.dtype)
+        parts = np.zeros((-(-b // PIECE), n, classes), rows.dtype)
+        biases = np.zeros((-(-b // PIECE), classes), rows.dtype)
+        peak = ctx.peak if ctx.peak is not None else np.zeros((0, classes), np.int32)
+        ptr, col = x.events.ptr.numpy(), x.events.col.numpy()
+
+        def run(first: int, last: int) -> None:
+            part = first // PIECE
+            _backward(
+                ptr, col, active[0], active[1], rows, incoming, peak, settings, mode, t, first, last, adjoint, grad_x, parts[part],
+                biases[part],
+            )  # fmt: skip
+
+        over_ranges(run, b, PIECE)
+        grad_handle = None
+        if everywhere:
+            grad_handle = (torch.from_numpy(adjoint) @ weight).flatten().to(x.handle.dtype)
+        elif sparse:
+            grad_handle = torch.from_numpy(grad_x).to(x.handle.dtype)
+        grad_weight = torch.from_numpy(column_sums(parts.reshape(len(parts), -1)).reshape(n, classes).T)
+        return grad_handle, grad_weight, torch.from_numpy(column_sums(biases)) if wanted[2] else None, None, None
+
+
+def _settings(readout: Readout, steps: int, dtype: Any) -> Any:
+    """Leak, 1 - leak, and the share of each step in the result."""
+    share = 1 / steps if readout.reduce == "mean" else 1.0
+    return np.array([readout.beta, 1 - readout.beta, share], dtype)
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _forward(
+    ptr: Any, col: Any, weight: Any, bias: Any, settings: Any, mode: int, steps: int, first: int, last: int,
+    logits: Any, peak: Any,
+) -> None:  # fmt: skip
+    classes = weight.shape[1]
+    beta, gain, share = settings
+    current, o, total = np.empty_like(bias), np.empty_like(bias), np.empty_like(bias)
+    for b in range(first, last):
+        o[:] = 0
+        total[:] = -np.inf if mode == MAX else 0
+        for t in range(steps):
+            current[:] = bias
+            row = b * steps + t
+            for e in range(ptr[row], ptr[row + 1]):
+                source = weight[col[e]]
+                for c in range(classes):
+                    current[c] += source[c]
+            for c in range(classes):
+                o[c] = beta * o[c] + gain * current[c]
+            if mode == MAX:
+                for c in range(classes):
+                    if o[c] > total[c]:
+                        total[c], peak[b, c] = o[c], t
+            elif mode != LAST:
+                for c in range(classes):
+                    total[c] += o[c]
+        for c in range(classes):
+            logits[b, c] = o[c] if mode == LAST else total[c] * share
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _backward(
+    ptr: Any, col: Any, active_ptr: Any, active_col: Any, weight: Any, incoming: Any, peak: Any, settings: Any,
+    mode: int, steps: int, first: int, last: int, adjoint: Any, grad_x: Any, grad_weight: Any, grad_bias: Any,
+) -> None:  # fmt: skip
+    classes = weight.shape[1]
+    beta, gain, share = settings
+    now = np.empty(classes, weight.dtype)
+    for b in range(first, last):
+        now[:] = 0  # gain times the adjoint of o
+        for t in range(steps - 1, -1, -1):
+            row = b * steps + t
+            for c in range(classes):
+                now[c] *= beta
+                if (mode != LAST or t == steps - 1) and (mode != MAX or peak[b, c] == t):
+                    now[c] += gain * share * incoming[b, c]
+                grad_bias[c] += now[c]
+            for e in range(ptr[row], ptr[row + 1]):
+                target = grad_weight[col[e]]
+                for c in range(classes):
+                    target[c] += now[c]
+            if len(active_ptr) > 0:
+                for k in range(active_ptr[row], active_ptr[row + 1]):
+                    source, total = weight[active_col[k]], now[0] * 0
+                    for c in range(classes):
+                        total += source[c] * now[c]
+                    grad_x[k] = total
+            elif len(adjoint) > 0:
+                adjoint[row] = now

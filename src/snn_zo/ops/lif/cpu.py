@@ -1,0 +1,66 @@
+"""Neurons driven by a dense current: a fused scan forward, a fused scan backward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.cpu import gradients
+from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
+from snn_zo.ops.cpu.scan import Look, scan
+from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.strategies import Draw, Strategy
+
+
+def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
+    """See `snn_zo.ops.lif.lif`."""
+    require_supported(current.dtype)
+    b, t, n = current.shape
+    wants_gradient = torch.is_grad_enabled()
+    if wants_gradient and draw is None and strategy.stochastic:
+        draw = Draw.fresh(b)
+    look = look_for(strategy, draw) if wants_gradient else Look()
+    with torch.no_grad():
+        driven = current.detach().contiguous().numpy()
+        nothing = (np.zeros(0, np.int64), np.zeros(0, np.int32))
+        empty = np.empty((0, n), driven.dtype)
+        scanned = scan((b, t, n), nothing, empty, driven, empty[:, 0], neuron, look)
+        events = Rows(torch.from_numpy(scanned.ptr), torch.from_numpy(scanned.col))
+        if not wants_gradient:
+            return Spikes.from_events((b, t, n), events, current.dtype)
+        active = active_set(scanned, look, strategy, draw, (b, t, n))
+    handle = _Lif.apply(current, events, active, neuron)
+    return Spikes((b, t, n), events, active.rows, active.g, handle)
+
+
+class _Lif(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, current: Tensor, events: Rows, active: ActiveSet, neuron: Neuron) -> Tensor:
+        ctx.shape, ctx.events, ctx.active, ctx.neuron = tuple(current.shape), events, active, neuron
+        return (active.u > 0).to(current.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        ds, neuron, (rows, g, u) = grad * ctx.active.g, ctx.neuron, ctx.active
+        if rows is None:
+            adjoint = ds.view(ctx.shape)
+            gradients.adjoint_in_place(adjoint.numpy(), g.view(ctx.shape).numpy(), u.view(ctx.shape).numpy(), neuron)
+            return adjoint, None, None, None
+        (ptr, col), eps = gradients.errors(
+            ctx.shape, (rows.ptr.numpy(), rows.col.numpy()), ds.numpy(), g.numpy(), (u + neuron.v_th).numpy(),
+            (ctx.events.ptr.numpy(), ctx.events.col.numpy()), neuron,
+        )  # fmt: skip
+        adjoint = grad.new_zeros(ctx.shape)
+        place = Rows(torch.from_numpy(ptr), torch.from_numpy(col)).flat(ctx.shape[2])
+        adjoint.view(-1)[place] = torch.from_numpy(eps)
+        unread = np.empty((0, 0, 0), eps.dtype)
+        gradients.adjoint_in_place(adjoint.numpy(), unread, unread, replace(neuron, reset="none"))
+        return adjoint, None, None, None

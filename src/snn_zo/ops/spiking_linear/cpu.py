@@ -1,0 +1,147 @@
+"""Events in, active gradients back: no [B, T, N] array for the strategies whose active set is small."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.cpu import gradients
+from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
+from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
+from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.strategies import Draw, Strategy
+
+GEMM_DENSITY = 0.12
+"""Share of spiking inputs from which a dense product is faster than adding the rows of the spikes."""
+ADDITION = 2.0
+"""Time of one addition of the adjoint form (it loads and stores its target) in multiply-adds of the trace form."""
+
+
+class _Layer(NamedTuple):
+    """What the backward needs besides the weight.
+
+    Attributes:
+        shape: (B, T, N).
+        x: the input.
+        events: the layer's spikes.
+        active: its active set.
+        neuron: its settings.
+        path: filled in with the form of the weight's gradient.
+    """
+
+    shape: tuple[int, int, int]
+    x: Spikes
+    events: Rows
+    active: ActiveSet
+    neuron: Neuron
+    path: dict[str, str]
+
+
+def spiking_linear(
+    x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
+) -> Spikes:
+    """See `snn_zo.ops.spiking_linear.spiking_linear`."""
+    require_supported(weight.dtype)
+    b, t, n_in = x.shape
+    shape = (b, t, len(weight))
+    wants_gradient = torch.is_grad_enabled()
+    if wants_gradient and draw is None and strategy.stochastic:
+        draw = Draw.fresh(b)
+    look = look_for(strategy, draw) if wants_gradient else Look()
+    with torch.no_grad():
+        dense = look.kind == EVERYTHING and len(x.events.col) > GEMM_DENSITY * b * t * n_in
+        current = x.to_dense().to(weight.dtype) @ weight.T if dense else weight.new_empty(0, t, len(weight))
+        rows = weight.T.contiguous().numpy() if not dense else np.empty((0, len(weight)), current.numpy().dtype)
+        offset = weight.new_empty(0) if bias is None else bias
+        scanned = scan(shape, _arrays(x.events), rows, current.numpy(), offset.numpy(), neuron, look)
+        events = Rows(torch.from_numpy(scanned.ptr), torch.from_numpy(scanned.col))
+        if not wants_gradient:
+            return Spikes.from_events(shape, events, weight.dtype)
+        active = active_set(scanned, look, strategy, draw, shape)
+    path = {"forward": "dense" if dense else "events"}
+    layer = _Layer(shape, x, events, active, neuron, path)
+    handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
+    return Spikes(shape, events, active.rows, active.g, handle, path)
+
+
+class _SpikingLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: _Layer) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.layer = layer
+        return (layer.active.u > 0).to(weight.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (weight,) = ctx.saved_tensors
+        backward = _dense if ctx.layer.active.rows is None else _sparse
+        wanted = ctx.needs_input_grad
+        found = backward(ctx.layer, weight, grad * ctx.layer.active.g, wanted)
+        grad_x, grad_weight, grad_bias = (None if part is None else torch.from_numpy(part) for part in found)
+        if grad_x is not None:
+            grad_x = grad_x.to(ctx.layer.x.handle.dtype)
+        return grad_x, grad_weight, grad_bias, None
+
+
+def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    """Gradients of x.handle, weight and bias from the active elements."""
+    (b, t, n), neuron, x = layer.shape, layer.neuron, layer.x
+    assert layer.active.rows is not None
+    v = layer.active.u + neuron.v_th
+    rows, eps = gradients.errors(
+        layer.shape, _arrays(layer.active.rows), ds.numpy(), layer.active.g.numpy(), v.numpy(), _arrays(layer.events),
+        neuron,
+    )  # fmt: skip
+    features, beta = x.shape[2], neuron.beta
+    grad_x = grad_weight = grad_bias = None
+    if wanted[0]:
+        active = None if x.active is None else _arrays(x.active)
+        grad_x = gradients.input_at_active(layer.shape, rows, eps, weight.contiguous().numpy(), active, beta)
+    if wanted[1]:
+        trace_cost = len(eps) * features + b * t * features / 2
+        adjoint_cost = ADDITION * len(x.events.col) * n + b * t * n / 2
+        form = "trace" if trace_cost <= adjoint_cost else "adjoint"
+        layer.path["weight gradient"] = form
+        compute = gradients.weight_by_trace if form == "trace" else gradients.weight_by_adjoint
+        grad_weight = compute(layer.shape, _arrays(x.events), features, rows, eps, beta)
+    if wanted[2]:
+        grad_bias = gradients.bias_gradient(layer.shape, rows, eps, beta)
+    return grad_x, grad_weight, grad_bias
+
+
+def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    """Gradients of x.handle, weight and bias where every element is active."""
+    (b, t, n), x = layer.shape, layer.x
+    g, u = (part.view(layer.shape).numpy() for part in layer.active[1:])
+    gradients.adjoint_in_place(ds.view(layer.shape).numpy(), g, u, layer.neuron)
+    adjoint = ds.view(b * t, n)
+    grad_x = grad_weight = grad_bias = None
+    if wanted[0]:
+        if x.active is None or len(x.active.col) > GEMM_DENSITY * b * t * x.shape[2]:
+            everywhere = (adjoint @ weight).flatten()
+            grad_x = (everywhere if x.active is None else everywhere[x.active.flat(x.shape[2])]).numpy()
+        else:
+            columns = weight.T.contiguous().numpy()
+            grad_x = gradients.input_from_dense(adjoint.numpy(), columns, _arrays(x.active))
+    if wanted[1]:
+        gemm = len(x.events.col) > GEMM_DENSITY * b * t * x.shape[2]
+        layer.path["weight gradient"] = "dense" if gemm else "adjoint"
+        if gemm:
+            with torch.no_grad():
+                grad_weight = (adjoint.T @ x.to_dense().to(ds.dtype).flatten(0, 1)).numpy()
+        else:
+            grad_weight = gradients.weight_by_dense_adjoint(adjoint.numpy(), _arrays(x.events), x.shape[2])
+    if wanted[2]:
+        grad_bias = gradients.column_sums(adjoint.numpy())
+    return grad_x, grad_weight, grad_bias
+
+
+def _arrays(rows: Rows) -> tuple[Any, Any]:
+    return rows.ptr.numpy(), rows.col.numpy()
