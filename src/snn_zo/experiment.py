@@ -319,5 +319,6 @@ def _sparsity(trainer: lightning.Trainer) -> dict[str, Any]:
         if isinstance(callback, SparsityMonitor) and callback.fractions:
             layers = {name: values for name, values in callback.fractions.items() if name != "all"}
             sparsity = {**callback.fractions["all"], "layers": layers}
-            return {"sparsity": sparsity, "dead": bool(callback.dead), "dead_layers": callback.dead}
-    return {"sparsity": None, "dead": None, "dead_layers": None}
+            dead = {"dead": bool(callback.dead), "dead_layers": callback.dead}
+            return {"sparsity": sparsity, **dead, "paths": callback.paths}
+    return {"sparsity": None, "dead": None, "dead_layers": None, "paths": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ class _Layer:
     elements: int = 0
     active: float = 0.0
     spikes: float = 0.0
+    paths: Counter[str] = field(default_factory=Counter)
     fired: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
     def add(self, spikes: Spikes) -> None:
@@ -35,6 +37,7 @@ class _Layer:
         self.elements = t * n
         self.active += spikes.active_count / b
         self.spikes += len(spikes.events.col) / b
+        self.paths.update(f"{what}: {how}" for what, how in spikes.path.items())
         self.fired[spikes.events.col.long()] = True
 
     def fractions(self) -> dict[str, float]:
@@ -55,12 +58,14 @@ class SparsityMonitor(lightning.Callback):
 
     Attributes:
         fractions: the last epoch's, {"all" or layer: {measure: value}}.
+        paths: what the backend chose to do in the last epoch, {layer: {"what: how": number of batches}}.
         dead: names of the layers that were dead in the last epoch.
     """
 
     def __init__(self) -> None:
         self._layers: dict[str, _Layer] = {}
         self.fractions: dict[str, dict[str, float]] = {}
+        self.paths: dict[str, dict[str, int]] = {}
         self.dead: list[str] = []
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -86,6 +91,7 @@ class SparsityMonitor(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log the epoch's fractions and name dead layers."""
         self.fractions = {"all": self._overall()} | {name: layer.fractions() for name, layer in self._layers.items()}
+        self.paths = {name: dict(layer.paths) for name, layer in self._layers.items() if layer.paths}
         for name, values in self.fractions.items():
             prefix = "sparsity" if name == "all" else f"sparsity/{name}"
             pl_module.log_dict({f"{prefix}/{measure}": value for measure, value in values.items()})

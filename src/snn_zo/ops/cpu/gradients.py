@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 
+SMALL = 1e-6
+"""Decay at which sums that are kept relative to it are brought up to date."""
+
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 Rows = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Compressed sparse rows (b, t): ptr [B * T + 1] and col [K]."""
@@ -68,11 +71,14 @@ def weight_by_trace(
 ) -> NDArray[Any]:
     """[N, N_in] gradient of the weight: |A| * N_in multiply-adds; in parallel over inputs."""
     b, t, n = shape
-    gradient = np.zeros((n, features), eps.dtype)
-    width = min(width_for(features, 16), 128)
     leak = eps.dtype.type(beta)
-    over_ranges(lambda c0, c1: _trace(*x, *rows, eps, leak, b, t, c0, c1, gradient), features, width)
-    return gradient
+
+    def run(first: int, last: int) -> NDArray[Any]:
+        gradient = np.zeros((n, last - first), eps.dtype)
+        _trace(*x, *rows, eps, leak, b, t, first, last, gradient)
+        return gradient
+
+    return np.concatenate(over_ranges(run, features, min(width_for(features, 16, pieces=1), 512)), axis=1)
 
 
 def weight_by_adjoint(
@@ -80,19 +86,26 @@ def weight_by_adjoint(
 ) -> NDArray[Any]:
     """[N, N_in] gradient of the weight: events * N additions; in parallel over outputs."""
     b, t, n = shape
-    gradient = np.zeros((features, n), eps.dtype)
-    width = width_for(n, 16)
     leak = eps.dtype.type(beta)
-    over_ranges(lambda c0, c1: _adjoint(*x, *rows, eps, leak, b, t, c0, c1, gradient), n, width)
-    return gradient.T
+
+    def run(first: int, last: int) -> NDArray[Any]:
+        gradient = np.zeros((features, last - first), eps.dtype)
+        _adjoint(*x, *rows, eps, leak, b, t, first, last, gradient)
+        return gradient.T
+
+    return np.concatenate(over_ranges(run, n, width_for(n, 16, pieces=1)))
 
 
 def weight_by_dense_adjoint(adjoint: NDArray[Any], x: Rows, features: int) -> NDArray[Any]:
     """[N, N_in] gradient of the weight from lambda [B * T, N]: events * N additions; in parallel over outputs."""
     n = adjoint.shape[1]
-    gradient = np.zeros((features, n), adjoint.dtype)
-    over_ranges(lambda c0, c1: _dense_adjoint(*x, adjoint, c0, c1, gradient), n, width_for(n, 16))
-    return gradient.T
+
+    def run(first: int, last: int) -> NDArray[Any]:
+        gradient = np.zeros((features, last - first), adjoint.dtype)
+        _dense_adjoint(*x, adjoint, first, last, gradient)
+        return gradient.T
+
+    return np.concatenate(over_ranges(run, n, width_for(n, 16, pieces=1)))
 
 
 def input_at_active(
@@ -221,23 +234,29 @@ def _trace(
     gradient: Any,
 ) -> None:  # fmt: skip
     width = c1 - c0
-    x_bar = np.empty(width, eps.dtype)
+    one = np.ones(1, eps.dtype)[0]
+    x_bar = np.empty(width, eps.dtype)  # over `decay`, which spares a pass over x_bar at each step
     for b in range(batch):
         end = (b + 1) * steps
         if ptr[b * steps] == ptr[end]:
             continue
         x_bar[:] = 0
+        decay = one
         for row in range(b * steps, end):
-            for i in range(width):
-                x_bar[i] *= beta
+            decay *= beta
+            if decay < SMALL:
+                for i in range(width):
+                    x_bar[i] *= decay
+                decay = one
             e, e_end = x_ptr[row], x_ptr[row + 1]
             if c0 > 0:
                 e = _from_column(x_col, e, e_end, c0)
+            spike = one / decay
             while e < e_end and x_col[e] < c1:
-                x_bar[x_col[e] - c0] += 1
+                x_bar[x_col[e] - c0] += spike
                 e += 1
             for k in range(ptr[row], ptr[row + 1]):
-                error, target = eps[k], gradient[col[k], c0:c1]
+                error, target = eps[k] * decay, gradient[col[k]]
                 for i in range(width):
                     target[i] += error * x_bar[i]
             if ptr[row + 1] == ptr[end]:
@@ -266,7 +285,7 @@ def _adjoint(
                 adjoint[col[k] - c0] += eps[k]
                 k += 1
             for e in range(x_ptr[row], x_ptr[row + 1]):
-                target = gradient[x_col[e], c0:c1]
+                target = gradient[x_col[e]]
                 for i in range(width):
                     target[i] += adjoint[i]
 
@@ -277,7 +296,7 @@ def _dense_adjoint(x_ptr: Any, x_col: Any, adjoint: Any, c0: int, c1: int, gradi
     for row in range(len(adjoint)):
         source = adjoint[row, c0:c1]
         for e in range(x_ptr[row], x_ptr[row + 1]):
-            target = gradient[x_col[e], c0:c1]
+            target = gradient[x_col[e]]
             for i in range(width):
                 target[i] += source[i]
 
@@ -289,21 +308,28 @@ def _input(
 ) -> None:  # fmt: skip
     width = weight.shape[1]
     everywhere = len(x_ptr) == 0
-    h = np.empty(width, eps.dtype)
+    one = np.ones(1, eps.dtype)[0]
+    h = np.empty(width, eps.dtype)  # over `decay`
     for b in range(first, last):
         h[:] = 0
+        decay = one
         for row in range((b + 1) * steps - 1, b * steps - 1, -1):
-            for i in range(width):
-                h[i] *= beta
+            decay *= beta
+            if decay < SMALL:
+                for i in range(width):
+                    h[i] *= decay
+                decay = one
             for k in range(ptr[row], ptr[row + 1]):
-                error, source = eps[k], weight[col[k]]
+                error, source = eps[k] / decay, weight[col[k]]
                 for i in range(width):
                     h[i] += error * source[i]
             if everywhere:
-                gradient[row * width : (row + 1) * width] = h
+                target = gradient[row * width : (row + 1) * width]
+                for i in range(width):
+                    target[i] = h[i] * decay
             else:
                 for k in range(x_ptr[row], x_ptr[row + 1]):
-                    gradient[k] = h[x_col[k]]
+                    gradient[k] = h[x_col[k]] * decay
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})

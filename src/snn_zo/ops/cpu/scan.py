@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from snn_zo.neuron import RESETS, Neuron
@@ -15,6 +18,9 @@ from snn_zo.ops.cpu.threads import over_ranges, width_for
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 NOTHING, WINDOW, DRAWN, EVERYTHING = range(4)
 """What is kept of u: nothing, where |u| < reach, where the first draw allows activity, all of it."""
+
+
+BLOCK = 512
 
 
 class Look(NamedTuple):
@@ -105,6 +111,31 @@ def _room(array: Any, used: int, more: int) -> Any:
     return larger
 
 
+@intrinsic
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Number of zero bits below the lowest one of a uint64 that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _positions(words: Any, out: Any, count: int) -> int:
+    """Write the positions of the bytes that are 1 behind the first `count` of `out`; the new count.
+
+    Few are: eight of them are passed over in one comparison.
+    """
+    for j in range(len(words)):
+        bits = words[j]
+        while bits != 0:
+            out[count] = 8 * j + (_trailing_zeros(bits) >> 3)
+            count += 1
+            bits &= bits - np.uint64(1)
+    return count
+
+
 @numba.njit(nogil=True, cache=True, inline="always")
 def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
     """v += the sum of the weight rows of events first to last, four at a time to spare v's loads and stores."""
@@ -129,14 +160,18 @@ def _scan(
 ) -> Any:  # fmt: skip
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
     beta, v_th = settings[0], settings[1]
-    lowest = -settings[2] if kind in (1, 2) else settings[2] * 0
     scale = len(bound) / reach if kind == 2 else 0.0
     guess = (last - first) * steps * max(width // 16, 1) + width
     col = np.empty(guess, np.int32)
     element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
     events = kept = 0
     v = np.empty(width, weight.dtype)
-    at, close, drawn = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint64)
+    flag = np.zeros(8 * ((width + 7) // 8), np.uint8)
+    words = flag.view(np.uint64)
+    # elements within reach wait until a block of them is worth drawing for
+    close, drawn = np.empty(BLOCK + width, np.int64), np.empty(BLOCK + width, np.uint64)
+    u_close = np.empty(BLOCK + width, weight.dtype)
+    waiting = 0
     for b in range(first, last):
         v[:] = 0
         previous = events
@@ -163,35 +198,34 @@ def _scan(
                 u_row = u_all[row * width : (row + 1) * width]
                 for i in range(width):
                     u_row[i] = v[i] - v_th
-            # without a branch: most elements are far below the threshold, and which ones is hard to predict
-            found = 0
+            col, previous = _room(col, events, width), events
             for i in range(width):
-                at[found] = i
-                found += (v[i] - v_th) > lowest
-            col = _room(col, events, width)
-            previous = events
-            for j in range(found):
-                col[events] = at[j]
-                events += (v[at[j]] - v_th) > 0
+                flag[i] = (v[i] - v_th) > 0
+            events = _positions(words, col, events)
             count[row] = events - previous
             if kind == 1 or kind == 2:
-                element, near, word = _room(element, kept, width), _room(near, kept, width), _room(word, kept, width)
-                inside = 0
-                for j in range(found):
-                    close[inside] = at[j]
-                    inside += (v[at[j]] - v_th) < settings[2]
-            if kind == 1:
-                for j in range(inside):
-                    element[kept], near[kept] = row * width + close[j], v[close[j]] - v_th
-                    kept += 1
-            elif kind == 2:
-                place = np.uint64(t * width)
-                c1 = np.uint64(sample[b])
-                for j in range(inside):
-                    drawn[j] = first_word(place + np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
-                for j in range(inside):
-                    u = v[close[j]] - v_th
-                    element[kept], near[kept], word[kept] = row * width + close[j], u, drawn[j]
-                    part = min(int(abs(np.float64(u)) * scale), len(bound) - 1)
-                    kept += (np.float64(4294967296.0) - np.float64(drawn[j])) * 2.0**-32 < bound[part]
+                for i in range(width):
+                    flag[i] = abs(v[i] - v_th) < settings[2]
+                found = _positions(words, close, waiting)
+                for j in range(waiting, found):
+                    u_close[j] = v[close[j]] - v_th
+                    close[j] += t * width
+                waiting = found
+                if waiting >= BLOCK or t == steps - 1:
+                    element, near = _room(element, kept, waiting), _room(near, kept, waiting)
+                    word = _room(word, kept, waiting)
+                    origin = b * steps * width
+                    if kind == 1:
+                        for j in range(waiting):
+                            element[kept + j], near[kept + j] = origin + close[j], u_close[j]
+                        kept += waiting
+                    else:
+                        c1 = np.uint64(sample[b])
+                        for j in range(waiting):
+                            drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
+                        for j in range(waiting):
+                            element[kept], near[kept], word[kept] = origin + close[j], u_close[j], drawn[j]
+                            part = min(int(abs(np.float64(u_close[j])) * scale), len(bound) - 1)
+                            kept += (4294967296.0 - np.float64(drawn[j])) * 2.0**-32 < bound[part]
+                    waiting = 0
     return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy()
