@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test lint bench-peers clean
 
 train: $(VENV)/.installed
 	$(BIN)/python train.py
@@ -14,6 +14,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# without their dependencies: torchvision or torchaudio beside the CPU build of torch break lightning
+bench-peers: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt --no-deps spikingjelly==2.0.0 loguru snntorch==1.0.0
 
 # torch first and pinned: a range would pull several GB of CUDA build where a CPU build is at hand
 $(VENV)/.installed: pyproject.toml constraints.txt

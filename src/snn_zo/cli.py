@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from omegaconf import DictConfig
 
+from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
@@ -19,10 +21,26 @@ from snn_zo.config.sources import register, root
 
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
+    _wait_asleep()
+    _start("train", _job)
+
+
+def bench() -> None:
+    """`snn-zo-bench`, `python -m snn_zo.bench`: training steps side by side; exit code 1 if a number is refused."""
+    _start("bench", _bench_job)
+
+
+def _wait_asleep() -> None:
+    """Let torch's idle threads sleep: where they spin, a second process on the machine slows a step down tenfold."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
+    """Hand over to Hydra."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
     logging.raiseExceptions = False  # a full disk is said once, not with every log record
     register(sys.argv[1:])
-    main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name="train")(_job)
+    main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
     try:
         main()
     except EXPECTED as error:
@@ -53,6 +71,22 @@ def _job(config: DictConfig) -> float:
         _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
+def _bench_job(config: DictConfig) -> None:
+    """One benchmark."""
+    try:
+        settings = build(config, "", BenchSettings)
+        strategies = load_strategies(settings.strategies)
+        from snn_zo.bench import suite
+
+        complete = suite.run(settings, strategies, config)
+    except EXPECTED as error:
+        _fail(explain(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+    if not complete:
+        sys.exit(1)
+
+
 def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
     """The run folder that `resume=` names."""
     from snn_zo.runs.folder import RunFolder
@@ -74,6 +108,7 @@ def evaluate() -> None:
     if len(arguments) != 1 or not arguments[0].startswith("run="):
         print("usage: snn-zo-eval run=FOLDER    test the best checkpoint of a run again")
         sys.exit(0 if arguments == ["--help"] else 1)
+    _wait_asleep()
     from snn_zo import experiment
 
     try:

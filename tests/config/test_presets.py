@@ -20,7 +20,8 @@ from snn_zo.neuron import Neuron
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
 
-PRESETS = [f"{path.parent.name}={path.stem}" for path in sorted((root() / "conf").glob("*/*.yaml"))]
+OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.parent.name != "suite"]
+PRESETS = [f"{path.parent.name}={path.stem}" for path in OF_TRAIN]
 SWEEPS = [path.stem for path in sorted((root() / "sweeps").glob("*.yaml"))]
 CHOICES = {group: [preset for preset in PRESETS if preset.startswith(f"{group}=")] for group in ("optim", "schedule")}
 

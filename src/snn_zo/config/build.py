@@ -88,7 +88,7 @@ def _value(node: DictConfig, key: str, path: str, field: dataclasses.Field[Any])
         value = node[key]
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
-    if isinstance(value, DictConfig):
+    if isinstance(value, DictConfig) and not annotation.startswith("dict["):
         return build(value, path) if "_target_" in value and annotation != "Any" else value
     kind, _, alternative = annotation.partition(" | ")
     optional = alternative == "None" or field.default is None

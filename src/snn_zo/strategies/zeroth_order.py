@@ -108,33 +108,32 @@ class ZerothOrder(Strategy):
         flat = u.detach().reshape(-1)
         g = torch.zeros_like(flat)
         near = (flat.abs() < self.reach).nonzero().squeeze(1)
-        g[near] = self.gradient_at(flat[near], draw.uniform(near, size, 0, 1).squeeze(1), near, size, draw)
+        active, values = self.active_among(flat[near], draw.uniform(near, size, 0, 1).squeeze(1), near, size, draw)
+        g[near[active]] = values
         return g.view_as(u)
 
-    def gradient_at(
+    def active_among(
         self, u: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw
-    ) -> torch.Tensor:
-        """Local derivative at K elements within reach.
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The active ones of K elements within reach, and their local derivative.
 
         Args:
             u: [K] distance to threshold.
-            v: [K] each element's first uniform number.
+            v: [K] float64, each element's first uniform number.
             element: [K] flat indices into B samples of `size` elements.
             size: elements a sample.
             draw: randomness of the other numbers.
 
         Returns:
-            [K] of the type of u.
+            [A] positions among the K, ascending, and [A] values of the type of u.
         """
         x = self.scale * u.double().abs()
-        active = v < self._activity(x)
-        g = torch.zeros_like(u)
-        g[active] = self._mean_weight(x[active], v[active], element[active], size, draw).to(g.dtype)
-        return g
+        active = (v < self._activity(x)).nonzero().squeeze(1)
+        return active, self._mean_weight(x[active], v[active], element[active], size, draw).to(u.dtype)
 
     @cached_property
     def activity_bound(self) -> torch.Tensor:
-        """[BOUNDS] upper bounds of P(active | u) over equal parts of 0 <= |u| < reach, float64."""
+        """[BOUNDS] float64 upper bounds of P(active | u) over equal parts of 0 <= |u| < reach."""
         # from a little before each part, so that rounding of u / reach cannot matter
         start = (torch.arange(BOUNDS, dtype=torch.float64) - 0.001).clamp(min=0)
         return self.activity(start * (self.reach / BOUNDS)) * (1 + 1e-9)
@@ -156,7 +155,8 @@ class ZerothOrder(Strategy):
         """X^a where S(X) is given."""
         if self.power == 0:
             return torch.ones_like(survival)
-        return self.threshold.inverse_survival(survival).pow(self.power)
+        x = self.threshold.inverse_survival(survival)
+        return x if self.power == 1 else x.pow(self.power)
 
 
 @dataclass(frozen=True)

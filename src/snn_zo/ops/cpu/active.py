@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from snn_zo.ops.cpu.scan import DRAWN, EVERYTHING, WINDOW, Look, Scanned
+from snn_zo.ops.cpu.threads import over_ranges
 from snn_zo.ops.spikes import Rows
 from snn_zo.strategies import Deterministic, Draw, Strategy, ZerothOrder
 
 SPARSE = 0.25
 """Share of active elements up to which index lists are shorter and faster than dense tensors."""
+
+PIECE = 2**15
+"""Elements that an elementwise formula is evaluated at in one go."""
 
 
 class ActiveSet(NamedTuple):
@@ -50,18 +55,52 @@ def active_set(
     b, t, n = shape
     u, element = torch.from_numpy(scanned.u), torch.from_numpy(scanned.element)
     if look.kind == EVERYTHING:
-        g = strategy.gradient(u.view(b, t, n), draw).flatten()
+        if isinstance(strategy, Deterministic):
+            g = _expected(strategy, u)
+        else:
+            g = strategy.gradient(u.view(b, t, n), draw).flatten()
         if int(g.count_nonzero()) > SPARSE * len(g):
             return ActiveSet(None, g, u)
         active = element = g.nonzero().squeeze(1)
+        g = g[active]
     elif isinstance(strategy, ZerothOrder):
         assert draw is not None
         v = (2.0**32 - torch.from_numpy(scanned.word.astype(np.float64))) * 2.0**-32
-        g = strategy.gradient_at(u, v, element, t * n, draw)
-        active = g.nonzero().squeeze(1)
+        active, g = strategy.active_among(u, v, element, t * n, draw)
         element = element[active]
     else:
         g = strategy.expected(u)
         active = g.nonzero().squeeze(1)
-        element = element[active]
-    return ActiveSet(Rows.from_flat(element, b * t, n), g[active], u[active])
+        element, g = element[active], g[active]
+    return ActiveSet(_rows(element, b * t, n), g, u[active])
+
+
+def _expected(strategy: Deterministic, u: Tensor) -> Tensor:
+    """g(u) in pieces that the temporaries of an elementwise formula fit into the cache with."""
+    g = torch.empty_like(u)
+
+    def run(first: int, last: int) -> None:
+        with torch.no_grad():
+            g[first:last] = strategy.expected(u[first:last])
+
+    over_ranges(run, len(u), PIECE)
+    return g
+
+
+def _rows(element: Tensor, rows: int, width: int) -> Rows:
+    """`Rows.from_flat` in one pass."""
+    ptr, col = np.empty(rows + 1, np.int64), np.empty(len(element), np.int32)
+    _pack(element.numpy(), width, ptr, col)
+    return Rows(torch.from_numpy(ptr), torch.from_numpy(col))
+
+
+@numba.njit(nogil=True, cache=True)
+def _pack(element: Any, width: int, ptr: Any, col: Any) -> None:
+    k, size = 0, len(element)
+    for row in range(len(ptr) - 1):
+        ptr[row] = k
+        end = (row + 1) * width
+        while k < size and element[k] < end:
+            col[k] = element[k] - row * width
+            k += 1
+    ptr[-1] = size

@@ -83,14 +83,19 @@ def scan(
     b, t, n = shape
     u = np.empty(b * t * n if look.kind == EVERYTHING else 0, weight.dtype)
     count = np.empty(b * t, np.int64)
-    settings = np.array([neuron.beta, neuron.v_th, look.reach])
+    settings = np.array([neuron.beta, neuron.v_th, look.reach, 0.0])
+    limit = np.zeros(0, np.uint64)
+    if look.kind == DRAWN:
+        # a word w stands for the uniform number 1 - w / 2^32, so that it is below the bound from this w on
+        limit = np.append(2.0**32 * (1 - np.minimum(look.bound, 1)), 0).astype(np.uint64)
+        settings[3] = len(look.bound) / look.reach
     counter = np.array([*look.key, look.step], np.uint64)
     sample = look.sample if look.kind == DRAWN else np.zeros(b, np.int64)
 
     def run(first: int, last: int) -> tuple[NDArray[Any], ...]:
         return _scan(
-            *events, weight, current, bias, settings.astype(weight.dtype), settings[2], RESETS.index(neuron.reset),
-            look.kind, look.bound, counter, sample, t, n, first, last, count, u,
+            *events, weight, current, bias, settings.astype(weight.dtype), RESETS.index(neuron.reset),
+            look.kind, limit, counter, sample, t, n, first, last, count, u,
         )  # fmt: skip
 
     col, element, near, word = (
@@ -130,7 +135,7 @@ def _positions(words: Any, out: Any, count: int) -> int:
     for j in range(len(words)):
         bits = words[j]
         while bits != 0:
-            out[count] = 8 * j + (_trailing_zeros(bits) >> 3)
+            out[count] = 8 * j + (_trailing_zeros(bits) >> 3)  # type: ignore[call-arg]
             count += 1
             bits &= bits - np.uint64(1)
     return count
@@ -155,12 +160,12 @@ def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _scan(
-    in_ptr: Any, in_col: Any, weight: Any, current: Any, bias: Any, settings: Any, reach: float, reset: int, kind: int,
-    bound: Any, counter: Any, sample: Any, steps: int, width: int, first: int, last: int, count: Any, u_all: Any,
+    in_ptr: Any, in_col: Any, weight: Any, current: Any, bias: Any, settings: Any, reset: int, kind: int,
+    limit: Any, counter: Any, sample: Any, steps: int, width: int, first: int, last: int, count: Any, u_all: Any,
 ) -> Any:  # fmt: skip
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
     beta, v_th = settings[0], settings[1]
-    scale = len(bound) / reach if kind == 2 else 0.0
+    scale = settings[3]
     guess = (last - first) * steps * max(width // 16, 1) + width
     col = np.empty(guess, np.int32)
     element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
@@ -170,7 +175,8 @@ def _scan(
     words = flag.view(np.uint64)
     # elements within reach wait until a block of them is worth drawing for
     close, drawn = np.empty(BLOCK + width, np.int64), np.empty(BLOCK + width, np.uint64)
-    u_close = np.empty(BLOCK + width, weight.dtype)
+    u_close, chosen = np.empty(BLOCK + width, weight.dtype), np.empty(BLOCK + width, np.int64)
+    maybe = np.zeros(8 * ((BLOCK + width + 7) // 8), np.uint8)
     waiting = 0
     for b in range(first, last):
         v[:] = 0
@@ -224,8 +230,14 @@ def _scan(
                         for j in range(waiting):
                             drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
                         for j in range(waiting):
-                            element[kept], near[kept], word[kept] = origin + close[j], u_close[j], drawn[j]
-                            part = min(int(abs(np.float64(u_close[j])) * scale), len(bound) - 1)
-                            kept += (4294967296.0 - np.float64(drawn[j])) * 2.0**-32 < bound[part]
+                            maybe[j] = drawn[j] >= limit[np.int32(abs(u_close[j]) * scale)]
+                        for i in range(waiting, len(maybe)):
+                            maybe[i] = 0
+                        found = _positions(maybe.view(np.uint64), chosen, 0)
+                        for j in range(found):
+                            k = chosen[j]
+                            element[kept + j], near[kept + j] = origin + close[k], u_close[k]
+                            word[kept + j] = drawn[k]
+                        kept += found
                     waiting = 0
     return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy()

@@ -67,8 +67,8 @@ class _LeakyReadout(torch.autograd.Function):
         def run(first: int, last: int) -> None:
             part = first // PIECE
             _backward(
-                ptr, col, active[0], active[1], rows, incoming, peak, settings, mode, t, first, last, adjoint, grad_x, parts[part],
-                biases[part],
+                ptr, col, active[0], active[1], rows, incoming, peak, settings, mode, t, first, last, adjoint, grad_x,
+                parts[part], biases[part],
             )  # fmt: skip
 
         over_ranges(run, b, PIECE)

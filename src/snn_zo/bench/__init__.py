@@ -1,0 +1,1 @@
+"""Side-by-side timing of training steps: our strategies and backends, and other implementations."""

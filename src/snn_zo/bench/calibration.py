@@ -1,0 +1,118 @@
+"""Matching contestants: weights for a spike rate, a width for an active fraction, each measured on the contestant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from snn_zo.bench.contestants import Contestant, Forward
+from snn_zo.strategies import Strategy
+
+TOLERANCE = 0.02
+"""Relative distance at which a rate counts as the one asked for."""
+
+ATTEMPTS = 50
+
+
+class Unreachable(ValueError):
+    """No factor gives the asked-for rate; the message is one line for the table."""
+
+
+def solve(measure: Callable[[float], float], target: float, start: float, what: str) -> float:
+    """Factor x > 0 with measure(x) = target, by bisection; the last x that is measured is the result.
+
+    Args:
+        measure: grows with x, as far as randomness allows.
+        target: positive.
+        start: where to begin.
+        what: what is measured, for the message.
+
+    Raises:
+        Unreachable: there is none.
+    """
+    x, low, high, highest = start, 0.0, float("inf"), 0.0
+    for _ in range(ATTEMPTS):
+        value = measure(x)
+        highest = max(highest, value)
+        if abs(value - target) <= TOLERANCE * target:
+            return x
+        low, high = (x, high) if value < target else (low, x)
+        if not 2**-30 < x < 2**30 or high < low * (1 + 1e-9):
+            break
+        x = 4 * low if high == float("inf") else high / 4 if low == 0 else (low * high) ** 0.5
+    if highest == 0:
+        raise Unreachable(f"dead: {what} is 0 whatever the scale")
+    raise Unreachable(f"unmatched: {what} stays at {value:.3g} where {target:.3g} is asked for (highest {highest:.3g})")
+
+
+def calibrate_rates(contestant: Contestant, target: float, start: list[float]) -> list[float]:
+    """Scale the weights of each hidden layer, from input to output, until its spike rate is the target.
+
+    Args:
+        contestant: has its initial weights; is left with the scaled ones.
+        target: spikes per neuron and time step.
+        start: a first guess for each hidden layer.
+
+    Returns:
+        The scale of each hidden layer.
+
+    Raises:
+        Unreachable: a layer does not fire at this rate whatever its weights.
+    """
+    scales: list[float] = []
+    for i, weight in enumerate(contestant.weights[:-1]):
+        original = weight.detach().clone()
+
+        def rate(scale: float, i: int = i, original: torch.Tensor = original) -> float:
+            contestant.weights[i].data.copy_(scale * original)
+            with torch.no_grad():
+                return fractions(contestant, contestant.forward())[i]
+
+        scales.append(solve(rate, target, start[i], f"spike rate of hidden{i + 1}"))
+    return scales
+
+
+def fractions(contestant: Contestant, forward: Forward) -> list[float]:
+    """Spike rate of each hidden layer."""
+    return [float(contestant.spikes(hidden).mean()) for hidden in forward.hidden]
+
+
+def calibrate_activity(contestant: Contestant, target: float, start: float) -> float:
+    """Widen or narrow the strategy until the active fraction over all hidden layers is the target.
+
+    Strategies without a width (a surrogate for everyone) are left as they are.
+
+    Returns:
+        The factor of the width.
+
+    Raises:
+        Unreachable: no width gives this fraction.
+    """
+    original = contestant.strategy
+    if rescaled(original, 1.0) is None:
+        return start
+
+    def activity(factor: float) -> float:
+        contestant.strategy = rescaled(original, factor) or original
+        local = [contestant.local(hidden) for hidden in contestant.forward().hidden]
+        active = [g != 0 for g in local if g is not None]
+        return sum(int(a.sum()) for a in active) / sum(a.numel() for a in active)
+
+    return solve(activity, target, start, "active fraction")
+
+
+def rescaled(strategy: Strategy, factor: float) -> Strategy | None:
+    """The strategy with its delta, window or inverse slope times the factor; None where it has no such width."""
+    fields: dict[str, Any] = getattr(strategy, "__dataclass_fields__", {})
+    if "delta" in fields:
+        return replace(strategy, delta=factor * strategy.delta)  # type: ignore[attr-defined,type-var]
+    if "b_th" in fields:
+        window = {"b_th": factor * strategy.b_th} | ({"match": None} if "match" in fields else {})
+        return replace(strategy, **window)  # type: ignore[type-var]
+    if strategy.stochastic and "surrogate" in fields:
+        surrogate = strategy.surrogate  # type: ignore[attr-defined]
+        return replace(strategy, surrogate=replace(surrogate, slope=surrogate.slope / factor))  # type: ignore[type-var]
+    return None

@@ -1,0 +1,161 @@
+"""Who is timed: our strategies and backends here, other implementations in `snn_zo.bench.peers`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from snn_zo.bench.settings import BenchSettings
+from snn_zo.models import FeedForward
+from snn_zo.ops import Spikes
+from snn_zo.strategies import Draw, Strategy
+
+
+class Inputs(NamedTuple):
+    """A batch, made outside of every timing.
+
+    Attributes:
+        x: [T, B, N_in] float, 0 or 1: independent spikes at the rate asked for. Time first, as peers want it.
+        label: [B] int64.
+    """
+
+    x: Tensor
+    label: Tensor
+
+    @classmethod
+    def random(cls, case: BenchSettings) -> Inputs:
+        """The same batch for the same seed and sizes, in every process."""
+        generator = torch.Generator().manual_seed(case.seed)
+        x = torch.rand(case.steps, case.batch, case.inputs, generator=generator) < case.input_rate
+        label = torch.randint(case.classes, (case.batch,), generator=generator)
+        return cls(x.float().to(case.device), label.to(case.device))
+
+
+class Forward(NamedTuple):
+    """Result of a forward pass.
+
+    Attributes:
+        logits: [B, C].
+        hidden: of each hidden layer, its spikes in the contestant's own form.
+    """
+
+    logits: Tensor
+    hidden: Sequence[Any]
+
+
+class Contestant(ABC):
+    """A network and its input, ready for training steps.
+
+    Attributes:
+        weights: [N_l, N_{l-1}] of each layer, from input to readout.
+        strategy: local derivative of its hidden layers.
+        given: tensors that are there before a step begins, besides the weights.
+        note: what was chosen among what the implementation offers.
+        leaky_reset: whether the soft reset is beta (v - v_th s) and not beta v - v_th s.
+    """
+
+    note = ""
+    leaky_reset = False
+    strategy: Strategy
+    weights: list[torch.nn.Parameter]
+    given: list[Tensor]
+
+    def __init__(self, case: BenchSettings, inputs: Inputs) -> None:
+        self.case, self.label = case, inputs.label
+
+    def use(self, weights: Sequence[torch.nn.Parameter]) -> None:
+        """Take these parameters, give them the initial values that all contestants share, and make the optimizer.
+
+        At learning rate 0, Adam computes what it always computes, and the calibrated spike rates do not drift.
+        """
+        self.weights = list(weights)
+        generator = torch.Generator().manual_seed(self.case.seed + 1)
+        for weight in self.weights:
+            values = torch.randn(weight.shape, generator=generator) / weight.shape[1] ** 0.5
+            weight.data.copy_(values)
+        self.optimizer = torch.optim.Adam(self.weights, lr=0.0)
+
+    def loss(self, step: int = 0) -> tuple[Tensor, Forward]:
+        """Cross-entropy of a forward pass; step is the optimizer step that random draws are keyed by."""
+        forward = self.forward(step)
+        return cross_entropy(forward.logits, self.label), forward
+
+    @abstractmethod
+    def forward(self, step: int = 0) -> Forward:
+        """The forward pass that is timed."""
+
+    @abstractmethod
+    def spikes(self, hidden: Any) -> Tensor:
+        """[B, T, N] spikes of a hidden layer."""
+
+    def local(self, hidden: Any) -> Tensor | None:
+        """[B, T, N] local derivative that the backward pass will use, or None where it cannot be seen."""
+        return None
+
+
+class Ours(Contestant):
+    """`snn_zo.models.FeedForward` with a strategy and a backend, on packed events."""
+
+    def __init__(self, case: BenchSettings, inputs: Inputs, strategy: Strategy, backend: str) -> None:
+        super().__init__(case, inputs)
+        self.network = FeedForward(
+            case.inputs, case.classes, strategy, case.hidden, case.neuron, case.readout, backend=backend
+        ).to(case.device)
+        self.use(list(self.network.parameters()))
+        self.x = Spikes.from_dense(inputs.x.transpose(0, 1))
+        self.sample = torch.arange(case.batch, device=case.device)
+        self.given = [*self.x.events, *(self.x.active or ()), self.x.g, self.x.handle, self.sample, self.label]
+
+    @property
+    def strategy(self) -> Strategy:
+        """The network's."""
+        return self.network.strategy
+
+    @strategy.setter
+    def strategy(self, strategy: Strategy) -> None:
+        self.network.strategy = strategy
+
+    def forward(self, step: int = 0) -> Forward:
+        """See `Contestant.forward`."""
+        output = self.network(self.x, Draw(self.case.seed, 0, step, self.sample))
+        return Forward(output.logits, list(output.hidden.values()))
+
+    def spikes(self, hidden: Spikes) -> Tensor:
+        """See `Contestant.spikes`."""
+        return hidden.detach().to_dense()
+
+    def local(self, hidden: Spikes) -> Tensor:
+        """See `Contestant.local`."""
+        g = torch.zeros(hidden.shape, dtype=hidden.g.dtype, device=hidden.g.device)
+        elements = hidden.active_elements()
+        g.view(-1)[elements] = hidden.g if hidden.active else hidden.g[elements]
+        return g
+
+
+class Entry(NamedTuple):
+    """Someone who takes part.
+
+    Attributes:
+        name: in tables.
+        make: builds the contestant; can be pickled, as memory is measured in another process.
+        peer: whether it is someone else's implementation.
+    """
+
+    name: str
+    make: Callable[[BenchSettings, Inputs], Contestant]
+    peer: bool = False
+
+
+def ours(strategies: dict[str, Strategy], backends: Sequence[str]) -> list[Entry]:
+    """Every strategy on every backend."""
+    return [
+        Entry(f"{name}/{backend}", partial(Ours, strategy=strategy, backend=backend))
+        for (name, strategy) in strategies.items()
+        for backend in backends
+    ]

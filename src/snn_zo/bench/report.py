@@ -1,0 +1,199 @@
+"""What a benchmark has found: a table in the terminal, JSON, CSV, a figure and a page."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import re
+import sys
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from snn_zo.atomic import write_atomically
+from snn_zo.bench.agreement import Agreement
+from snn_zo.bench.contestants import Contestant
+from snn_zo.bench.timing import Timing
+from snn_zo.report.result import percent
+
+
+@dataclass
+class Row:
+    """One contestant in one case; None is what has not been measured.
+
+    Attributes:
+        reason: why it must not be compared, in place of its times.
+        strategy: local derivative of its hidden layers, as calibrated.
+        note: what it is.
+        faster: the baseline's step time over this one's: lower quartile, median, upper quartile over rounds.
+        spike_rate: of all hidden layers; `spike_rates` of each.
+        active: fraction of all hidden layers; `actives` of each.
+        gradient_error: largest relative norm error of a weight gradient; `gradient_errors` of each.
+        saved_bytes: kept by autograd between forward and backward.
+        peak_bytes: of a step, beyond network and batch.
+    """
+
+    contestant: str
+    reason: str | None = None
+    strategy: str | None = None
+    note: str = ""
+    forward_ms: float | None = None
+    backward_ms: float | None = None
+    optimizer_ms: float | None = None
+    step_ms: float | None = None
+    faster_low: float | None = None
+    faster: float | None = None
+    faster_high: float | None = None
+    spike_rate: float | None = None
+    active: float | None = None
+    gradient_error: float | None = None
+    saved_bytes: int | None = None
+    peak_bytes: int | None = None
+    spike_rates: list[float] = field(default_factory=list)
+    actives: list[float] = field(default_factory=list)
+    gradient_errors: list[float | None] = field(default_factory=list)
+
+    def describe(self, contestant: Contestant, agreement: Agreement) -> None:
+        """Take over what the check before the timing has found."""
+        self.note, self.reason = contestant.note, agreement.reason
+        self.strategy = re.sub(
+            r"\d+\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", repr(contestant.strategy)
+        )
+        self.spike_rates, self.actives = agreement.spike_rate, agreement.active
+        self.gradient_errors = [error if math.isfinite(error) else None for error in agreement.gradient_error]
+        neurons = contestant.case.hidden
+        self.spike_rate, self.active = _mean(self.spike_rates, neurons), _mean(self.actives, neurons)
+        self.gradient_error = max(agreement.gradient_error) if None not in self.gradient_errors else None
+        self.note = self.note or "; ".join([self.strategy, *map(_path, count(1), agreement.paths)])
+
+    def time(self, timing: Timing) -> None:
+        """Take over the medians."""
+        self.forward_ms, self.backward_ms, self.optimizer_ms, self.step_ms = timing[:4]
+        if timing.faster:
+            self.faster_low, self.faster, self.faster_high = timing.faster
+
+
+class Result(NamedTuple):
+    """The rows of a case; axis and value say which point of a sweep it is."""
+
+    axis: str | None
+    value: float | None
+    rows: list[Row]
+
+
+def print_result(result: Result, baseline: str, missing: list[str], notes: bool) -> None:
+    """The table of a case, with refusals and, if wanted, notes on the contestants below it."""
+    # a pipe or a file has no width of its own
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(title=f"{result.axis} = {result.value}" if result.axis else None, title_justify="left")
+    for column in ("contestant", *(name for name, _ in _columns(baseline))):
+        table.add_column(column, justify="left" if column == "contestant" else "right")
+    for row in result.rows:
+        table.add_row(row.contestant, *cells(row, baseline))
+    for name in missing:
+        table.add_row(name, "not installed")
+    console.print(table)
+    for row in result.rows:
+        if row.reason:
+            console.print(f"refused  {row.contestant}: {row.reason}", style="bold red", soft_wrap=True, markup=False)
+        elif row.note and notes:
+            console.print(f"{row.contestant}: {row.note}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _columns(baseline: str) -> list[tuple[str, str]]:
+    """Title and field of each column."""
+    return [
+        ("step ms", "step_ms"),
+        ("forward", "forward_ms"),
+        ("backward", "backward_ms"),
+        ("optimizer", "optimizer_ms"),
+        (f"times {baseline}'s speed", "faster"),
+        ("spikes", "spike_rate"),
+        ("active", "active"),
+        ("gradient error", "gradient_error"),
+        ("saved MB", "saved_bytes"),
+        ("peak MB", "peak_bytes"),
+    ]
+
+
+def cells(row: Row, baseline: str) -> list[str]:
+    """A row as text; the reason's kind in place of the ratio where there is a reason."""
+    numbers = {name: _cell(row, name) for _, name in _columns(baseline)}
+    if row.contestant == baseline:
+        numbers["faster"] = "baseline"
+    if row.reason:
+        numbers["faster"] = f"refused: {row.reason.partition(':')[0]}"
+    return list(numbers.values())
+
+
+def _cell(row: Row, name: str) -> str:
+    value = getattr(row, name)
+    if value is None:
+        return "-"
+    if name == "faster":
+        return f"{value:.2f} ({row.faster_low:.2f} to {row.faster_high:.2f})"
+    if name in ("spike_rate", "active"):
+        return percent(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e6:.3g}"
+    return f"{value:.1e}" if name == "gradient_error" else f"{value:.2f}"
+
+
+def write_numbers(folder: Path, results: list[Result], record: dict[str, Any]) -> None:
+    """`bench.json`: everything. `bench.csv`: a line for each contestant and case."""
+    cases = [{**result._asdict(), "rows": [asdict(row) for row in result.rows]} for result in results]
+    write_atomically(folder / "bench.json", json.dumps(record | {"cases": cases}, indent=2) + "\n")
+    table = io.StringIO()
+    flat = [column.name for column in fields(Row) if column.default_factory is MISSING]
+    writer = csv.DictWriter(table, ["axis", "value", *flat], extrasaction="ignore")
+    writer.writeheader()
+    for result in results:
+        writer.writerows({"axis": result.axis, "value": result.value, **asdict(row)} for row in result.rows)
+    write_atomically(folder / "bench.csv", table.getvalue())
+
+
+def write_page(folder: Path, results: list[Result], baseline: str, record: dict[str, Any]) -> None:
+    """`bench.png`, and `bench.html`, which has the figure, all rows, notes and settings in one file."""
+    from jinja2 import Environment
+
+    image = None
+    try:
+        from snn_zo.bench.figure import draw
+    except ModuleNotFoundError:
+        print("no figure: matplotlib is not installed (pip install 'snn_zo[plots]')")
+    else:
+        figure = draw(results)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=110)
+        write_atomically(folder / "bench.png", png.getvalue())
+        image = base64.b64encode(png.getvalue()).decode()
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        Path(__file__).with_name("page.html").read_text()
+    )
+    columns = [title for title, _ in _columns(baseline)]
+    page = template.render(
+        results=results,
+        columns=columns,
+        cells=lambda row: cells(row, baseline),
+        image=image,
+        record=record,
+        dump=lambda value: json.dumps(value, indent=2),
+    )
+    write_atomically(folder / "bench.html", page)
+    print(f"everything in  {folder}")
+
+
+def _path(layer: int, path: dict[str, str]) -> str:
+    return f"hidden{layer} " + (", ".join(f"{what} {how}" for what, how in path.items()) or "dense throughout")
+
+
+def _mean(values: list[float], neurons: list[int]) -> float:
+    """Over layers, weighted by their neurons."""
+    return sum(value * n for value, n in zip(values, neurons, strict=True)) / sum(neurons)

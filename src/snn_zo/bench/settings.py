@@ -1,0 +1,140 @@
+"""The settings of a benchmark; nothing here loads torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from snn_zo.config import ConfigError, build
+from snn_zo.neuron import Neuron, Readout
+from snn_zo.strategies import Strategy
+
+PEERS = ("loop", "unbind", "snntorch", "spikingjelly")
+AXES = ("active", "steps", "hidden", "batch")
+DEVICES = ("cpu", "cuda")
+
+
+class Case(NamedTuple):
+    """One point of a sweep: the axis and the value that it has there, both None without a sweep."""
+
+    axis: str | None
+    value: float | None
+    settings: BenchSettings
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """The root of `conf/bench.yaml`, which says what each setting is."""
+
+    inputs: int
+    hidden: list[int]
+    classes: int
+    batch: int
+    steps: int
+    input_rate: float
+    spike_rate: float
+    active: float | None
+    neuron: Neuron
+    readout: Readout
+    strategies: list[Any]
+    backends: list[str] | None
+    peers: list[str] | None
+    peer_slope: float
+    peer_limit: int | None
+    baseline: str
+    rounds: int
+    warmup: int
+    threads: int | None
+    device: str
+    memory: bool
+    sweep: dict[str, Any]
+    outputs: str
+    name: str
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "classes", "batch", "steps", "rounds", "peer_slope"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name):g}")
+        for name, least in (("warmup", 0), ("seed", 0), ("threads", 1)):
+            if getattr(self, name) is not None and getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must name at least one layer of at least one neuron, got {list(self.hidden)}")
+        for name, most in (("input_rate", 1), ("spike_rate", 0.5), ("active", 1)):
+            value = getattr(self, name)
+            if value is not None and not (0 <= value <= most and (value or name == "input_rate")):
+                raise ValueError(f"{name} must be a fraction of at most {most}, got {value:g}")
+        for name, kind in (("strategies", list), ("backends", list), ("peers", list), ("sweep", dict)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise ValueError(f"{name} must be a {kind.__name__}, got '{getattr(self, name)}'")
+        require_known("peers", self.peers or (), PEERS)
+        require_known("sweep", self.sweep, AXES)
+        require_known("device", [self.device], DEVICES)
+        if not re.fullmatch(r"[\w+-][\w.+-]{0,199}", self.name):
+            raise ValueError(f"name becomes a folder: use up to 200 letters, digits and . + - _ in '{self.name}'")
+        self.cases()
+
+    def cases(self) -> list[Case]:
+        """The settings of each case: one axis of `sweep` is moved at a time, the others stay where they are."""
+        if not any(self.sweep.values()):
+            return [Case(None, None, self)]
+        fixed = replace(self, sweep={})
+        cases = []
+        for axis, values in self.sweep.items():
+            kind = int | float if axis == "active" else int
+            if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+                raise ValueError(f"sweep.{axis} must be a list of numbers, got '{values}'")
+            for value in values:
+                moved: Any = [value] * len(self.hidden) if axis == "hidden" else value
+                cases.append(Case(axis, value, replace(fixed, **{axis: moved})))
+        return cases
+
+
+def require_known(field: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError with the nearest known name for the first name that is not known."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"{field}: there is no '{name}'; {hint}choose from {', '.join(known)}")
+
+
+def load_strategies(items: list[Any]) -> dict[str, Strategy]:
+    """Strategies by name, from the config group `strategy`.
+
+    Args:
+        items: names, or {name: {setting: value}} to change settings, which then become part of the name.
+
+    Raises:
+        ConfigError: a name or setting is unknown, or a value impossible.
+    """
+    strategies: dict[str, Strategy] = {}
+    for item in items:
+        changes = item if isinstance(item, dict) else {item: {}}
+        for name, settings in changes.items():
+            label = f"{name}({','.join(f'{key}={value}' for key, value in settings.items())})" if settings else name
+            strategies[label] = _load(name, settings)
+    return strategies
+
+
+def _load(name: str, settings: dict[str, Any]) -> Strategy:
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        require_known("strategies", [name], loader.get_group_options("strategy"))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    node = hydra.compose(f"strategy/{name}").strategy
+    OmegaConf.set_struct(node, False)  # build has the better answer to an unknown key
+    node = OmegaConf.merge(node, settings)
+    assert isinstance(node, DictConfig)
+    strategy: Strategy = build(node, f"strategies.{name}")
+    return strategy
