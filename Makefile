@@ -28,3 +28,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist
+	find src -name __pycache__ -exec rm -rf {} +

@@ -27,7 +27,7 @@ def test_import_loads_no_torch():
         (["trainer.max_epoch=3"], "error: trainer.max_epoch is not a setting; did you mean trainer.max_epochs?"),
         (["strategi=local_zo"], "error: strategi is not a setting; did you mean strategy?"),
         (["sweeps=metods"], "error: sweeps=metods does not exist; did you mean sweeps=methods?"),
-        (["backend=gpu"], "error: backend 'gpu' does not run on cpu; these do: auto, reference"),
+        (["backend=gpu"], "error: backend 'gpu' does not run on cpu; these do: auto, cpu, reference"),
         (["+trainer.max_epoch=3", "data.steps=2"], "error: "),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

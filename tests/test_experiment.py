@@ -56,7 +56,7 @@ def test_run_summary(run):
         "local_zo",
         "digits",
         0,
-        "reference",
+        "cpu",
     )
     assert summary["strategy"]["delta"] == 0.05
     assert summary["objective"] == summary["metrics"]["val/acc"]
@@ -105,7 +105,7 @@ def test_run_checkpoints_load_with_weights_only(run):
 
 def test_run_environment(run):
     environment = json.loads((run / "env.json").read_text())
-    assert environment["backend"] == "reference"
+    assert environment["backend"] == "cpu"
     assert environment["packages"]["torch"]
     assert environment["hardware"]["cores"] == os.cpu_count()
 

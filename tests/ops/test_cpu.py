@@ -595,6 +595,27 @@ def test_network_long(tau):
     check(make(b=1, t=2000, widths=(5, 4, 3, 2)), Neuron(tau=tau), LocalZO(delta=0.4))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 1.0])
+def test_errors_at_active_elements_and_spikes(share, neuron, dtype):
+    shape = (3, 12, 7)
+    s = (torch.rand(shape) < 0.4).double()
+    g = torch.rand(shape, dtype=torch.float64) * (torch.rand(shape) < share)
+    g, v, grad = (part.to(dtype).double() for part in (g, torch.randn(shape), torch.randn(shape)))
+    _, expected = oracle.Layer(s, v, g).adjoint(grad, neuron)
+    at = g.flatten().nonzero().squeeze(1)
+    place = ((g != 0) | (s != 0)).flatten().nonzero().squeeze(1) if neuron.reset == "hard" else at
+    values = [part.flatten()[at].to(dtype).numpy() for part in (g * grad, g, v)]
+    events = Spikes.from_dense(s).events
+    rows, eps = gradients.errors(shape, arrays(Rows.from_flat(at, 36, 7)), *values, arrays(events), neuron)
+    for ours, theirs in zip(rows, arrays(Rows.from_flat(place, 36, 7)), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert eps.dtype == values[0].dtype
+    assert_near(
+        torch.from_numpy(eps).double(), expected.flatten()[place], {"float64": 1e-12, "float32": 1e-5}[eps.dtype.name]
+    )
+
+
 def test_errors_read_nothing_behind_their_arrays():
     """After the last active element, a spike of the layer's own: what lies next in memory is not a gradient."""
     active_rows, events = (
@@ -609,12 +630,12 @@ def test_errors_read_nothing_behind_their_arrays():
 
 
 def test_errors_keep_elements_apart():
-    """An infinite error at one step is not the business of a spike one step later."""
-    active_rows, events = (arrays(Rows.from_flat(torch.tensor([at]), 2, 1)) for at in (1, 0))
+    """An infinite error is not the business of a spike of another neuron one step earlier."""
+    active_rows, events = (arrays(Rows.from_flat(torch.tensor([at]), 2, 2)) for at in (2, 1))
     ds, g = np.array([math.inf]), np.ones(1)
-    (ptr, _), eps = gradients.errors((1, 2, 1), active_rows, ds, g, g, events, Neuron(tau=1e-3, reset="hard"))
-    assert ptr.tolist() == [0, 1, 2]
-    assert eps[1] == math.inf
+    (_, col), eps = gradients.errors((1, 2, 2), active_rows, ds, g, g, events, Neuron(reset="hard"))
+    assert col.tolist() == [1, 0]
+    assert eps.tolist() == [0.0, math.inf]
 
 
 # which path is taken

@@ -23,6 +23,10 @@ RESOLUTION = 2.0**-32
 
 
 BOUNDS = 1024
+"""Parts of the table of `activity_bound`."""
+
+TAIL = 1e-3
+"""Activity at which the table ends: a heavy tail would stretch it over parts that hold everything at once."""
 
 
 class ZerothOrder(Strategy):
@@ -68,16 +72,21 @@ class ZerothOrder(Strategy):
     def reach(self) -> float:
         """|u| from which on no element is active: no draw is small enough."""
 
-        def resolvable(x: float) -> bool:
-            return float(self._activity(torch.tensor(x, dtype=torch.float64))) > RESOLUTION
+        return self._where_activity_falls_to(RESOLUTION)
+
+    def _where_activity_falls_to(self, probability: float) -> float:
+        """|u| at which P(active | u) passes a probability, by bisection, from above."""
+
+        def above(x: float) -> bool:
+            return float(self._activity(torch.tensor(x, dtype=torch.float64))) > probability
 
         high = 1.0
-        while resolvable(high):
+        while above(high):
             high *= 2
         low = 0.0
         for _ in range(80):
             middle = (low + high) / 2
-            low, high = (middle, high) if resolvable(middle) else (low, middle)
+            low, high = (middle, high) if above(middle) else (low, middle)
         return high / self.scale
 
     @cached_property
@@ -132,11 +141,13 @@ class ZerothOrder(Strategy):
         return active, self._mean_weight(x[active], v[active], element[active], size, draw).to(u.dtype)
 
     @cached_property
-    def activity_bound(self) -> torch.Tensor:
-        """[BOUNDS] float64 upper bounds of P(active | u) over equal parts of 0 <= |u| < reach."""
-        # from a little before each part, so that rounding of u / reach cannot matter
-        start = (torch.arange(BOUNDS, dtype=torch.float64) - 0.001).clamp(min=0)
-        return self.activity(start * (self.reach / BOUNDS)) * (1 + 1e-9)
+    def activity_bound(self) -> tuple[float, torch.Tensor]:
+        """Upper bounds of P(active | u): a half width, and [BOUNDS + 1] float64 of which the first ones are for equal
+        parts of 0 <= |u| < half width, and the last one is for what lies beyond."""
+        near = self._where_activity_falls_to(TAIL)
+        # from a little before each part, so that rounding of |u| / near cannot matter
+        start = (torch.arange(BOUNDS + 1, dtype=torch.float64) - 0.001).clamp(min=0)
+        return near, self.activity(start * (near / BOUNDS)) * (1 + 1e-9)
 
     def _mean_weight(
         self, x: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw

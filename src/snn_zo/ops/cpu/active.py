@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
@@ -39,11 +39,12 @@ def look_for(strategy: Strategy, draw: Draw | None) -> Look:
     """What a scan has to keep for a strategy."""
     # a little more than the reach: the strategy itself decides, after rounding
     reach = strategy.reach * (1 + 1e-6)
-    if isinstance(strategy, ZerothOrder):
+    if _is_plain(strategy, ZerothOrder):
         assert draw is not None
+        near, bound = cast("ZerothOrder", strategy).activity_bound
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
-        return Look(DRAWN, reach, strategy.activity_bound.numpy(), (draw.seed, draw.layer), draw.step, sample)
-    if isinstance(strategy, Deterministic) and strategy.reach < float("inf"):
+        return Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), draw.step, sample)
+    if _is_plain(strategy, Deterministic) and strategy.reach < float("inf"):
         return Look(WINDOW, reach)
     return Look(EVERYTHING)
 
@@ -55,7 +56,7 @@ def active_set(
     b, t, n = shape
     u, element = torch.from_numpy(scanned.u), torch.from_numpy(scanned.element)
     if look.kind == EVERYTHING:
-        if isinstance(strategy, Deterministic):
+        if _is_plain(strategy, Deterministic):
             g = _expected(strategy, u)
         else:
             g = strategy.gradient(u.view(b, t, n), draw).flatten()
@@ -63,10 +64,10 @@ def active_set(
             return ActiveSet(None, g, u)
         active = element = g.nonzero().squeeze(1)
         g = g[active]
-    elif isinstance(strategy, ZerothOrder):
+    elif look.kind == DRAWN:
         assert draw is not None
         v = (2.0**32 - torch.from_numpy(scanned.word.astype(np.float64))) * 2.0**-32
-        active, g = strategy.active_among(u, v, element, t * n, draw)
+        active, g = cast("ZerothOrder", strategy).active_among(u, v, element, t * n, draw)
         element = element[active]
     else:
         g = strategy.expected(u)
@@ -75,7 +76,12 @@ def active_set(
     return ActiveSet(_rows(element, b * t, n), g, u[active])
 
 
-def _expected(strategy: Deterministic, u: Tensor) -> Tensor:
+def _is_plain(strategy: Strategy, family: Any) -> bool:
+    """Whether a strategy computes its gradient as its family does, and has no way of its own."""
+    return type(strategy).gradient is family.gradient
+
+
+def _expected(strategy: Strategy, u: Tensor) -> Tensor:
     """g(u) in pieces that the temporaries of an elementwise formula fit into the cache with."""
     g = torch.empty_like(u)
 

@@ -190,7 +190,7 @@ def _errors(
     steps: int, width: int, first: int, last: int, ptr: Any, col: Any, eps: Any,
 ) -> None:  # fmt: skip
     beta, v_th = settings[0], settings[1]
-    none = np.int32(width)
+    none, zero = np.int32(width), np.zeros(1, ds.dtype)[0]
     later = np.empty(width, ds.dtype)
     for b in range(first, last):
         later[:] = 0  # lambda[t + 1]
@@ -202,7 +202,7 @@ def _errors(
                 n_a = col_a[k] if k < ptr_a[row + 1] else none
                 n_s = col_s[s] if s < s_end else none
                 n = min(n_a, n_s)
-                error = ds[k] * 0 if n_a > n else ds[k]
+                error = ds[k] if n_a == n else zero
                 if attached and n_a == n:
                     error -= g[k] * later[n] * (v_th if mode == SOFT else beta * v[k])
                 if n_s == n:
@@ -334,11 +334,12 @@ def _input(
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
 def _gather(x_ptr: Any, x_col: Any, adjoint: Any, weight: Any, first: int, last: int, gradient: Any) -> None:
+    zero = np.zeros(1, adjoint.dtype)[0]
     for row in range(first, last):
         source = adjoint[row]
         for k in range(x_ptr[row], x_ptr[row + 1]):
             w = weight[x_col[k]]
-            total = source[0] * 0
+            total = zero
             for i in range(len(source)):
                 total += w[i] * source[i]
             gradient[k] = total

@@ -29,7 +29,8 @@ class Look(NamedTuple):
     Attributes:
         kind: NOTHING, WINDOW, DRAWN or EVERYTHING.
         reach: half width of the window; elements with |u| >= reach are inactive for certain.
-        bound: DRAWN: [K] float64 upper bounds of P(active | u) over K equal parts of [0, reach].
+        near: DRAWN: end of the table of bounds.
+        bound: DRAWN: [K + 1] float64 upper bounds of P(active | u) over K equal parts of [0, near], and beyond.
         key: DRAWN: Philox key (seed, layer).
         step: DRAWN: optimizer step.
         sample: DRAWN: [B] int64 indices in the data set.
@@ -37,6 +38,7 @@ class Look(NamedTuple):
 
     kind: int = NOTHING
     reach: float = 0.0
+    near: float = 1.0
     bound: NDArray[np.float64] = np.zeros(0)
     key: tuple[int, int] = (0, 0)
     step: int = 0
@@ -83,12 +85,12 @@ def scan(
     b, t, n = shape
     u = np.empty(b * t * n if look.kind == EVERYTHING else 0, weight.dtype)
     count = np.empty(b * t, np.int64)
-    settings = np.array([neuron.beta, neuron.v_th, look.reach, 0.0])
+    settings = np.array([neuron.beta, neuron.v_th, look.reach, 0.0, len(look.bound) - 1])
     limit = np.zeros(0, np.uint64)
     if look.kind == DRAWN:
         # a word w stands for the uniform number 1 - w / 2^32, so that it is below the bound from this w on
-        limit = np.append(2.0**32 * (1 - np.minimum(look.bound, 1)), 0).astype(np.uint64)
-        settings[3] = len(look.bound) / look.reach
+        limit = (2.0**32 * (1 - np.minimum(look.bound, 1))).astype(np.uint64)
+        settings[3] = (len(limit) - 1) / look.near
     counter = np.array([*look.key, look.step], np.uint64)
     sample = look.sample if look.kind == DRAWN else np.zeros(b, np.int64)
 
@@ -165,7 +167,7 @@ def _scan(
 ) -> Any:  # fmt: skip
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
     beta, v_th = settings[0], settings[1]
-    scale = settings[3]
+    scale, beyond = settings[3], settings[4]
     guess = (last - first) * steps * max(width // 16, 1) + width
     col = np.empty(guess, np.int32)
     element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
@@ -200,7 +202,7 @@ def _scan(
             if len(bias) > 0:
                 for i in range(width):
                     v[i] += bias[i]
-            if kind == 3:
+            if kind == EVERYTHING:
                 u_row = u_all[row * width : (row + 1) * width]
                 for i in range(width):
                     u_row[i] = v[i] - v_th
@@ -209,7 +211,7 @@ def _scan(
                 flag[i] = (v[i] - v_th) > 0
             events = _positions(words, col, events)
             count[row] = events - previous
-            if kind == 1 or kind == 2:
+            if kind in (WINDOW, DRAWN):
                 for i in range(width):
                     flag[i] = abs(v[i] - v_th) < settings[2]
                 found = _positions(words, close, waiting)
@@ -221,7 +223,7 @@ def _scan(
                     element, near = _room(element, kept, waiting), _room(near, kept, waiting)
                     word = _room(word, kept, waiting)
                     origin = b * steps * width
-                    if kind == 1:
+                    if kind == WINDOW:
                         for j in range(waiting):
                             element[kept + j], near[kept + j] = origin + close[j], u_close[j]
                         kept += waiting
@@ -230,7 +232,7 @@ def _scan(
                         for j in range(waiting):
                             drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
                         for j in range(waiting):
-                            maybe[j] = drawn[j] >= limit[np.int32(abs(u_close[j]) * scale)]
+                            maybe[j] = drawn[j] >= limit[np.int32(min(abs(u_close[j]) * scale, beyond))]
                         for i in range(waiting, len(maybe)):
                             maybe[i] = 0
                         found = _positions(maybe.view(np.uint64), chosen, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,7 +19,7 @@ def over_ranges(run: Callable[[int, int], R], size: int, width: int) -> list[R]:
     The loops release the interpreter lock. Results must not depend on the width where it follows the number of
     threads (`width_for`).
     """
-    ranges = [(first, min(first + width, size)) for first in range(0, size, width)]
+    ranges = [(first, min(first + width, size)) for first in range(0, size, width)] or [(0, 0)]
     threads = torch.get_num_threads()
     if threads == 1 or len(ranges) == 1:
         return [run(first, last) for first, last in ranges]
@@ -34,3 +35,7 @@ def width_for(size: int, least: int, pieces: int = 4) -> int:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="snn_zo")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork

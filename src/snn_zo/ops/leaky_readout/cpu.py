@@ -109,7 +109,8 @@ def _forward(
                 o[c] = beta * o[c] + gain * current[c]
             if mode == MAX:
                 for c in range(classes):
-                    if o[c] > total[c]:
+                    # the first of equal maxima, and the first nan before all numbers
+                    if total[c] == total[c] and not o[c] <= total[c]:
                         total[c], peak[b, c] = o[c], t
             elif mode != LAST:
                 for c in range(classes):
@@ -125,7 +126,7 @@ def _backward(
 ) -> None:  # fmt: skip
     classes = weight.shape[1]
     beta, gain, share = settings
-    now = np.empty(classes, weight.dtype)
+    now, zero = np.empty(classes, weight.dtype), np.zeros(1, weight.dtype)[0]
     for b in range(first, last):
         now[:] = 0  # gain times the adjoint of o
         for t in range(steps - 1, -1, -1):
@@ -141,7 +142,7 @@ def _backward(
                     target[c] += now[c]
             if len(active_ptr) > 0:
                 for k in range(active_ptr[row], active_ptr[row + 1]):
-                    source, total = weight[active_col[k]], now[0] * 0
+                    source, total = weight[active_col[k]], zero
                     for c in range(classes):
                         total += source[c] * now[c]
                     grad_x[k] = total

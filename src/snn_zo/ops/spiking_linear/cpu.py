@@ -54,7 +54,7 @@ def spiking_linear(
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b)
     look = look_for(strategy, draw) if wants_gradient else Look()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
         dense = look.kind == EVERYTHING and len(x.events.col) > GEMM_DENSITY * b * t * n_in
         current = x.to_dense().to(weight.dtype) @ weight.T if dense else weight.new_empty(0, t, len(weight))
         rows = weight.T.contiguous().numpy() if not dense else np.empty((0, len(weight)), current.numpy().dtype)
@@ -83,7 +83,8 @@ class _SpikingLinear(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         backward = _dense if ctx.layer.active.rows is None else _sparse
         wanted = ctx.needs_input_grad
-        found = backward(ctx.layer, weight, grad * ctx.layer.active.g, wanted)
+        with torch.autocast("cpu", enabled=False):
+            found = backward(ctx.layer, weight, grad * ctx.layer.active.g, wanted)
         grad_x, grad_weight, grad_bias = (None if part is None else torch.from_numpy(part) for part in found)
         if grad_x is not None:
             grad_x = grad_x.to(ctx.layer.x.handle.dtype)
