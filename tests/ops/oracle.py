@@ -1,6 +1,6 @@
 """What the operations have to compute, from the equations alone: dense, in plain autograd, sharing no code with them.
 
-`Layer.adjoint` and `trace` are the hand-derived backward pass of DESIGN.md section 5, which autograd has to agree with.
+`Layer.adjoint` and `trace` are the hand-derived backward pass of docs/engine.md, which autograd has to agree with.
 """
 
 from __future__ import annotations

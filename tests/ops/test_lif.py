@@ -40,7 +40,7 @@ def test_lif_oracle(backend, neuron, strategy):
 
 
 def test_lif_recurrence(backend, neuron, strategy):
-    """The adjoint of DESIGN.md section 5 is what autograd finds, and eps vanishes where the page says so."""
+    """The adjoint of docs/engine.md is what autograd finds, and eps vanishes where the page says so."""
     current, grad = make_current(), torch.randn(B, T, N, dtype=torch.float64)
     (other,) = twin(current)
     layer = oracle.lif(other, neuron, strategy, make_draw())

@@ -48,7 +48,7 @@ def test_spiking_linear_oracle(backend, neuron, strategy, bias):
 
 
 def test_spiking_linear_recurrence(backend, neuron, strategy):
-    """DESIGN.md section 5: dW in the trace and in the adjoint form, and grad_x = W lambda."""
+    """docs/engine.md: dW in the trace and in the adjoint form, and grad_x = W lambda."""
     x, weight, bias = leaves = make()
     grad = torch.randn(B, T, N, dtype=torch.float64)
     spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, make_draw(), backend)

@@ -105,7 +105,7 @@ def test_rectangular_is_a_hard_window(a):
     assert strategy.b_th == pytest.approx(1 / SLOPE)
 
 
-# eager draws of |z| at k delta = 1, by the inverse distribution functions of FACTS.md
+# eager draws of |z| at k delta = 1, by their inverse distribution functions
 EAGER = {
     ("arctan", 1): lambda u: np.abs(stats.t(3).ppf(u)) / math.sqrt(3),
     ("fast_sigmoid", -1): lambda u: np.sqrt(u) / (1 - np.sqrt(u)),
