@@ -30,3 +30,16 @@ def test_append_keeps_every_float32_apart(tmp_path):
 def test_write_matrix(tmp_path):
     write_matrix(tmp_path / "confusion.csv", [[3, 0], [1, 2]])
     assert (tmp_path / "confusion.csv").read_text() == "3,0\n1,2\n"
+
+
+def test_a_row_that_was_cut_short_is_dropped(tmp_path):
+    """As a full disk or a kill leaves it: neither read as another epoch nor continued on its line."""
+    table = TableFile(tmp_path / "table.csv")
+    for epoch in (0, 1):
+        table.append({"epoch": epoch, "loss": 0.5, "acc": 0.25})
+    with table.path.open("a") as file:
+        file.write("1,0.")
+    assert [row["epoch"] for row in table.rows()] == ["0", "1"]
+    table.keep(lambda row: int(row["epoch"]) < 2)
+    table.append({"epoch": 2, "loss": 0.5, "acc": 0.25})
+    assert table.path.read_text().splitlines() == ["epoch,loss,acc", "0,0.5,0.25", "1,0.5,0.25", "2,0.5,0.25"]
