@@ -1,5 +1,6 @@
 """Everything that tests write goes to temporary folders, and nothing goes to the network."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before the first kernel is seen
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,8 +29,6 @@ def train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`python train.py` with overrides, in an empty folder; runs go to `outputs` there."""
 
     def run(*overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        import os
-
         variables = os.environ | {"SNN_ZO_OUTPUTS": str(tmp_path / "outputs")} | environment
         command = [sys.executable, str(ROOT / "train.py"), *overrides]
         return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)

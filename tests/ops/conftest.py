@@ -4,7 +4,8 @@ import torch
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
 
-BACKENDS = ["reference", "cpu"]
+BACKENDS = ["reference", "cpu", pytest.param("triton", marks=pytest.mark.slow)]
+"""The interpreter of `triton` is slow: every test here runs in it on demand, `test_triton.py` always."""
 
 STRATEGIES = {
     "local_zo": LocalZO(delta=0.5),

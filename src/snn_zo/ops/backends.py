@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from types import ModuleType
 
 import torch
 
-BACKENDS: dict[str, tuple[str, ...]] = {"cpu": ("cpu", "reference"), "cuda": ("reference",), "mps": ("reference",)}
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+"""Whether Triton's kernels run in its interpreter, which does on a CPU, slowly, what they do on a GPU."""
+
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "cpu": ("cpu", "reference", "triton") if INTERPRETED else ("cpu", "reference"),
+    "cuda": ("triton", "reference"),
+    "mps": ("reference",),
+}
 """Backends of each device type, fastest first."""
 
 

@@ -14,7 +14,8 @@ class Rows(NamedTuple):
 
     Attributes:
         ptr: [B * T + 1] int64; row r holds col[ptr[r]:ptr[r + 1]].
-        col: [K] int32 neuron indices; ascending in each row, repeated where a neuron counts more than once.
+        col: [K] int32 neuron indices; ascending in each row, repeated where a neuron counts more than once. Entries
+            from ptr[-1] on mean nothing: on a GPU, K is the room that was made for what only the device has counted.
     """
 
     ptr: Tensor
@@ -35,12 +36,12 @@ class Rows(NamedTuple):
         return cls(ptr, torch.zeros(0, dtype=torch.int32, device=device))
 
     def row(self) -> Tensor:
-        """[K] int64, the row of each entry."""
-        rows = torch.arange(len(self.ptr) - 1, device=self.ptr.device)
-        return rows.repeat_interleave(self.ptr.diff(), output_size=len(self.col))
+        """[K] int64, the row of each entry; the number of rows for entries that mean nothing."""
+        entry = torch.arange(len(self.col), device=self.ptr.device)
+        return torch.searchsorted(self.ptr, entry, right=True) - 1
 
     def flat(self, width: int) -> Tensor:
-        """[K] int64, row * width + col."""
+        """[K] int64, row * width + col; rows * width or more for entries that mean nothing."""
         return self.row() * width + self.col
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Rows:
@@ -58,8 +59,9 @@ class Spikes:
     Attributes:
         shape: (B, T, N).
         events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
-        active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through. None where nearly
-            all are active: g and handle then have an entry for every element, K = B * T * N.
+        active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through; a backend may list a
+            few with g = 0 among them. None where nearly all are active: g and handle then have an entry for every
+            element, K = B * T * N.
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
         path: what the backend chose to do for the layer: `forward` events or dense, and, after the backward,
@@ -134,12 +136,18 @@ class Spikes:
 
     def active_elements(self) -> Tensor:
         """Ascending flat indices (b * T + t) * N + n, int64, of the elements with g != 0."""
-        return self.g.nonzero().squeeze(1) if self.active is None else self.active.flat(self.shape[2])
+        active = self.g.nonzero().squeeze(1)
+        return active if self.active is None else self.active.flat(self.shape[2])[active]
 
     @property
     def active_count(self) -> int:
         """Number of elements with g != 0."""
-        return int(self.g.count_nonzero()) if self.active is None else len(self.active.col)
+        return int(self.g.count_nonzero())
+
+    @property
+    def event_count(self) -> int:
+        """Number of events."""
+        return int(self.events.ptr[-1])
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
@@ -154,7 +162,7 @@ class Spikes:
 
     def __repr__(self) -> str:
         b, t, n = self.shape
-        return f"Spikes([{b}, {t}, {n}], {len(self.events.col)} events, {self.active_count} active)"
+        return f"Spikes([{b}, {t}, {n}], {self.event_count} events, {self.active_count} active)"
 
 
 class _Counts(torch.autograd.Function):
@@ -165,10 +173,15 @@ class _Counts(torch.autograd.Function):
     def forward(ctx: Any, handle: Tensor, bins: Tensor, active: Tensor | None, shape: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(active)
         size = torch.Size(shape).numel()
-        return torch.bincount(bins, minlength=size).to(handle.dtype).view(shape)
+        # entries that mean nothing are counted in a bin of their own; sums of ones are exact in any order
+        counts = torch.zeros(size + 1, dtype=torch.int32, device=bins.device)
+        counts.index_add_(0, bins.clamp(max=size), torch.ones_like(bins, dtype=torch.int32))
+        return counts[:size].to(handle.dtype).view(shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (active,) = ctx.saved_tensors
-        return grad.flatten() if active is None else grad.flatten()[active], None, None, None
+        if active is None:
+            return grad.flatten(), None, None, None
+        return grad.flatten()[active.clamp(max=grad.numel() - 1)], None, None, None

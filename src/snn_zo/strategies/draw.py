@@ -49,19 +49,20 @@ class Draw:
     Attributes:
         seed: run seed, 0 to 2^32 - 1.
         layer: index of the layer in the network.
-        step: optimizer step.
+        step: optimizer step; a 0-dim int64 tensor where a captured CUDA graph is to read it anew at each replay.
         sample: [B] int64, each sample's index in the data set.
     """
 
     seed: int
     layer: int
-    step: int
+    step: int | torch.Tensor
     sample: torch.Tensor
 
     def __post_init__(self) -> None:
         for name in ("seed", "layer", "step"):
-            if not 0 <= getattr(self, name) <= _MASK:
-                raise ValueError(f"Draw.{name} must lie in [0, 2^32), got {getattr(self, name)}")
+            value = getattr(self, name)
+            if isinstance(value, int) and not 0 <= value <= _MASK:
+                raise ValueError(f"Draw.{name} must lie in [0, 2^32), got {value}")
 
     @classmethod
     def fresh(cls, batch: int, device: torch.device | str = "cpu") -> Draw:
@@ -72,6 +73,12 @@ class Draw:
     def for_layer(self, layer: int) -> Draw:
         """The same draw for another layer."""
         return replace(self, layer=layer)
+
+    def step_on(self, device: torch.device) -> torch.Tensor:
+        """The step as a 0-dim int64 tensor."""
+        if isinstance(self.step, int):
+            return torch.full((), self.step, dtype=torch.int64, device=device)
+        return self.step.to(device)
 
     def uniform(self, element: torch.Tensor, size: int, first: int, count: int) -> torch.Tensor:
         """Uniform numbers on (0, 1], multiples of 2^-32.
@@ -87,7 +94,7 @@ class Draw:
         """
         within, sample = element % size, self.sample[element // size]
         blocks = range(first // WORDS, (first + count + WORDS - 1) // WORDS)
-        step = torch.full_like(within, self.step)
+        step = self.step_on(within.device).expand_as(within)
         words = [
             word
             for block in blocks

@@ -140,6 +140,17 @@ class ZerothOrder(Strategy):
         active = (v < self._activity(x)).nonzero().squeeze(1)
         return active, self._mean_weight(x[active], v[active], element[active], size, draw).to(u.dtype)
 
+    def estimate(
+        self, u: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw
+    ) -> torch.Tensor:
+        """[K] local derivative at all of K elements, 0 at the inactive ones; arguments as of `active_among`.
+
+        No shape depends on what is active, so that a GPU can go on without telling the host.
+        """
+        x = self.scale * u.double().abs()
+        g = self._mean_weight(x, v, element, size, draw)
+        return torch.where(v < self._activity(x), g, 0.0).to(u.dtype)
+
     @cached_property
     def activity_bound(self) -> tuple[float, torch.Tensor]:
         """Upper bounds of P(active | u): a half width, and [BOUNDS + 1] float64 of which the first ones are for equal

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from snn_zo.neuron import REDUCTIONS, Readout
 from snn_zo.ops.cpu.gradients import column_sums
 from snn_zo.ops.cpu.threads import over_ranges, width_for
-from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Spikes
 
 MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
@@ -23,7 +23,7 @@ PIECE = 16
 
 def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
-    require_supported(weight.dtype)
+    require_type(weight.dtype, "cpu")
     return _LeakyReadout.apply(x.handle, weight, bias, x, readout)
 
 

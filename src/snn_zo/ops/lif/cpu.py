@@ -14,14 +14,14 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
 from snn_zo.ops.cpu.scan import Look, scan
-from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
 def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
     """See `snn_zo.ops.lif.lif`."""
-    require_supported(current.dtype)
+    require_type(current.dtype, "cpu")
     b, t, n = current.shape
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:

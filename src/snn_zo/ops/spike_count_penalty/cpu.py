@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from snn_zo.ops.cpu.threads import over_ranges, width_for
-from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Spikes
 from snn_zo.regularizer import SpikeCount
 
 
 def spike_count_penalty(x: Spikes, regularizer: SpikeCount) -> Tensor:
     """See `snn_zo.ops.spike_count_penalty.spike_count_penalty`."""
-    require_supported(x.handle.dtype)
+    require_type(x.handle.dtype, "cpu")
     return _Penalty.apply(x.handle, x, regularizer)
 
 

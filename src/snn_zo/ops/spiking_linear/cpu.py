@@ -13,7 +13,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
 from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
-from snn_zo.ops.cpu.types import require_supported
+from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -47,7 +47,7 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    require_supported(weight.dtype)
+    require_type(weight.dtype, "cpu")
     b, t, n_in = x.shape
     shape = (b, t, len(weight))
     wants_gradient = torch.is_grad_enabled()

@@ -1,0 +1,128 @@
+"""The readout from events: their currents side by side, then one short scan over time."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import REDUCTIONS, Neuron, Readout
+from snn_zo.ops.shapes import require_type
+from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.triton import gradients
+from snn_zo.ops.triton.lanes import add_rows, lanes_for, require_lanes, warps_for
+
+_MAX, _LAST = tl.constexpr(REDUCTIONS.index("max")), tl.constexpr(REDUCTIONS.index("last"))
+CHUNK = 32
+"""Time steps of a program that sums currents."""
+
+
+def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
+    """See `snn_zo.ops.leaky_readout.leaky_readout`."""
+    require_type(weight.dtype, "triton")
+    require_lanes(len(weight))
+    return _LeakyReadout.apply(x.handle, weight, bias, x, readout)
+
+
+class _LeakyReadout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
+        (b, t, n), classes = x.shape, len(weight)
+        columns, lanes = weight.detach().T.contiguous(), lanes_for(classes)
+        settings = _settings(readout, weight.dtype, weight.device)
+        if gradients.is_dense(x):
+            current = x.to_dense().to(weight.dtype) @ columns
+        else:
+            current = weight.new_empty(b, t, classes)
+            _currents[(b, triton.cdiv(t, CHUNK))](
+                *x.events, columns, current, t, classes, CHUNK=CHUNK, LANES=lanes, G=8, num_warps=warps_for(lanes)
+            )
+        if bias is not None:
+            current += bias.detach()
+        logits = weight.new_empty(b, classes)
+        peak = torch.zeros(b, classes, dtype=torch.int32, device=weight.device)
+        _integrate[(b,)](
+            current, settings, logits, peak, t, classes, MODE=REDUCTIONS.index(readout.reduce), LANES=lanes,
+            num_warps=warps_for(lanes),
+        )  # fmt: skip
+        ctx.save_for_backward(weight)
+        ctx.x, ctx.readout, ctx.peak = x, readout, peak if readout.reduce == "max" else None
+        return logits / t if readout.reduce == "mean" else logits
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        (weight,) = ctx.saved_tensors
+        x, readout = ctx.x, ctx.readout
+        adjoint = (grad[:, None, :] * _share(readout, x.shape[1], ctx.peak, weight)).contiguous()
+        # the readout's own leak is in the shares: nothing decays any more
+        still = Neuron(tau=float("inf"), reset="none")
+        grad_x, *rest = gradients.from_dense_adjoint(adjoint, x, weight, still, ctx.needs_input_grad)
+        return None if grad_x is None else grad_x.to(x.handle.dtype), *rest, None, None
+
+
+def _share(readout: Readout, steps: int, peak: Tensor | None, like: Tensor) -> Tensor:
+    """What the current of each step is in the result, [1, T, 1], or for `max` [B, T, C]."""
+    t = torch.arange(steps, device=like.device, dtype=like.dtype)[:, None]
+    decay = readout.dt / readout.tau
+    if readout.reduce == "last":
+        return ((1 - readout.beta) * torch.exp(decay * (t - (steps - 1))))[None]
+    if readout.reduce == "max":
+        assert peak is not None
+        lag = peak[:, None, :] - t
+        return torch.where(lag >= 0, (1 - readout.beta) * torch.exp(-decay * lag), 0.0)
+    share = -torch.expm1(decay * (t - steps))[None]
+    return share / steps if readout.reduce == "mean" else share
+
+
+@cache
+def _settings(readout: Readout, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor([readout.beta, 1 - readout.beta], dtype=dtype, device=device)
+
+
+@triton.jit
+def _currents(
+    ptr, col, weight, current, steps, classes, CHUNK: tl.constexpr, LANES: tl.constexpr,
+    G: tl.constexpr,
+):  # fmt: skip
+    b, begin = tl.program_id(0).to(tl.int64), tl.program_id(1) * CHUNK
+    c = tl.arange(0, LANES)
+    real = c < classes
+    for t in range(begin, tl.minimum(begin + CHUNK, steps)):
+        row = b * steps + t
+        total = tl.zeros([LANES], weight.dtype.element_ty)
+        total = add_rows(total, weight, col, tl.load(ptr + row), tl.load(ptr + row + 1), c, real, classes, G)
+        tl.store(current + row * classes + c, total, mask=real)
+
+
+@triton.jit
+def _integrate(
+    current, settings, logits, peak, steps, classes, MODE: tl.constexpr,
+    LANES: tl.constexpr,
+):  # fmt: skip
+    b, c = tl.program_id(0).to(tl.int64), tl.arange(0, LANES)
+    real = c < classes
+    beta, gain = tl.load(settings), tl.load(settings + 1)
+    o = tl.zeros([LANES], beta.dtype)
+    total, at = o, tl.zeros([LANES], tl.int32)
+    if MODE == _MAX:
+        total = o - float("inf")
+    for t in tl.range(0, steps, num_stages=4):
+        o = beta * o + gain * tl.load(current + (b * steps + t) * classes + c, mask=real, other=0)
+        if MODE == _MAX:
+            # the first of equal maxima, and the first nan before all numbers
+            better = (total == total) & ((o > total) | (o != o))
+            total = tl.where(better, o, total)
+            at = tl.where(better, t, at)
+        elif MODE == _LAST:
+            total = o
+        else:
+            total += o
+    tl.store(logits + b * classes + c, total, mask=real)
+    if MODE == _MAX:
+        tl.store(peak + b * classes + c, at, mask=real)

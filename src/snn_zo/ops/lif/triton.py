@@ -1,0 +1,56 @@
+"""Neurons driven by a dense current: a fused scan forward, a fused scan backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.shapes import require_type
+from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.triton import gradients
+from snn_zo.ops.triton.active import ActiveSet, active_set, local_error, look_for
+from snn_zo.ops.triton.gradients import Wanted
+from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.strategies import Draw, Strategy
+
+
+def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
+    """See `snn_zo.ops.lif.lif`."""
+    require_type(current.dtype, "triton")
+    b, t, n = current.shape
+    wants_gradient = torch.is_grad_enabled()
+    if wants_gradient and draw is None and strategy.stochastic:
+        draw = Draw.fresh(b, current.device)
+    look = look_for(strategy, draw, current.device) if wants_gradient else Look()
+    with torch.no_grad():
+        scanned = scan((b, t, n), None, current.detach().contiguous(), None, neuron, look, neuron.reset == "hard")
+        if not wants_gradient:
+            return Spikes.from_events((b, t, n), scanned.events, current.dtype)
+        active = active_set(scanned, look, strategy, draw, (b, t, n))
+    handle = _Lif.apply(current, scanned.events, active, neuron)
+    return Spikes((b, t, n), scanned.events, active.rows, active.g, handle)
+
+
+class _Lif(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, current: Tensor, events: Rows, active: ActiveSet, neuron: Neuron) -> Tensor:
+        ctx.shape, ctx.events, ctx.active, ctx.neuron = tuple(current.shape), events, active, neuron
+        return current.new_zeros(()).expand(len(active.g))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        neuron, (rows, g, u) = ctx.neuron, ctx.active
+        ds = local_error(ctx.active, grad)
+        if rows is None:
+            adjoint = ds.view(ctx.shape)
+            gradients.adjoint_in_place(adjoint, g, u, neuron)
+        else:
+            found = gradients.errors(ctx.shape, rows, ds, g, u, ctx.events, neuron)
+            nothing = ds.new_empty(0, ctx.shape[2])
+            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Wanted(everywhere=True)).everywhere
+        return adjoint, None, None, None

@@ -1,0 +1,130 @@
+"""Events in, active gradients back, on a GPU; nothing here waits for it once a plan knows how long the lists become."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snn_zo.neuron import Neuron
+from snn_zo.ops.shapes import require_type
+from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.triton import gradients
+from snn_zo.ops.triton.active import ActiveSet, active_set, local_error, look_for
+from snn_zo.ops.triton.gradients import Wanted
+from snn_zo.ops.triton.lanes import require_lanes
+from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.strategies import Draw, Strategy
+
+class _Layer(NamedTuple):
+    """What the backward needs besides the weight.
+
+    Attributes:
+        shape: (B, T, N).
+        x: the input.
+        events: the layer's spikes.
+        active: its active set.
+        neuron: its settings.
+        path: filled in with the form of the weight's gradient.
+    """
+
+    shape: tuple[int, int, int]
+    x: Spikes
+    events: Rows
+    active: ActiveSet
+    neuron: Neuron
+    path: dict[str, str]
+
+
+def spiking_linear(
+    x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
+) -> Spikes:
+    """See `snn_zo.ops.spiking_linear.spiking_linear`."""
+    require_type(weight.dtype, "triton")
+    require_lanes(len(weight))
+    b, t, _ = x.shape
+    shape = (b, t, len(weight))
+    wants_gradient = torch.is_grad_enabled()
+    if wants_gradient and draw is None and strategy.stochastic:
+        draw = Draw.fresh(b, weight.device)
+    look = look_for(strategy, draw, weight.device) if wants_gradient else Look()
+    with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+        dense = gradients.is_dense(x)
+        columns = weight.T.contiguous()
+        driven = x.to_dense().to(weight.dtype) @ columns if dense else columns
+        offset = None if bias is None else bias.contiguous()
+        scanned = scan(shape, None if dense else x.events, driven, offset, neuron, look, neuron.reset == "hard")
+        if not wants_gradient:
+            return Spikes.from_events(shape, scanned.events, weight.dtype)
+        active = active_set(scanned, look, strategy, draw, shape)
+    path = {"forward": "dense" if dense else "events"}
+    layer = _Layer(shape, x, scanned.events, active, neuron, path)
+    handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
+    return Spikes(shape, scanned.events, active.rows, active.g, handle, path)
+
+
+class _SpikingLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: _Layer) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.layer = layer
+        # nobody reads a handle's values
+        return weight.new_zeros(()).expand(len(layer.active.g))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (weight,) = ctx.saved_tensors
+        layer, wanted = ctx.layer, ctx.needs_input_grad
+        ds = local_error(layer.active, grad)
+        with torch.autocast(weight.device.type, enabled=False):
+            backward = _dense if layer.active.rows is None else _sparse
+            grad_x, grad_weight, grad_bias = backward(layer, weight, ds, wanted)
+        return None if grad_x is None else grad_x.to(layer.x.handle.dtype), grad_weight, grad_bias, None
+
+
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
+
+
+def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+    """Gradients of x.handle, weight and bias from the active elements."""
+    shape, x, neuron, (rows, g, u) = layer.shape, layer.x, layer.neuron, layer.active
+    assert rows is not None
+    features = x.shape[2]
+    found = gradients.errors(shape, rows, ds, g, u, layer.events, neuron)
+    repeatable = torch.are_deterministic_algorithms_enabled()
+    by_trace = repeatable or len(ds) * features <= len(x.events.col) * shape[2]
+    if wanted[1]:
+        layer.path["weight gradient"] = "trace" if by_trace else "adjoint"
+    everywhere = wanted[0] and x.active is None
+    want = Wanted(
+        at=x.active if wanted[0] else None,
+        events=x.events if wanted[1] and not by_trace else None,
+        bias=wanted[2],
+        everywhere=everywhere,
+    )
+    columns = weight.T.contiguous()
+    swept = gradients.adjoint(shape, found, columns, neuron, want) if any(want) else None
+    grad_x = grad_weight = grad_bias = None
+    if wanted[0]:
+        assert swept is not None
+        grad_x = (swept.everywhere @ weight).flatten() if everywhere else swept.at
+    if wanted[1]:
+        trace = gradients.weight_by_trace
+        grad_weight = trace(shape, x.events, features, found, neuron) if swept is None or by_trace else swept.weight.T
+    if wanted[2]:
+        assert swept is not None
+        grad_bias = swept.bias
+    return grad_x, grad_weight, grad_bias
+
+
+def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+    """Gradients of x.handle, weight and bias where every element is active."""
+    shape, x, neuron, (_, g, u) = layer.shape, layer.x, layer.neuron, layer.active
+    adjoint = ds.view(shape)
+    gradients.adjoint_in_place(adjoint, g, u, neuron)
+    if wanted[1]:
+        layer.path["weight gradient"] = "dense" if gradients.is_dense(x) else "adjoint"
+    return gradients.from_dense_adjoint(adjoint, x, weight, neuron, wanted)

@@ -1,0 +1,73 @@
+"""What a scan has to look at, and from what it kept of u to the active set."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from snn_zo.ops.spikes import Rows
+from snn_zo.ops.triton.scan import DRAWN, EVERYTHING, FORMULAS, WINDOW, Look, Scanned
+from snn_zo.strategies import Deterministic, Draw, Strategy, Surrogate, ZerothOrder
+
+
+class ActiveSet(NamedTuple):
+    """Active elements of a layer.
+
+    Attributes:
+        rows: rows (b, t) of neurons that may be active, about one per cent more than are; None for every element.
+        g: [K] local derivative, [B * T * N] where every element is meant.
+        u: [K] distance to threshold, likewise; [0] where it is not needed.
+    """
+
+    rows: Rows | None
+    g: Tensor
+    u: Tensor
+
+
+def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Look:
+    """What a scan has to keep for a strategy."""
+    # a little more than the reach: the strategy itself decides, after rounding
+    reach = strategy.reach * (1 + 1e-6)
+    if type(strategy).gradient is ZerothOrder.gradient:
+        near, limit = _limits(cast("ZerothOrder", strategy), device)
+        return Look(DRAWN, reach, near, limit, draw)
+    if type(strategy).gradient is Deterministic.gradient and strategy.reach < float("inf"):
+        return Look(WINDOW, reach)
+    if type(strategy) is Surrogate and strategy.function in FORMULAS:
+        formula = FORMULAS.index(strategy.function)
+        return Look(EVERYTHING, formula=formula, slope=strategy.slope, amplitude=strategy.g.amplitude)
+    return Look(EVERYTHING)
+
+
+def active_set(
+    scanned: Scanned, look: Look, strategy: Strategy, draw: Draw | None, shape: tuple[int, int, int]
+) -> ActiveSet:
+    """The elements of a scan that may be active, with g as the strategy itself says."""
+    b, t, n = shape
+    if look.kind == EVERYTHING:
+        if look.formula >= 0:
+            return ActiveSet(None, scanned.g, scanned.u)
+        g = strategy.gradient(scanned.u.view(b, t, n), draw).flatten()
+        return ActiveSet(None, g, scanned.u)
+    if look.kind == DRAWN:
+        assert draw is not None
+        v = (2.0**32 - scanned.word.double()) * 2.0**-32
+        g = cast("ZerothOrder", strategy).estimate(scanned.u, v, scanned.element, t * n, draw)
+    else:
+        g = strategy.expected(scanned.u)
+    return ActiveSet(scanned.kept, g, scanned.u)
+
+
+@cache
+def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]:
+    """`ZerothOrder.activity_bound` in random words: a word w stands for the uniform number 1 - w / 2^32."""
+    near, bound = strategy.activity_bound
+    return near, (2.0**32 * (1 - bound.clamp(max=1))).long().to(device)
+
+
+def local_error(active: ActiveSet, grad: Tensor) -> Tensor:
+    """[K] g times the gradient of the handle, contiguous; where g = 0 the gradient does not matter, nan included."""
+    return torch.where(active.g != 0, active.g * grad, 0.0).to(active.g.dtype)

@@ -1,0 +1,115 @@
+"""How large the index lists of a layer may become, where the host must not wait to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+SLACK = 1.3
+"""Room in a plan over what the layer has needed so far."""
+
+MARGIN = 32
+"""Entries on top of that, for layers that were all but silent."""
+
+LISTS = ("events", "near", "kept")
+"""Lists of a layer: its spikes, the elements within the strategy's reach, those of them that may be active."""
+
+Room = tuple[int, ...]
+"""Entries of each list: most of a sample, one number a list, then of the whole batch, one number a list."""
+
+
+@dataclass
+class Plan:
+    """Sizes of all lists of a training step, so that its kernels can be launched, or captured, without looking.
+
+    Layers are known by the order in which they are called between `with plan.step()`. At its first call a layer runs
+    as it does without a plan: the host waits, and its needs are noted with some slack. From then on nothing is read.
+    What does not fit is left out of the lists, and `overflow` says so: the step must then not be used.
+
+    Attributes:
+        rooms: of each layer.
+        overflow: 0-dim bool tensor on the device, of the last step.
+    """
+
+    rooms: list[Room] = field(default_factory=list)
+    overflow: Tensor | None = None
+    _needs: list[Tensor] = field(default_factory=list)
+    _noted: Tensor | None = None
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """The forward pass of one training step; `overflow` is there at its end."""
+        self._needs = []
+        token = _plan.set(self)
+        try:
+            yield
+        finally:
+            _plan.reset(token)
+        if self._needs:
+            self._noted = torch.stack(self._needs)
+            rooms = [list(map(float, room)) for room in self.rooms]
+            if self._limit is None or self._limit_of != rooms:
+                self._limit, self._limit_of = torch.tensor(rooms, device=self._noted.device), rooms
+            self.overflow = (self._noted > self._limit).any()
+
+    def grow(self) -> None:
+        """Make room for what the last step needed; the host waits for the device."""
+        assert self._noted is not None
+        self.rooms = [
+            tuple(max(had, enlarged(need)) for had, need in zip(room, needs, strict=True))
+            for room, needs in zip(self.rooms, map(_whole, self._noted), strict=True)
+        ]
+
+    _limit: Tensor | None = None
+    _limit_of: list[list[float]] = field(default_factory=list)
+
+
+_plan: ContextVar[Plan | None] = ContextVar("plan", default=None)
+
+
+def enlarged(need: int) -> int:
+    """Room for what has needed so much."""
+    return int(SLACK * need) + MARGIN
+
+
+def settle(guess: Room, fill: Callable[[Room], Tensor]) -> Room:
+    """Fill a layer's lists, and the number of entries that the batch's final lists are to have.
+
+    Args:
+        guess: room a sample to try with where nothing is known yet.
+        fill: makes the lists with the given room; returns [len(LISTS), B] int32, entries that each sample needed.
+
+    Returns:
+        The room that the lists were filled with: exact for the whole batch, without a plan.
+    """
+    plan = _plan.get()
+    if plan is not None and len(plan._needs) < len(plan.rooms):
+        room = plan.rooms[len(plan._needs)]
+        plan._needs.append(_need(fill(room)))
+        return room
+    while True:
+        need = _need(fill(guess))
+        needed = _whole(need)
+        # a list that was cut short has cut short the one that is made from it
+        larger = tuple(map(max, needed, guess))
+        if larger == guess:
+            break
+        guess = larger
+    if plan is not None:
+        plan._needs.append(need)
+        plan.rooms.append(tuple(map(enlarged, needed)))
+    return (*guess, *needed[len(LISTS) :])
+
+
+def _whole(need: Tensor) -> Room:
+    return tuple(int(entries) for entries in need.tolist())
+
+
+def _need(totals: Tensor) -> Tensor:
+    """[2 * len(LISTS)] most of a sample and sum over the batch, float64 (exact)."""
+    return torch.cat([totals.amax(1).double(), totals.double().sum(1)])

@@ -1,0 +1,52 @@
+"""Lanes over neurons, and what kernels do with the index lists of a row."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+WIDEST = 8192
+"""Neurons that the lanes of one program can hold."""
+
+
+def lanes_for(width: int) -> int:
+    """Lanes of a program over `width` neurons."""
+    return max(16, triton.next_power_of_2(width))
+
+
+def warps_for(lanes: int) -> int:
+    """Warps of a program: two to eight lanes a thread."""
+    return min(16, max(1, lanes // 64))
+
+
+def require_lanes(width: int) -> None:
+    """Raise ValueError if a layer is too wide for one program."""
+    if width > WIDEST:
+        raise ValueError(f"backend 'triton' takes up to {WIDEST} neurons a layer, got {width}; backend=reference does")
+
+
+@triton.jit
+def add_rows(total, weight, col, first, last, n, real, width, G: tl.constexpr):
+    """total + the weight rows of the entries first to last of a list, G at a time; weight [., width]."""
+    for k in range(first, last, G):
+        entry = k + tl.arange(0, G)
+        there = entry < last
+        source = tl.load(col + entry, mask=there, other=0).to(tl.int64)
+        rows = tl.load(weight + source[:, None] * width + n[None, :], mask=there[:, None] & real[None, :], other=0)
+        total += tl.sum(rows, 0)
+    return total
+
+
+@triton.jit
+def add_values(total, col, value, first, last, n, ONES: tl.constexpr, G: tl.constexpr):
+    """total + the values (or ones) of the entries first to last of a list, each at the lane of its column."""
+    for k in range(first, last, G):
+        entry = k + tl.arange(0, G)
+        there = entry < last
+        column = tl.load(col + entry, mask=there, other=-1)
+        if ONES:
+            found = there.to(total.dtype)
+        else:
+            found = tl.load(value + entry, mask=there, other=0)
+        total += tl.sum(tl.where(column[:, None] == n[None, :], found[:, None], 0), 0)
+    return total
