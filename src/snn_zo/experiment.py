@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_atomically
-from snn_zo.callbacks import DivergedError, RunRecord, SparsityMonitor
+from snn_zo.callbacks import RunRecord, SparsityMonitor
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
@@ -32,7 +32,8 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.table_file import write_matrix
 from snn_zo.runs.wandb_logger import finish
-from snn_zo.training import SpikingClassifier
+from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
+from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
 
@@ -207,11 +208,16 @@ def _module(settings: TrainSettings, config: DictConfig, backend: str) -> Spikin
         strategy=settings.strategy,
         backend=backend,
     )
-    return SpikingClassifier(
+    optimizer = instantiate(config.optim)
+    reason = reason_against(config.trainer, backend, optimizer) if settings.cuda_graph else None
+    if reason:
+        log.warning("cuda_graph: ordinary steps instead, as %s", reason)
+    classifier = CapturedClassifier if settings.cuda_graph and not reason else SpikingClassifier
+    return classifier(
         model,
         settings.data.classes,
         settings.seed,
-        optimizer=instantiate(config.optim),
+        optimizer=optimizer,
         schedule=instantiate(config.schedule) if config.schedule else None,
         regularizer=settings.regularizer,
         backend=backend,

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from snn_zo.callbacks import Checkpoint, DivergedError, FiniteLoss
+from snn_zo.callbacks import Checkpoint, FiniteLoss
+from snn_zo.training import DivergedError
 
 BATCHES = 3
 

@@ -20,32 +20,35 @@ MEASURES = ("active", "spike_rate", "silent")
 
 @dataclass
 class _Layer:
-    """Sums over the steps of an epoch."""
+    """Sums over the steps of an epoch; on the device, whose counts nobody waits for before the epoch ends."""
 
     steps: int = 0
     elements: int = 0
-    active: float = 0.0
-    spikes: float = 0.0
+    active: Tensor | float = 0.0
+    spikes: Tensor | float = 0.0
     paths: Counter[str] = field(default_factory=Counter)
-    fired: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    fired: Tensor | bool = False
 
     def add(self, spikes: Spikes) -> None:
         b, t, n = spikes.shape
-        if self.steps == 0:
-            self.fired = torch.zeros(n, dtype=torch.bool, device=spikes.events.col.device)
         self.steps += 1
         self.elements = t * n
-        self.active += spikes.active_count / b
-        self.spikes += len(spikes.events.col) / b
+        self.active += spikes.active_count.double() / b
+        self.spikes += spikes.event_count.double() / b
         self.paths.update(f"{what}: {how}" for what, how in spikes.path.items())
-        self.fired[spikes.events.col.long()] = True
+        self.fired |= spikes.fired()
 
     def fractions(self) -> dict[str, float]:
         size = self.steps * self.elements
-        return {"active": self.active / size, "spike_rate": self.spikes / size, "silent": _silent(self.fired)}
+        return {
+            "active": float(self.active) / size,
+            "spike_rate": float(self.spikes) / size,
+            "silent": _silent(self.fired),
+        }
 
 
-def _silent(fired: Tensor) -> float:
+def _silent(fired: Tensor | bool) -> float:
+    fired = torch.as_tensor(fired)
     return int((~fired).sum()) / len(fired)
 
 
@@ -80,7 +83,7 @@ class SparsityMonitor(lightning.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Count the batch's spikes and active elements; sizes of index lists, so nothing is computed."""
+        """Count the batch's spikes and active elements."""
         hidden: dict[str, Spikes] = outputs["hidden"]
         for name, spikes in hidden.items():
             self._layers.setdefault(name, _Layer()).add(spikes)
@@ -108,10 +111,10 @@ class SparsityMonitor(lightning.Callback):
         layers = list(self._layers.values())
         elements = sum(layer.elements for layer in layers)
         steps = layers[0].steps
-        fired = torch.cat([layer.fired for layer in layers])
+        fired = torch.cat([torch.as_tensor(layer.fired) for layer in layers])
         return {
-            "active": sum(layer.active for layer in layers) / (steps * elements),
-            "spike_rate": sum(layer.spikes for layer in layers) / (steps * elements),
+            "active": float(sum(layer.active for layer in layers)) / (steps * elements),
+            "spike_rate": float(sum(layer.spikes for layer in layers)) / (steps * elements),
             "silent": _silent(fired),
         }
 

@@ -35,6 +35,7 @@ class TrainSettings:
     outputs: str
     seed: int = 0
     backend: str = "auto"
+    cuda_graph: bool = False
     study: str | None = None
     name: str | None = None
     resume: str | None = None

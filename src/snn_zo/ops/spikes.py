@@ -140,14 +140,22 @@ class Spikes:
         return active if self.active is None else self.active.flat(self.shape[2])[active]
 
     @property
-    def active_count(self) -> int:
-        """Number of elements with g != 0."""
-        return int(self.g.count_nonzero())
+    def active_count(self) -> Tensor:
+        """Number of elements with g != 0, a 0-dim tensor: to read it, the host has to wait for the device."""
+        return self.g.count_nonzero()
 
     @property
-    def event_count(self) -> int:
-        """Number of events."""
-        return int(self.events.ptr[-1])
+    def event_count(self) -> Tensor:
+        """Number of events, a 0-dim tensor."""
+        return self.events.ptr[-1]
+
+    def fired(self) -> Tensor:
+        """[N] bool, the neurons with an event."""
+        n, (ptr, col) = self.shape[2], self.events
+        meant = torch.arange(len(col), device=col.device) < ptr[-1]
+        # what means nothing goes to a place of its own
+        neuron = torch.where(meant, col, n).long()
+        return torch.zeros(n + 1, dtype=torch.bool, device=col.device).index_fill_(0, neuron, True)[:n]
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
@@ -162,7 +170,7 @@ class Spikes:
 
     def __repr__(self) -> str:
         b, t, n = self.shape
-        return f"Spikes([{b}, {t}, {n}], {self.event_count} events, {self.active_count} active)"
+        return f"Spikes([{b}, {t}, {n}], {int(self.event_count)} events, {int(self.active_count)} active)"
 
 
 class _Counts(torch.autograd.Function):

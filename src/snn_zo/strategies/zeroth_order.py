@@ -140,9 +140,7 @@ class ZerothOrder(Strategy):
         active = (v < self._activity(x)).nonzero().squeeze(1)
         return active, self._mean_weight(x[active], v[active], element[active], size, draw).to(u.dtype)
 
-    def estimate(
-        self, u: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw
-    ) -> torch.Tensor:
+    def estimate(self, u: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw) -> torch.Tensor:
         """[K] local derivative at all of K elements, 0 at the inactive ones; arguments as of `active_among`.
 
         No shape depends on what is active, so that a GPU can go on without telling the host.

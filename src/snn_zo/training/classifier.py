@@ -16,9 +16,10 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from snn_zo.data.store import Batch
 from snn_zo.models import Output
-from snn_zo.ops import spike_count_penalty
+from snn_zo.ops import Spikes, spike_count_penalty
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw
+from snn_zo.training.step import Step
 
 TOP = 3
 
@@ -53,9 +54,11 @@ class SpikingClassifier(lightning.LightningModule):
         self.model, self.seed = model, seed
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.regularizer, self.backend = regularizer, backend
-        metrics: dict[str, Any] = {"acc": MulticlassAccuracy(classes, average="micro")}
+        # labels were checked when the data was read; to look again at each step, a GPU would have to stop
+        settings: dict[str, Any] = {"average": "micro", "validate_args": False}
+        metrics: dict[str, Any] = {"acc": MulticlassAccuracy(classes, **settings)}
         if classes > TOP:
-            metrics[f"top{TOP}"] = MulticlassAccuracy(classes, top_k=TOP, average="micro")
+            metrics[f"top{TOP}"] = MulticlassAccuracy(classes, top_k=TOP, **settings)
         collection = MetricCollection(metrics)
         self.metrics = nn.ModuleDict(
             {f"{stage}_metrics": collection.clone(prefix=f"{stage}/") for stage in ("train", "val", "test")}
@@ -68,38 +71,58 @@ class SpikingClassifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Loss, and the hidden spikes without their graph for callbacks."""
-        output = self(batch.spikes, Draw(self.seed, 0, self.global_step, batch.sample))
-        loss = self._score("train", output.logits, batch)
+        step = self.compute(batch, self.global_step)
+        return {"loss": step.loss, "hidden": self.report(step.detach(), batch)}
+
+    def compute(self, batch: Batch, step: int | Tensor) -> Step:
+        """Forward pass and loss of a batch; nothing is logged.
+
+        Args:
+            batch: spikes, labels, samples.
+            step: optimizer step, which keys the random draws.
+        """
+        output = self(batch.spikes, Draw(self.seed, 0, step, batch.sample))
+        loss = fit = cross_entropy(output.logits, batch.label)
+        penalty = None
         if self.regularizer:
             penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
             penalty = torch.stack(penalties).sum()
-            self.log("train/penalty", penalty.detach(), on_step=False, on_epoch=True, batch_size=len(batch.label))
-            loss = loss + penalty
-        self.log("loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=False, logger=False)
-        return {"loss": loss, "hidden": {name: spikes.detach() for name, spikes in output.hidden.items()}}
+            loss = fit + penalty
+        return Step(loss, fit, penalty, output.logits, output.hidden)
+
+    def report(self, step: Step, batch: Batch) -> dict[str, Spikes]:
+        """Log a training step; its hidden spikes."""
+        self._score("train", step.logits, step.cross_entropy, batch)
+        if step.penalty is not None:
+            self.log("train/penalty", step.penalty, on_step=False, on_epoch=True, batch_size=len(batch.label))
+        self.log("loss", step.loss, prog_bar=True, on_step=True, on_epoch=False, logger=False)
+        return step.hidden
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Metrics of a validation batch."""
-        self._score("val", self(batch.spikes).logits, batch)
+        logits = self(batch.spikes).logits
+        self._score("val", logits, cross_entropy(logits, batch.label), batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Metrics and confusion matrix of a test batch."""
         logits = self(batch.spikes).logits
-        self._score("test", logits, batch)
+        self._score("test", logits, cross_entropy(logits, batch.label), batch)
         self.confusion.update(logits, batch.label)
 
-    def _score(self, stage: str, logits: Tensor, batch: Batch) -> Tensor:
-        loss = cross_entropy(logits, batch.label)
+    def _score(self, stage: str, logits: Tensor, loss: Tensor, batch: Batch) -> None:
         metrics = self.metrics[f"{stage}_metrics"]
-        metrics.update(logits.detach(), batch.label)  # type: ignore[operator]
+        metrics.update(logits, batch.label)  # type: ignore[operator]
         size = len(batch.label)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
-        return loss
+
+    def new_optimizer(self) -> Optimizer:
+        """The optimizer of all parameters."""
+        return self.make_optimizer(self.model.parameters())
 
     def configure_optimizers(self) -> Any:
         """Optimizer, and the schedule over all optimizer steps of the training."""
-        optimizer = self.make_optimizer(self.model.parameters())
+        optimizer = self.new_optimizer()
         if self.make_schedule is None:
             return optimizer
         total = self.trainer.estimated_stepping_batches

@@ -43,7 +43,7 @@ def look_for(strategy: Strategy, draw: Draw | None) -> Look:
         assert draw is not None
         near, bound = cast("ZerothOrder", strategy).activity_bound
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
-        return Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), draw.step, sample)
+        return Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
     if _is_plain(strategy, Deterministic) and strategy.reach < float("inf"):
         return Look(WINDOW, reach)
     return Look(EVERYTHING)

@@ -32,7 +32,7 @@ def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Reado
 class _LeakyReadout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
-        (b, t, n), classes = x.shape, len(weight)
+        (b, t, _), classes = x.shape, len(weight)
         columns, lanes = weight.detach().T.contiguous(), lanes_for(classes)
         settings = _settings(readout, weight.dtype, weight.device)
         if gradients.is_dense(x):
@@ -62,8 +62,8 @@ class _LeakyReadout(torch.autograd.Function):
         adjoint = (grad[:, None, :] * _share(readout, x.shape[1], ctx.peak, weight)).contiguous()
         # the readout's own leak is in the shares: nothing decays any more
         still = Neuron(tau=float("inf"), reset="none")
-        grad_x, *rest = gradients.from_dense_adjoint(adjoint, x, weight, still, ctx.needs_input_grad)
-        return None if grad_x is None else grad_x.to(x.handle.dtype), *rest, None, None
+        grad_x, grad_weight, grad_bias = gradients.from_dense_adjoint(adjoint, x, weight, still, ctx.needs_input_grad)
+        return None if grad_x is None else grad_x.to(x.handle.dtype), grad_weight, grad_bias, None, None
 
 
 def _share(readout: Readout, steps: int, peak: Tensor | None, like: Tensor) -> Tensor:

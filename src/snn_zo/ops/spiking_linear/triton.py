@@ -18,6 +18,7 @@ from snn_zo.ops.triton.lanes import require_lanes
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy
 
+
 class _Layer(NamedTuple):
     """What the backward needs besides the weight.
 
@@ -126,5 +127,5 @@ def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     adjoint = ds.view(shape)
     gradients.adjoint_in_place(adjoint, g, u, neuron)
     if wanted[1]:
-        layer.path["weight gradient"] = "dense" if gradients.is_dense(x) else "adjoint"
+        layer.path["weight gradient"] = "dense" if gradients.weight_by_product(x) else "adjoint"
     return gradients.from_dense_adjoint(adjoint, x, weight, neuron, wanted)

@@ -39,7 +39,7 @@ class Plan:
     rooms: list[Room] = field(default_factory=list)
     overflow: Tensor | None = None
     _needs: list[Tensor] = field(default_factory=list)
-    _noted: Tensor | None = None
+    _limits: Tensor | None = None
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -51,22 +51,21 @@ class Plan:
         finally:
             _plan.reset(token)
         if self._needs:
-            self._noted = torch.stack(self._needs)
-            rooms = [list(map(float, room)) for room in self.rooms]
-            if self._limit is None or self._limit_of != rooms:
-                self._limit, self._limit_of = torch.tensor(rooms, device=self._noted.device), rooms
-            self.overflow = (self._noted > self._limit).any()
+            needs = torch.stack(self._needs)
+            self.overflow = (needs > self.limits(needs.device)).any()
 
-    def grow(self) -> None:
-        """Make room for what the last step needed; the host waits for the device."""
-        assert self._noted is not None
-        self.rooms = [
-            tuple(max(had, enlarged(need)) for had, need in zip(room, needs, strict=True))
-            for room, needs in zip(self.rooms, map(_whole, self._noted), strict=True)
-        ]
+    def include(self, other: Plan) -> None:
+        """Make room for what another plan of the same layers has room for."""
+        self._limits = None
+        if not self.rooms:
+            self.rooms = list(other.rooms)
+        self.rooms = [tuple(map(max, *rooms)) for rooms in zip(self.rooms, other.rooms, strict=True)]
 
-    _limit: Tensor | None = None
-    _limit_of: list[list[float]] = field(default_factory=list)
+    def limits(self, device: torch.device) -> Tensor:
+        """The rooms as a tensor, [layers, 2 * len(LISTS)] float64."""
+        if self._limits is None:
+            self._limits = torch.tensor(self.rooms, dtype=torch.float64, device=device)
+        return self._limits
 
 
 _plan: ContextVar[Plan | None] = ContextVar("plan", default=None)

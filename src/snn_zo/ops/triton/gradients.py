@@ -109,7 +109,7 @@ def errors(
     eps, eps_reset = torch.empty_like(ds), ds.new_empty(len(events.col) if hard else 0)
     lanes = min(256, lanes_for(n))
     _errors[(b, triton.cdiv(n, lanes))](
-        *active, ds, g, u, *events, _settings(neuron, ds.dtype, ds.device), eps, eps_reset, t, n, HARD=hard,
+        *active, ds, g, u, *events, _settings(neuron, CHUNK, ds.dtype, ds.device), eps, eps_reset, t, n, HARD=hard,
         ATTACHED=not neuron.detach_reset, LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return Errors(Entries(*active, eps), Entries(*events, eps_reset) if hard else None)
@@ -142,7 +142,7 @@ def adjoint(
     parts = weight.new_empty((b * chunks if wanted.bias else 0, n))
     everywhere = weight.new_empty(shape if wanted.everywhere else (0,))
     _adjoint[(b, chunks, triton.cdiv(n, lanes))](
-        *active, *(reset or nowhere), given, carry, _settings(neuron, weight.dtype, weight.device),
+        *active, *(reset or nowhere), given, carry, _settings(neuron, CHUNK, weight.dtype, weight.device),
         *(wanted.at or (absent, absent)), *(wanted.events or (absent, absent)), weight, grad_x, grad_weight, parts,
         everywhere, t, n, GIVEN=given is found, RESET=reset is not None, AT=wanted.at is not None,
         WEIGHT=wanted.events is not None, BIAS=wanted.bias, EVERYWHERE=wanted.everywhere, CHUNK=CHUNK, LANES=lanes,
@@ -163,10 +163,11 @@ def from_dense_adjoint(
         neuron: of the layer.
         wanted: which of the three.
     """
-    gemm = is_dense(x) or torch.are_deterministic_algorithms_enabled()
+    gemm = weight_by_product(x)
     want = Wanted(at=x.active if wanted[0] else None, events=x.events if wanted[1] and not gemm else None)
     columns = weight.T.contiguous()
-    swept = adjoint(tuple(adjoint_all.shape), adjoint_all, columns, neuron, want) if any(want) else None
+    b, t, n = adjoint_all.shape
+    swept = adjoint((b, t, n), adjoint_all, columns, neuron, want) if any(want) else None
     grad_x = grad_weight = None
     if wanted[0]:
         grad_x = (adjoint_all @ weight).flatten() if swept is None or x.active is None else swept.at
@@ -184,6 +185,11 @@ def is_dense(x: Spikes) -> bool:
     return len(x.events.col) > GEMM_DENSITY * b * t * n
 
 
+def weight_by_product(x: Spikes) -> bool:
+    """Whether lambda, where it is there for every element, gives the weight's gradient by a matrix product."""
+    return is_dense(x) or torch.are_deterministic_algorithms_enabled()
+
+
 def weight_by_trace(shape: tuple[int, int, int], x: Rows, features: int, found: Errors, neuron: Neuron) -> Tensor:
     """[N, N_in] gradient of the weight in the trace form: |A| * N_in multiply-adds."""
     b, t, n = shape
@@ -198,9 +204,9 @@ def weight_by_trace(shape: tuple[int, int, int], x: Rows, features: int, found: 
     events = Entries(*x, eps.new_empty(0))
     carry = eps.new_empty(0) if repeatable else _chunk_sums_of((b, t, features), events, None, neuron, trace=True)
     _trace[(*grid, blocks)](
-        *x, *found.active, *(found.reset or found.active), carry, _settings(neuron, eps.dtype, eps.device), gradient, b,
-        t, n, features, samples, RESET=found.reset is not None, ATOMIC=not repeatable, CHUNK=CHUNK, LANES=lanes,
-        G=GROUP, num_warps=warps_for(lanes),
+        *x, *found.active, *(found.reset or found.active), carry, _settings(neuron, CHUNK, eps.dtype, eps.device),
+        gradient, b, t, n, features, samples, RESET=found.reset is not None, ATOMIC=not repeatable, CHUNK=CHUNK,
+        LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return gradient.sum(0) if repeatable else gradient[0]
 
@@ -217,7 +223,7 @@ def adjoint_in_place(ds: Tensor, g: Tensor, u: Tensor, neuron: Neuron) -> None:
     b, t, n = ds.shape
     lanes = min(128, lanes_for(n))
     _adjoint_in_place[(b, triton.cdiv(n, lanes))](
-        ds, g, u, _settings(neuron, ds.dtype, ds.device), t, n, RESET=RESETS.index(neuron.reset),
+        ds, g, u, _settings(neuron, CHUNK, ds.dtype, ds.device), t, n, RESET=RESETS.index(neuron.reset),
         ATTACHED=not neuron.detach_reset, LANES=lanes, num_warps=warps_for(lanes),
     )  # fmt: skip
 
@@ -230,16 +236,16 @@ def _chunk_sums_of(
     chunks, lanes = triton.cdiv(t, CHUNK), min(256, lanes_for(n))
     carry = first.value.new_empty(b, chunks, n)
     _chunk_sums[(b, chunks, triton.cdiv(n, lanes))](
-        *first, *(second or first), _settings(neuron, carry.dtype, carry.device), carry, t, n, TRACE=trace,
+        *first, *(second or first), _settings(neuron, CHUNK, carry.dtype, carry.device), carry, t, n, TRACE=trace,
         RESET=second is not None, CHUNK=CHUNK, LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return carry
 
 
 @cache
-def _settings(neuron: Neuron, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """beta, beta^CHUNK and v_th, as a tensor: kernels take Python numbers as float32."""
-    return torch.tensor([neuron.beta, neuron.beta**CHUNK, neuron.v_th], dtype=dtype, device=device)
+def _settings(neuron: Neuron, chunk: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """beta, beta^chunk and v_th, as a tensor: kernels take Python numbers as float32."""
+    return torch.tensor([neuron.beta, neuron.beta**chunk, neuron.v_th], dtype=dtype, device=device)
 
 
 @triton.jit
@@ -438,8 +444,7 @@ def _adjoint_in_place(
             keep = tl.where(distance > 0, 0, keep)
             if ATTACHED:
                 keep -= tl.load(g + place, mask=real, other=0) * beta * (distance + v_th)
-        elif RESET == _SOFT:
-            if ATTACHED:
-                keep -= tl.load(g + place, mask=real, other=0) * v_th
+        elif (RESET == _SOFT) & ATTACHED:
+            keep -= tl.load(g + place, mask=real, other=0) * v_th
         later = now + keep * later
         tl.store(ds + place, later, mask=real)

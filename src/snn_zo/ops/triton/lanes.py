@@ -44,9 +44,6 @@ def add_values(total, col, value, first, last, n, ONES: tl.constexpr, G: tl.cons
         entry = k + tl.arange(0, G)
         there = entry < last
         column = tl.load(col + entry, mask=there, other=-1)
-        if ONES:
-            found = there.to(total.dtype)
-        else:
-            found = tl.load(value + entry, mask=there, other=0)
+        found = there.to(total.dtype) if ONES else tl.load(value + entry, mask=there, other=0)
         total += tl.sum(tl.where(column[:, None] == n[None, :], found[:, None], 0), 0)
     return total

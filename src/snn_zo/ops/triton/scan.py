@@ -82,14 +82,14 @@ class _List(NamedTuple):
     """What the programs have found.
 
     Attributes:
-        count: [B, T, J] int32 entries of each row and block of neurons.
+        lengths: [B, T, J] int32 entries of each row and block of neurons.
         element: [B, J, R] int32 t * N + n, in the order of t and n.
         u: [B, J, R], or [0] for events.
         word: [B, J, R] int64, or [0] for all but DRAWN.
         total: [B, J] int32.
     """
 
-    count: Tensor
+    lengths: Tensor
     element: Tensor
     u: Tensor
     word: Tensor
@@ -130,8 +130,8 @@ def scan(
     def fill(room: Room) -> Tensor:
         spikes, near = (_empty_list(b, t, blocks, room[i], dtype, device, values=i > 0) for i in range(2))
         _scan[(b, blocks)](
-            *(events or (nothing, nothing)), weight, nothing if bias is None else bias, settings, spikes.count,
-            spikes.element, spikes.total, near.count, near.element, near.u, near.total, u, g, t, n, room[0], room[1],
+            *(events or (nothing, nothing)), weight, nothing if bias is None else bias, settings, spikes.lengths,
+            spikes.element, spikes.total, near.lengths, near.element, near.u, near.total, u, g, t, n, room[0], room[1],
             HAS_EVENTS=events is not None, HAS_BIAS=bias is not None, RESET=RESETS.index(neuron.reset),
             KIND=look.kind, FORMULA=look.formula, KEEP_U=len(u) > 0, LANES=block, G=4, num_warps=warps_for(block),
         )  # fmt: skip
@@ -156,11 +156,11 @@ def scan(
 def _empty_list(
     b: int, t: int, blocks: int, room: int, dtype: torch.dtype, device: torch.device, values: bool, words: bool = False
 ) -> _List:
-    count = torch.zeros(b, t, blocks, dtype=torch.int32, device=device)
+    lengths = torch.zeros(b, t, blocks, dtype=torch.int32, device=device)
     element = torch.empty(b, blocks, room, dtype=torch.int32, device=device)
     u = torch.empty(b, blocks, room if values else 0, dtype=dtype, device=device)
     word = torch.empty(b, blocks, room if words else 0, dtype=torch.int64, device=device)
-    return _List(count, element, u, word, torch.zeros(b, blocks, dtype=torch.int32, device=device))
+    return _List(lengths, element, u, word, torch.zeros(b, blocks, dtype=torch.int32, device=device))
 
 
 def _drawn(near: _List, look: Look, shape: tuple[int, int, int], room: int, settings: Tensor) -> _List:
@@ -172,7 +172,7 @@ def _drawn(near: _List, look: Look, shape: tuple[int, int, int], room: int, sett
     draw, parts = look.draw, len(look.limit) - 1
     _draw[(b, blocks)](
         near.element, near.u, near.total, look.limit, settings, draw.sample.to(device), draw.step_on(device),
-        draw.seed + (draw.layer << 32), kept.count, kept.element, kept.u, kept.word, kept.total, parts / look.near,
+        draw.seed + (draw.layer << 32), kept.lengths, kept.element, kept.u, kept.word, kept.total, parts / look.near,
         parts, t, n, near.u.shape[2], room, LANES=BLOCK,
     )  # fmt: skip
     return kept
@@ -181,20 +181,20 @@ def _drawn(near: _List, look: Look, shape: tuple[int, int, int], room: int, sett
 def _packed(found: _List, shape: tuple[int, int, int], size: int) -> tuple[Rows, Tensor, Tensor, Tensor]:
     """Rows of a list, with [size] elements, u and words."""
     (b, t, n), blocks, room = shape, found.total.shape[1], found.element.shape[2]
-    device = found.count.device
+    device = found.lengths.device
     ptr = torch.zeros(b * t + 1, dtype=torch.int64, device=device)
-    place = found.count.flatten().cumsum(0)
+    place = found.lengths.flatten().cumsum(0)
     # a plan's room may have been too small
     ptr[1:] = place[blocks - 1 :: blocks].clamp(max=size)
     # where in its own list each row of a block begins, and where it is to go
-    own = found.count.cumsum(1, dtype=torch.int32) - found.count
+    own = found.lengths.cumsum(1, dtype=torch.int32) - found.lengths
     col = torch.zeros(size, dtype=torch.int32, device=device)
     values, words = found.u.shape[2] > 0, found.word.shape[2] > 0
     element = torch.zeros(size if values else 0, dtype=torch.int64, device=device)
     u = torch.full((size if values else 0,), float("inf"), dtype=found.u.dtype, device=device)
     word = torch.zeros(size if words else 0, dtype=torch.int64, device=device)
     _pack[(b, blocks, triton.cdiv(room, BLOCK))](
-        found.element, found.u, found.word, found.count, found.total, place, own, col, element, u, word, t, n, room,
+        found.element, found.u, found.word, found.lengths, found.total, place, own, col, element, u, word, t, n, room,
         size, VALUES=values, WORDS=words, LANES=BLOCK,
     )  # fmt: skip
     return Rows(ptr, col), element, u, word

@@ -1,0 +1,54 @@
+"""Training whose steps are replayed from a CUDA graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from snn_zo.data.store import Batch
+from snn_zo.training.classifier import SpikingClassifier
+from snn_zo.training.replay import Replay, for_replay
+
+
+class CapturedClassifier(SpikingClassifier):
+    """`SpikingClassifier` with `Replay` for its training steps: backward and update are part of `training_step`.
+
+    To the rest of Lightning nothing changes: steps are counted, schedules step, metrics and callbacks see each batch.
+    """
+
+    guards_loss = True
+
+    def new_optimizer(self) -> Optimizer:
+        """The optimizer in the form that a graph needs."""
+        parameters = list(self.model.parameters())
+        return for_replay(self.make_optimizer, parameters, parameters[0].device)
+
+    def on_fit_start(self) -> None:
+        """Begin with ordinary steps."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        self.replay = Replay(self.compute, optimizer)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """The whole step."""
+        step = self.replay(batch, self.global_step)
+        return {"loss": step.loss, "hidden": self.report(step, batch)}
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Done already."""
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Done already."""
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Do the training step; the update is part of it."""
+        optimizer_closure()
+
+    def on_train_epoch_end(self) -> None:
+        """Validation and checkpoints see the weights that every batch of the epoch has led to."""
+        self.replay.settle()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()

@@ -1,0 +1,207 @@
+"""Training steps that the host launches and does not wait for: after a few ordinary ones, one CUDA graph."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from snn_zo.data.store import Batch
+from snn_zo.ops import Rows, Spikes
+from snn_zo.ops.triton.capacity import Plan, enlarged
+from snn_zo.training.step import DivergedError, Step
+
+log = logging.getLogger(__name__)
+
+WARM_UP = 3
+"""Ordinary steps before the capture: kernels get compiled, and lists show how long they become."""
+
+DEPTH = 3
+"""Steps that may be under way before the host asks how the first of them ended."""
+
+
+class _Pending(NamedTuple):
+    """A step whose end the host has not seen: what to do again, and [overflow, not finite] once `done` is reached."""
+
+    batch: Batch
+    step: int
+    flags: Tensor
+    done: torch.cuda.Event | None
+
+
+class Replay:
+    """Forward, loss, backward and update of a batch, as one graph once enough is known to capture it.
+
+    Lists of spikes and active elements have room for what was needed so far and a third more. If a batch needs more,
+    or its loss is not finite, the device leaves the weights and the optimizer's state as they are (the optimizer's
+    `found_inf`, made for mixed precision, does that). The host sees it a few steps later, makes room and does that
+    batch again, so that no gradient is lost.
+
+    Args:
+        compute: the step's result for a batch and an optimizer step, which keys the random draws.
+        optimizer: made by `for_replay`.
+        capture: makes a function that repeats what the given one does on the device; default: a CUDA graph.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Batch, Tensor], Step],
+        optimizer: Optimizer,
+        capture: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
+    ) -> None:
+        self.compute, self.optimizer, self.capture = compute, optimizer, capture or cuda_graph
+        self.plan = Plan()
+        self.ordinary = 0
+        self._again: Callable[[], None] | None = None
+        self._pending: deque[_Pending] = deque()
+
+    def __call__(self, batch: Batch, step: int) -> Step:
+        """Do the step; its result is overwritten by the next one.
+
+        Raises:
+            DivergedError: the loss of this step, or of one of the last few, is not a number.
+        """
+        self.settle(DEPTH - 1)
+        if self.ordinary < WARM_UP:
+            self.ordinary += 1
+            return self._ordinary(batch, step)
+        if self._again is None:
+            self._prepare(batch)
+        if batch.spikes.shape != self._batch.spikes.shape:  # the last batch of an epoch
+            return self._ordinary(batch, step)
+        if len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
+            self._prepare(batch)
+        self._stage(batch, step)
+        assert self._again is not None
+        self._again()
+        done = None
+        flags = self._flags.to("cpu", non_blocking=True, copy=True)
+        if self._flags.is_cuda:
+            done = torch.cuda.Event()
+            done.record()
+        self._pending.append(_Pending(batch, step, flags, done))
+        return self._result
+
+    def settle(self, under_way: int = 0) -> None:
+        """Wait until no more than so many steps are under way, and do again what did not fit."""
+        while len(self._pending) > under_way:
+            batch, step, flags, done = self._pending.popleft()
+            if done is not None:
+                done.synchronize()
+            overflow, not_finite = flags.tolist()
+            if overflow:
+                log.info("step %d needed longer lists than any before it: done again, and captured anew", step)
+                self._again = None
+                self._ordinary(batch, step)
+            elif not_finite:
+                raise diverged(step)
+
+    def _ordinary(self, batch: Batch, step: int) -> Step:
+        """The step without a graph; the host waits, and learns how long the lists are."""
+        plan, device = Plan(), batch.label.device
+        with plan.step():
+            result = self.compute(batch, torch.full((), step, dtype=torch.int64, device=device))
+        self.plan.include(plan)
+        self.optimizer.zero_grad()
+        result.loss.backward()
+        if not torch.isfinite(result.loss):
+            raise diverged(step)
+        self.optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        self.optimizer.step()
+        return result.detach()
+
+    def _prepare(self, batch: Batch) -> None:
+        """Buffers for batches like this one, and the captured step that reads them."""
+        events, device = batch.spikes.events, batch.label.device
+        col = torch.zeros(enlarged(len(events.col)), dtype=events.col.dtype, device=device)
+        spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), batch.spikes.handle.dtype)
+        self._batch = Batch(spikes, batch.label.clone(), batch.sample.clone())
+        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self._stage(batch, 0)
+        self.plan.limits(device)  # a copy from the host cannot be captured
+        self.optimizer.zero_grad()
+        self._again = self.capture(self._captured)
+
+    def _stage(self, batch: Batch, step: int) -> None:
+        ours, events = self._batch, batch.spikes.events
+        ours.spikes.events.ptr.copy_(events.ptr, non_blocking=True)
+        ours.spikes.events.col[: len(events.col)].copy_(events.col, non_blocking=True)
+        ours.label.copy_(batch.label, non_blocking=True)
+        ours.sample.copy_(batch.sample, non_blocking=True)
+        self._step.fill_(step)
+
+    def _captured(self) -> None:
+        with self.plan.step():
+            result = self.compute(self._batch, self._step)
+        self.optimizer.zero_grad()
+        result.loss.backward()
+        assert self.plan.overflow is not None
+        self._flags = torch.stack([self.plan.overflow, ~torch.isfinite(result.loss.detach())])
+        self.optimizer.found_inf = self._flags.any().float()  # type: ignore[attr-defined]
+        self.optimizer.step()
+        self._result = result.detach()
+
+
+def diverged(step: int) -> DivergedError:
+    """What to say of a step whose loss is not a number."""
+    return DivergedError(f"the loss is nan or infinite in step {step}, whose update was left out; lower optim.lr")
+
+
+def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
+    """Capture what a function launches; the result launches it again."""
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+def for_replay(make_optimizer: Callable[..., Optimizer], parameters: Any, device: torch.device) -> Optimizer:
+    """The optimizer with its learning rate on the device, one kernel for all parameters, and `found_inf` heeded.
+
+    Args:
+        make_optimizer: a partial of an optimizer class.
+        parameters: to optimise.
+        device: of the parameters.
+    """
+    settings: dict[str, Any] = {"fused": True}
+    if "capturable" in inspect.signature(_class_of(make_optimizer)).parameters and device.type == "cuda":
+        settings["capturable"] = True
+    optimizer = make_optimizer(parameters, **settings)
+    for group in optimizer.param_groups:
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+    return optimizer
+
+
+def reason_against(config: Any, backend: str, make_optimizer: Callable[..., Optimizer]) -> str | None:
+    """Why a run cannot be captured, or None.
+
+    Args:
+        config: of the trainer.
+        backend: that runs.
+        make_optimizer: a partial of an optimizer class.
+    """
+    if backend != "triton" or not torch.cuda.is_available():
+        return f"backend '{backend}' on this device is not captured; it takes backend triton on a CUDA device"
+    if "fused" not in inspect.signature(_class_of(make_optimizer)).parameters:
+        return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"
+    wanted = {
+        "gradient_clip_val": (None, 0),
+        "accumulate_grad_batches": (1,),
+        "precision": ("32-true", "32"),
+        "devices": (1,),
+    }
+    for name, values in wanted.items():
+        if config.get(name, values[0]) not in values:
+            return f"trainer.{name}={config[name]} is not captured; it takes {values[0]}"
+    return None
+
+
+def _class_of(make_optimizer: Callable[..., Optimizer]) -> Any:
+    return getattr(make_optimizer, "func", make_optimizer)
