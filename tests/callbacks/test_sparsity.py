@@ -24,6 +24,7 @@ def spikes(s: torch.Tensor, active: torch.Tensor) -> Spikes:
     made = Spikes.from_dense(s.float())
     index = active.flatten().nonzero().squeeze(1)
     made.active = Rows.from_flat(index, s.shape[0] * s.shape[1], s.shape[2])
+    made.g = torch.ones(len(index))
     return made
 
 

@@ -140,15 +140,6 @@ def test_replay_not_finite(at):
         replay(batches[at], at)
         replay.settle()
 
-    for step in range(at):
-        replay(batches[step], step)
-        replay.settle()
-    before = [p.clone() for p in module.model.parameters()]
-
-    def diverge():
-        replay(batches[at], at)
-        replay.settle()
-
     with pytest.raises(DivergedError, match=f"nan or infinite in step {at}"):
         diverge()
     assert all(map(torch.equal, before, module.model.parameters()))
