@@ -34,6 +34,15 @@ def test_cases_move_one_axis_at_a_time():
     assert (hidden.steps, hidden.hidden) == (100, [5, 5])
 
 
+def test_cases_are_variants():
+    settings = composed("suite=step", "variants={small:{hidden:[5,4],active:0.1},same:{}}").settings
+    cases = settings.cases()
+    small = next(case for case in cases if case.value == "small")
+    assert small.axis == "variant"
+    assert (small.settings.hidden, small.settings.active, small.settings.steps) == ([5, 4], 0.1, 100)
+    assert [case.value for case in cases] == ["small", "same"]
+
+
 def test_cases_without_a_sweep_are_one():
     settings = composed().settings
     assert settings.cases() == [(None, None, settings)]
@@ -63,6 +72,7 @@ def test_strategies_take_settings():
         ("name=a/b", "name becomes a folder"),
         ("sweep.batch=[0]", "batch must be a positive number, got 0"),
         ("sweep.batch=3", "sweep.batch must be a list of numbers, got '3'"),
+        ("variants={a:{stepz:3}}", "variants.a: there is no 'stepz'; did you mean steps?"),
         ("sweep.steps=[1.5]", "sweep.steps must be a list of numbers"),
     ],
 )

@@ -1,20 +1,21 @@
 import gc
 
 import pytest
+from tiny import case, entries
 
+from snn_zo.bench.contestants import Inputs
 from snn_zo.bench.device import Clock
-from snn_zo.bench.timing import Phases, interleaved, quartiles, summarise
+from snn_zo.bench.timing import Phases, interleaved, quartiles, summarise, training_step
 
 
 def steps(*totals):
     """Phases with these step times, of which a half, 3/8 and 1/8 are forward, backward and optimizer."""
-    return [Phases(total / 2, total * 3 / 8, total / 8) for total in totals]
+    return [Phases(total, total / 2, total * 3 / 8, total / 8) for total in totals]
 
 
 def test_summarise_medians():
-    timing = summarise({"a": [Phases(1, 20, 3), Phases(3, 10, 2), Phases(2, 60, 1)]}, "a")["a"]
-    assert timing[:3] == (2, 20, 2)
-    assert timing.step == 24
+    timing = summarise({"a": [Phases(24, 1, 20, 3), Phases(15, 3, 10, 2), Phases(63, 2, 60, 1)]}, "a")["a"]
+    assert timing[:5] == (24, 2, 20, 2, None)
 
 
 def test_summarise_pairs_rounds():
@@ -45,7 +46,7 @@ class Scripted:
     """Notes who steps when; every phase takes the clock forward by one."""
 
     def __init__(self, name, log):
-        self.name, self.log, self.optimizer = name, log, self
+        self.name, self.log, self.optimizer, self.whole_step = name, log, self, None
 
     def loss(self, step):
         self.log.append((step, self.name))
@@ -71,6 +72,29 @@ def test_interleaved_is_round_robin():
     assert gc.isenabled()
 
 
+def test_step_in_one_piece():
+    """What has no phases is timed as a whole."""
+    log = []
+    contestant = Scripted("a", log)
+    contestant.whole_step = log.append
+    phases = training_step(contestant, Clock("cpu"), 7)
+    assert log == [7]
+    assert phases.step > 0
+    assert phases[1:] == (None,) * 4
+
+
+def test_step_of_the_last_layer():
+    """The last hidden layer's part of the backward is seen by those who have a tensor between layers."""
+    settings = case()
+    for entry in entries():
+        phases = training_step(entry.make(settings, Inputs.random(settings)), Clock("cpu"), 0)
+        assert phases.step == pytest.approx(phases.forward + phases.backward + phases.optimizer)
+        if entry.name in ("loop", "snntorch"):
+            assert phases.layer is None
+        else:
+            assert 0 < phases.layer < phases.backward
+
+
 def test_clock_phases(monkeypatch):
     now = iter([10.0, 10.5, 12.5, 12.75])
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
@@ -78,9 +102,7 @@ def test_clock_phases(monkeypatch):
     clock.start()
     for _ in range(3):
         clock.mark()
-    phases = Phases(*clock.milliseconds())
-    assert phases == (500, 2000, 250)
-    assert phases.step == 2750
+    assert clock.milliseconds() == [500, 2000, 250]
 
 
 @pytest.mark.gpu

@@ -12,9 +12,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from snn_zo.bench.settings import BenchSettings
+from snn_zo.data.store import Batch
 from snn_zo.models import FeedForward
 from snn_zo.ops import Spikes
 from snn_zo.strategies import Draw, Strategy
+from snn_zo.training.replay import Replay, for_replay
+from snn_zo.training.step import Step
 
 
 class Inputs(NamedTuple):
@@ -79,7 +82,11 @@ class Contestant(ABC):
         for weight in self.weights:
             values = torch.randn(weight.shape, generator=generator) / weight.shape[1] ** 0.5
             weight.data.copy_(values)
-        self.optimizer = torch.optim.Adam(self.weights, lr=0.0)
+        self.make_optimizer = partial(torch.optim.Adam, lr=0.0, fused=self.case.device == "cuda")
+        self.optimizer = self.make_optimizer(self.weights)
+
+    whole_step: Callable[[int], None] | None = None
+    """Does a training step in one piece, where it has no parts that could be timed apart."""
 
     def loss(self, step: int = 0) -> tuple[Tensor, Forward]:
         """Cross-entropy of a forward pass; step is the optimizer step that random draws are keyed by."""
@@ -93,6 +100,10 @@ class Contestant(ABC):
     @abstractmethod
     def spikes(self, hidden: Any) -> Tensor:
         """[B, T, N] spikes of a hidden layer."""
+
+    def carrier(self, hidden: Any) -> Tensor | None:
+        """The tensor whose gradient a hidden layer's backward begins with, or None where there is no single one."""
+        return hidden if isinstance(hidden, Tensor) else None
 
     def local(self, hidden: Any) -> Tensor | None:
         """[B, T, N] local derivative that the backward pass will use, or None where it cannot be seen."""
@@ -134,8 +145,33 @@ class Ours(Contestant):
         """See `Contestant.local`."""
         g = torch.zeros(hidden.shape, dtype=hidden.g.dtype, device=hidden.g.device)
         elements = hidden.active_elements()
-        g.view(-1)[elements] = hidden.g if hidden.active else hidden.g[elements]
+        g.view(-1)[elements] = hidden.g[hidden.g != 0]
         return g
+
+    def carrier(self, hidden: Spikes) -> Tensor:
+        """See `Contestant.carrier`."""
+        return hidden.handle
+
+
+class Captured(Ours):
+    """The same, its whole training step replayed from a CUDA graph."""
+
+    def __init__(self, case: BenchSettings, inputs: Inputs, strategy: Strategy, backend: str) -> None:
+        if case.device != "cuda":
+            raise ValueError("impossible: a CUDA graph needs device=cuda")
+        super().__init__(case, inputs, strategy, backend)
+        self.batch = Batch(self.x, self.label, self.sample)
+        optimizer = for_replay(self.make_optimizer, self.weights, self.label.device)
+        self.replay = Replay(self._compute, optimizer)
+
+    def _compute(self, batch: Batch, step: Tensor) -> Step:
+        output = self.network(batch.spikes, Draw(self.case.seed, 0, step, batch.sample))
+        loss = cross_entropy(output.logits, batch.label)
+        return Step(loss, loss, None, output.logits, output.hidden)
+
+    def whole_step(self, step: int) -> None:
+        """See `Contestant.whole_step`."""
+        self.replay(self.batch, step)
 
 
 class Entry(NamedTuple):
@@ -152,10 +188,13 @@ class Entry(NamedTuple):
     peer: bool = False
 
 
-def ours(strategies: dict[str, Strategy], backends: Sequence[str]) -> list[Entry]:
-    """Every strategy on every backend."""
+def ours(strategies: dict[str, Strategy], backends: Sequence[str], graph: bool = False) -> list[Entry]:
+    """Every strategy on every backend; with `graph` also captured, on the backend that can be."""
+    kinds: list[tuple[str, Callable[..., Ours]]] = [(backend, Ours) for backend in backends]
+    if graph and "triton" in backends:
+        kinds.append(("triton+graph", Captured))
     return [
-        Entry(f"{name}/{backend}", partial(Ours, strategy=strategy, backend=backend))
+        Entry(f"{name}/{label}", partial(kind, strategy=strategy, backend=label.partition("+")[0]))
         for (name, strategy) in strategies.items()
-        for backend in backends
+        for (label, kind) in kinds
     ]

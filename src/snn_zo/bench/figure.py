@@ -11,15 +11,17 @@ from snn_zo.report.result import percent
 
 
 def draw(results: list[Result]) -> Figure:
-    """Of a sweep: time and memory along each axis. Of a single case: a bar a contestant."""
+    """Of a sweep: time and memory along each axis. Of single cases: a bar a contestant."""
     axes = list(dict.fromkeys(result.axis for result in results))
-    if axes == [None]:
-        rows = [row for row in results[0].rows if row.step_ms is not None]
-        figure = Figure(figsize=(11, 1.5 + 0.4 * len(rows)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        _bars(left, rows, ("forward_ms", "backward_ms", "optimizer_ms"), 1, "time of a step (ms)")
-        _bars(right, rows, ("saved_bytes", "peak_bytes"), 1e-6, "memory (MB)")
-        left.invert_yaxis()
+    if axes in ([None], ["variant"]):
+        timed = [[row for row in result.rows if row.step_ms is not None] for result in results]
+        figure = Figure(figsize=(11, sum(1.5 + 0.4 * len(rows) for rows in timed)), layout="constrained")
+        grid = figure.subplots(len(results), 2, sharey="row", squeeze=False)
+        for (left, right), rows, result in zip(grid, timed, results, strict=True):
+            _bars(left, rows, ("forward_ms", "backward_ms", "optimizer_ms"), 1, "time of a step (ms)")
+            _bars(right, rows, ("saved_bytes", "peak_bytes"), 1e-6, "memory (MB)")
+            left.set_title(str(result.value or ""), loc="left")
+            left.invert_yaxis()
         return figure
     figure = Figure(figsize=(4 * len(axes), 7), layout="constrained")
     grid = figure.subplots(2, len(axes), squeeze=False)
@@ -44,6 +46,9 @@ def _bars(axes: Axes, rows: list[Row], names: tuple[str, ...], unit: float, titl
         where = place if stacked else [y - 0.2 + 0.4 * i for y in place]
         axes.barh(where, values, height, left=left if stacked else None, label=name.rpartition("_")[0])
         left = [a + b for a, b in zip(left, values, strict=True)]
+    if stacked:
+        whole = [0.0 if row.forward_ms is not None else row.step_ms or 0.0 for row in rows]
+        axes.barh(place, whole, 0.8, color="tab:gray", label="whole step" if any(whole) else None)
     labels = [f"{row.contestant}\n{percent(row.active)} active" for row in rows]
     axes.set_yticks(place, labels, fontsize=8)
     axes.set_xlabel(title)
@@ -55,14 +60,14 @@ def _lines(axes: Axes, cases: list[Result], name: str, unit: float) -> None:
     drawn = False
     for contestant in dict.fromkeys(row.contestant for result in cases for row in result.rows):
         points = [
-            (result.value or 0.0, unit * getattr(row, name))
+            (float(result.value or 0), unit * getattr(row, name))
             for result in cases
             for row in result.rows
             if row.contestant == contestant and getattr(row, name) is not None
         ]
         drawn = drawn or bool(points)
         axes.plot([x for x, _ in points], [y for _, y in points], "o-", ms=4, lw=1, label=contestant)
-    values = [result.value or 0.0 for result in cases]
+    values = [float(result.value or 0) for result in cases]
     axes.set_xscale("log")
     if drawn:
         axes.set_yscale("log")

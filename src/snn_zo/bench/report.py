@@ -32,6 +32,7 @@ class Row:
         reason: why it must not be compared, in place of its times.
         strategy: local derivative of its hidden layers, as calibrated.
         note: what it is.
+        layer_ms: of the backward, the last hidden layer's part.
         faster: the baseline's step time over this one's: lower quartile, median, upper quartile over rounds.
         spike_rate: of all hidden layers; `spike_rates` of each.
         active: fraction of all hidden layers; `actives` of each.
@@ -48,6 +49,7 @@ class Row:
     backward_ms: float | None = None
     optimizer_ms: float | None = None
     step_ms: float | None = None
+    layer_ms: float | None = None
     faster_low: float | None = None
     faster: float | None = None
     faster_high: float | None = None
@@ -75,7 +77,7 @@ class Row:
 
     def time(self, timing: Timing) -> None:
         """Take over the medians."""
-        self.forward_ms, self.backward_ms, self.optimizer_ms, self.step_ms = timing[:4]
+        self.step_ms, self.forward_ms, self.backward_ms, self.optimizer_ms, self.layer_ms = timing[:5]
         if timing.faster:
             self.faster_low, self.faster, self.faster_high = timing.faster
 
@@ -84,14 +86,14 @@ class Result(NamedTuple):
     """The rows of a case; axis and value say which point of a sweep it is."""
 
     axis: str | None
-    value: float | None
+    value: float | str | None
     rows: list[Row]
 
 
 def print_result(result: Result, baseline: str, missing: list[str], notes: bool) -> None:
     """The table of a case, with refusals and, if wanted, notes on the contestants below it."""
     # a pipe or a file has no width of its own
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 180)
     table = Table(title=f"{result.axis} = {result.value}" if result.axis else None, title_justify="left")
     for column in ("contestant", *(name for name, _ in _columns(baseline))):
         table.add_column(column, justify="left" if column == "contestant" else "right")
@@ -113,6 +115,7 @@ def _columns(baseline: str) -> list[tuple[str, str]]:
         ("step ms", "step_ms"),
         ("forward", "forward_ms"),
         ("backward", "backward_ms"),
+        ("of it, layer", "layer_ms"),
         ("optimizer", "optimizer_ms"),
         (f"times {baseline}'s speed", "faster"),
         ("spikes", "spike_rate"),

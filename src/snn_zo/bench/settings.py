@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -22,10 +22,11 @@ DEVICES = ("cpu", "cuda")
 
 
 class Case(NamedTuple):
-    """One point of a sweep: the axis and the value that it has there, both None without a sweep."""
+    """One point of a sweep: the axis and the value that it has there, both None without a sweep; or `variant` and its
+    name."""
 
     axis: str | None
-    value: float | None
+    value: float | str | None
     settings: BenchSettings
 
 
@@ -54,7 +55,9 @@ class BenchSettings:
     threads: int | None
     device: str
     memory: bool
+    graph: bool
     sweep: dict[str, Any]
+    variants: dict[str, Any] | None
     outputs: str
     name: str
     seed: int = 0
@@ -72,7 +75,8 @@ class BenchSettings:
             value = getattr(self, name)
             if value is not None and not (0 <= value <= most and (value or name == "input_rate")):
                 raise ValueError(f"{name} must be a fraction of at most {most}, got {value:g}")
-        for name, kind in (("strategies", list), ("backends", list), ("peers", list), ("sweep", dict)):
+        kinds = (("strategies", list), ("backends", list), ("peers", list), ("sweep", dict), ("variants", dict))
+        for name, kind in kinds:
             if not isinstance(getattr(self, name), kind | None):
                 raise ValueError(f"{name} must be a {kind.__name__}, got '{getattr(self, name)}'")
         require_known("peers", self.peers or (), PEERS)
@@ -80,14 +84,16 @@ class BenchSettings:
         require_known("device", [self.device], DEVICES)
         if not re.fullmatch(r"[\w+-][\w.+-]{0,199}", self.name):
             raise ValueError(f"name becomes a folder: use up to 200 letters, digits and . + - _ in '{self.name}'")
+        for name, changes in (self.variants or {}).items():
+            require_known(f"variants.{name}", changes, [field.name for field in fields(self)])
         self.cases()
 
     def cases(self) -> list[Case]:
-        """The settings of each case: one axis of `sweep` is moved at a time, the others stay where they are."""
+        """The settings of each case: a variant's, or one axis of `sweep` moved while the others stay where they are."""
+        fixed = replace(self, sweep={}, variants=None) if any(self.sweep.values()) or self.variants else self
+        cases = [Case("variant", name, replace(fixed, **changes)) for name, changes in (self.variants or {}).items()]
         if not any(self.sweep.values()):
-            return [Case(None, None, self)]
-        fixed = replace(self, sweep={})
-        cases = []
+            return cases or [Case(None, None, self)]
         for axis, values in self.sweep.items():
             kind = int | float if axis == "active" else int
             if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):

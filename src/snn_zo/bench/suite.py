@@ -38,7 +38,7 @@ def run(settings: BenchSettings, strategies: dict[str, Strategy], config: DictCo
     """
     prepare(settings.device, settings.threads)
     theirs, missing = peers(settings.peers)
-    entries = [*ours(strategies, _backends(settings)), *theirs]
+    entries = [*ours(strategies, _backends(settings), settings.graph), *theirs]
     if settings.baseline in missing:
         raise ConfigError(f"baseline={settings.baseline} is not installed: make bench-peers")
     _require("baseline", settings.baseline, [entry.name for entry in entries])

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from snn_zo.bench.contestants import Contestant
 from snn_zo.bench.device import Clock
 
 
 class Phases(NamedTuple):
-    """Milliseconds of one training step. The forward includes the loss, the optimizer clearing the gradients."""
+    """Milliseconds of one training step; None is what could not be timed apart.
 
-    forward: float
-    backward: float
-    optimizer: float
+    Attributes:
+        step: the whole step.
+        forward: with the loss.
+        backward: of all layers.
+        optimizer: with the clearing of the gradients.
+        layer: the part of the backward that belongs to the last hidden layer: from the arrival of the gradient of its
+            spikes to that of its input, the gradient of its weight included.
+    """
 
-    @property
-    def step(self) -> float:
-        """The whole step."""
-        return sum(self)
+    step: float
+    forward: float | None = None
+    backward: float | None = None
+    optimizer: float | None = None
+    layer: float | None = None
 
 
 class Quartiles(NamedTuple):
@@ -40,25 +46,43 @@ class Timing(NamedTuple):
         faster: baseline's step time over this one's, paired by round; None without a baseline.
     """
 
-    forward: float
-    backward: float
-    optimizer: float
     step: float
+    forward: float | None
+    backward: float | None
+    optimizer: float | None
+    layer: float | None
     faster: Quartiles | None
 
 
 def training_step(contestant: Contestant, clock: Clock, step: int) -> Phases:
     """One step of the contestant, timed."""
     clock.start()
+    if contestant.whole_step is not None:
+        contestant.whole_step(step)
+        clock.mark()
+        return Phases(*clock.milliseconds())
     loss, forward = contestant.loss(step)
     clock.mark()
+    layer = _mark_last_layer(contestant, forward, clock)
     loss.backward()
     clock.mark()
     contestant.optimizer.step()
     contestant.optimizer.zero_grad()
     clock.mark()
     del forward  # held until here, as a training loop holds it for its callbacks
-    return Phases(*clock.milliseconds())
+    ahead, *back, update = clock.milliseconds()
+    return Phases(ahead + sum(back) + update, ahead, sum(back), update, back[1] if layer else None)
+
+
+def _mark_last_layer(contestant: Contestant, forward: Any, clock: Clock) -> bool:
+    """Have the clock marked where the last hidden layer's backward begins and ends, if both can be seen."""
+    carriers = [contestant.carrier(hidden) for hidden in forward.hidden[-2:]] if forward else []
+    if len(carriers) < 2 or any(carrier is None or not carrier.requires_grad for carrier in carriers):
+        return False
+    for carrier in carriers:
+        assert carrier is not None
+        carrier.register_hook(lambda _: clock.mark())
+    return True
 
 
 def interleaved(contestants: dict[str, Contestant], rounds: int, warmup: int, clock: Clock) -> dict[str, list[Phases]]:
@@ -91,11 +115,15 @@ def summarise(times: dict[str, list[Phases]], baseline: str) -> dict[str, Timing
     reference = times.get(baseline)
     timings = {}
     for name, phases in times.items():
-        forward, backward, optimizer = (statistics.median(column) for column in zip(*phases, strict=True))
+        medians = [_median(column) for column in zip(*phases, strict=True)]
         ratios = [theirs.step / ours.step for theirs, ours in zip(reference, phases, strict=True)] if reference else []
-        step = statistics.median(each.step for each in phases)
-        timings[name] = Timing(forward, backward, optimizer, step, quartiles(ratios) if ratios else None)
+        timings[name] = Timing(*medians, quartiles(ratios) if ratios else None)  # type: ignore[arg-type,call-arg]
     return timings
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def quartiles(values: list[float]) -> Quartiles:
