@@ -15,7 +15,7 @@ from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.lanes import add_rows, lanes_for, require_lanes, warps_for
+from snn_zo.ops.triton.lanes import add_rows, group_for, lanes_for, require_lanes, warps_for
 
 _MAX, _LAST = tl.constexpr(REDUCTIONS.index("max")), tl.constexpr(REDUCTIONS.index("last"))
 CHUNK = 32
@@ -40,7 +40,15 @@ class _LeakyReadout(torch.autograd.Function):
         else:
             current = weight.new_empty(b, t, classes)
             _currents[(b, triton.cdiv(t, CHUNK))](
-                *x.events, columns, current, t, classes, CHUNK=CHUNK, LANES=lanes, G=8, num_warps=warps_for(lanes)
+                *x.events,
+                columns,
+                current,
+                t,
+                classes,
+                CHUNK=CHUNK,
+                LANES=lanes,
+                G=group_for(len(x.events.col), b * t),
+                num_warps=warps_for(lanes),
             )
         if bias is not None:
             current += bias.detach()

@@ -19,6 +19,11 @@ def warps_for(lanes: int) -> int:
     return min(16, max(1, lanes // 64))
 
 
+def group_for(entries: int, rows: int) -> int:
+    """Entries of a row that are worked on together, so that most rows take one round."""
+    return min(16, max(4, triton.next_power_of_2(entries // rows + 1)))
+
+
 def require_lanes(width: int) -> None:
     """Raise ValueError if a layer is too wide for one program."""
     if width > WIDEST:
@@ -31,10 +36,16 @@ def add_rows(total, weight, col, first, last, n, real, width, G: tl.constexpr):
     for k in range(first, last, G):
         entry = k + tl.arange(0, G)
         there = entry < last
-        source = tl.load(col + entry, mask=there, other=0).to(tl.int64)
-        rows = tl.load(weight + source[:, None] * width + n[None, :], mask=there[:, None] & real[None, :], other=0)
-        total += tl.sum(rows, 0)
+        source = tl.load(col + entry, mask=there, other=0)
+        total = add_group(total, weight, source, there, n, real, width)
     return total
+
+
+@triton.jit
+def add_group(total, weight, source, there, n, real, width):
+    """total + the weight rows `source`, where they are there."""
+    place = weight + source.to(tl.int64)[:, None] * width + n[None, :]
+    return total + tl.sum(tl.load(place, mask=there[:, None] & real[None, :], other=0), 0)
 
 
 @triton.jit

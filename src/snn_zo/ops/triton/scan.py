@@ -17,7 +17,7 @@ from torch import Tensor
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops.spikes import Rows
 from snn_zo.ops.triton.capacity import Room, settle
-from snn_zo.ops.triton.lanes import add_rows, lanes_for, warps_for
+from snn_zo.ops.triton.lanes import add_group, add_rows, group_for, lanes_for, warps_for
 from snn_zo.strategies import Draw
 
 NOTHING, WINDOW, DRAWN, EVERYTHING = range(4)
@@ -133,7 +133,8 @@ def scan(
             *(events or (nothing, nothing)), weight, nothing if bias is None else bias, settings, spikes.lengths,
             spikes.element, spikes.total, near.lengths, near.element, near.u, near.total, u, g, t, n, room[0], room[1],
             HAS_EVENTS=events is not None, HAS_BIAS=bias is not None, RESET=RESETS.index(neuron.reset),
-            KIND=look.kind, FORMULA=look.formula, KEEP_U=len(u) > 0, LANES=block, G=4, num_warps=warps_for(block),
+            KIND=look.kind, FORMULA=look.formula, KEEP_U=len(u) > 0, LANES=block,
+            G=group_for(len(events.col), b * t) if events else 4, num_warps=warps_for(block),
         )  # fmt: skip
         found[:] = [spikes, near]
         totals = [spikes.total, near.total]
@@ -251,6 +252,14 @@ def _scan(
     s = n < 0
     spikes = 0
     nears = 0
+    begin = 0
+    end = 0
+    entry = tl.arange(0, G)
+    source = tl.zeros([G], tl.int32)
+    if HAS_EVENTS:
+        begin = tl.load(x_ptr + b * steps)
+        end = tl.load(x_ptr + b * steps + 1)
+        source = tl.load(x_col + begin + entry, mask=begin + entry < end, other=0)
     for t in tl.range(0, steps, num_stages=1 if HAS_EVENTS else 4):
         row = b * steps + t
         if RESET == _HARD:
@@ -259,7 +268,14 @@ def _scan(
         if RESET == _SOFT:
             v = tl.where(s, v - v_th, v)
         if HAS_EVENTS:
-            v = add_rows(v, weight, x_col, tl.load(x_ptr + row), tl.load(x_ptr + row + 1), n, real, width, G)
+            # the next row's events are on their way while this one's weights are added
+            later = tl.load(x_ptr + row + 2, mask=t + 1 < steps, other=0)
+            coming = tl.load(x_col + end + entry, mask=end + entry < later, other=0)
+            v = add_group(v, weight, source, begin + entry < end, n, real, width)
+            v = add_rows(v, weight, x_col, begin + G, end, n, real, width, G)
+            begin = end
+            end = later
+            source = coming
         else:
             v += tl.load(weight + row * width + n, mask=real, other=0)
         v += offset
