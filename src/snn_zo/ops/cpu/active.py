@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 import numba
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_zo.ops.cpu.scan import DRAWN, EVERYTHING, WINDOW, Look, Scanned
@@ -66,8 +67,7 @@ def active_set(
         g = g[active]
     elif look.kind == DRAWN:
         assert draw is not None
-        v = (2.0**32 - torch.from_numpy(scanned.word.astype(np.float64))) * 2.0**-32
-        active, g = cast("ZerothOrder", strategy).active_among(u, v, element, t * n, draw)
+        active, g = _active_among(cast("ZerothOrder", strategy), u, scanned.word, element, t * n, draw)
         element = element[active]
     else:
         g = strategy.expected(u)
@@ -91,6 +91,21 @@ def _expected(strategy: Strategy, u: Tensor) -> Tensor:
 
     over_ranges(run, len(u), PIECE)
     return g
+
+
+def _active_among(
+    strategy: ZerothOrder, u: Tensor, word: NDArray[np.uint32], element: Tensor, size: int, draw: Draw
+) -> tuple[Tensor, Tensor]:
+    """`ZerothOrder.active_among` in such pieces."""
+
+    def run(first: int, last: int) -> tuple[Tensor, Tensor]:
+        v = (2.0**32 - torch.from_numpy(word[first:last].astype(np.float64))) * 2.0**-32
+        with torch.no_grad():
+            active, g = strategy.active_among(u[first:last], v, element[first:last], size, draw)
+        return active + first, g
+
+    active, g = zip(*over_ranges(run, len(u), PIECE), strict=True)
+    return torch.cat(active), torch.cat(g)
 
 
 def _rows(element: Tensor, rows: int, width: int) -> Rows:
