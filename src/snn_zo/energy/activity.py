@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from snn_zo.ops.spikes import Rows, Spikes
@@ -99,28 +100,24 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
         ValueError: the strategy draws, and the backend did not say for how many elements.
     """
     (b, t, n), features = s.shape, x.shape[2]
-    everywhere = s.active is None
-    ends = torch.arange(t, (b + 1) * t, t, device=s.events.ptr.device)
-    ptr = None if s.active is None else s.active.ptr
-    # the first row that has nothing behind it; below its sample's first row if the sample has no active element at all
-    stop = ends if ptr is None else torch.searchsorted(ptr, ptr[ends]).maximum(ends - t)
-
-    def live(rows: Rows | None, width: int) -> int:
-        if rows is None:
-            return int((stop - ends + t).sum()) * width
-        return int((rows.ptr[stop] - rows.ptr[ends - t]).sum())
-
     if drawn and s.drawn is None:
         raise ValueError("the backend does not say how many elements drew a random number")
+    everywhere = s.active is None
+    start, stop = _live(s)
+    live_rows = int((stop - start).sum())
+
+    def live(rows: Rows) -> int:
+        return int((rows.ptr[stop] - rows.ptr[start]).sum())
+
     active = b * t * n if everywhere else s.active_count
-    live_events = live(s.events, n) if reset == "hard" else 0
+    live_events = live(s.events) if reset == "hard" else 0
     errors = active
     if reset == "hard" and not everywhere:
         errors += live_events - int((s.handle > 0).sum())
     counted = Activity(
         features, n, t, batches=1, samples=b, events_in=len(x.events.col), events=len(s.events.col), active=active,
-        within_reach=s.drawn or 0, live_rows=live(None, 1), live_events_in=live(x.events, features),
-        live_events=live_events, live_active_in=live(x.active, features), errors=errors,
+        within_reach=s.drawn or 0, live_rows=live_rows, live_events_in=live(x.events), live_events=live_events,
+        live_active_in=live_rows * features if x.active is None else live(x.active), errors=errors,
     )  # fmt: skip
     return replace(counted, forms=_forms(counted, s.path, everywhere))
 
@@ -134,6 +131,23 @@ def readout_activity(x: Spikes, classes: int) -> Activity:
         n, classes, t, forms, batches=1, samples=b, events_in=len(x.events.col), active=b * t * classes,
         live_rows=b * t, live_events_in=len(x.events.col), live_active_in=active_in, errors=b * t * classes,
     )  # fmt: skip
+
+
+def _live(s: Spikes) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B] first row of each sample, and [B] the row behind its last one with an active element."""
+    b, t, _ = s.shape
+    start = torch.arange(0, b * t, t, device=s.events.ptr.device)
+    if s.active is None:
+        return start, start + t
+    ptr = s.active.ptr
+    ends = ptr[t::t].contiguous()
+    # torch would wake its threads for these few searches, which takes longer than a training step on a busy machine
+    if ptr.is_cpu:
+        found = torch.from_numpy(np.searchsorted(ptr.numpy(), ends.numpy()))
+    else:
+        found = torch.searchsorted(ptr, ends)
+    # a sample without an active element would be given a row of an earlier one
+    return start, found.maximum(start)
 
 
 def _forms(a: Activity, path: dict[str, str], everywhere: bool) -> Forms:
