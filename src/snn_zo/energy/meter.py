@@ -61,8 +61,8 @@ class Meter:
 
     @property
     def joules(self) -> float | None:
-        """Of all windows so far; None where one of them was not measured."""
-        return self._joules if self.reason is None else None
+        """Of all windows so far; None where there was none, or where one was not measured."""
+        return self._joules if self.reason is None and self._seconds else None
 
     @property
     def seconds(self) -> float:
