@@ -90,7 +90,7 @@ class Rapl:
 
     name, resolution_s, device = "rapl", 0.001, "cpu"
 
-    def __init__(self, root: Path = POWERCAP) -> None:
+    def __init__(self, root: Path) -> None:
         zones = [path for path in sorted(root.glob("intel-rapl:*")) if (path / "energy_uj").exists()]
         named = {path: (path / "name").read_text().strip() for path in zones}
         self._zones = [path for path, name in named.items() if name.startswith(("package", "dram"))]
@@ -129,7 +129,7 @@ def sensor(device_type: str, index: int | None) -> Sensor:
     if device_type == "cuda":
         return Nvml(index or 0)
     if device_type == "cpu":
-        return Rapl()
+        return Rapl(POWERCAP)
     raise NotMeasuredError(f"no energy counter is known for {device_type}")
 
 
