@@ -49,7 +49,10 @@ class Meter:
 
 
 class Layer:
-    """A layer of neurons. Its input holds counts, [B][T][I]; None for `active_in` means that all inputs are."""
+    """A layer of neurons. Its input holds counts, [B][T][I]."""
+
+    masked = False
+    """Whether resets are products at every element, and not done where there is a spike."""
 
     def __init__(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw,
@@ -103,11 +106,15 @@ class Layer:
                     m.number("potentials").do("updates")
                     v[n] = self.beta * v[n] + current[n]
                     self.v[b][t][n] = v[n]
+                    if self.masked and self.neuron.reset != "none":
+                        m.mac()
                     if v[n] > self.neuron.v_th:
-                        m.index("events")
                         self.s[b][t][n] = 1.0
+                        if not self.masked:
+                            m.index("events")
                         if self.neuron.reset == "soft":
-                            m.add()
+                            if not self.masked:
+                                m.add()
                             v[n] -= self.neuron.v_th / self.beta  # decays before it is felt
                         elif self.neuron.reset == "hard":
                             v[n] = 0.0
@@ -166,6 +173,8 @@ class Layer:
                     spiked, active, eps = self.s[b][t][n] == 1, self.active(b, t, n), 0.0
                     if spiked and hard and not everywhere:
                         m.index("events").mac()
+                    if hard and self.masked:
+                        m.mac()
                     if spiked and hard:
                         eps -= beta * later[n]
                     if active:
@@ -186,7 +195,7 @@ class Layer:
         m, neuron, g = self.meter, self.neuron, self.g[b][t][n]
         if self.forms.everywhere:
             m.number("saved")
-            if hard:
+            if hard or self.masked:
                 m.number("saved")
         else:
             m.index("active set").number("active set").number("active set")
@@ -318,6 +327,12 @@ class Layer:
                     m.number("operands").number("weights").mac()
                     gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
                 m.number("dense input gradient")
+
+
+class Dense(Layer):
+    """The same layer in full backpropagation."""
+
+    masked = True
 
 
 class Output(Layer):

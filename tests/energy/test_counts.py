@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from instrumented import Layer, Meter, Output
+from instrumented import Dense, Layer, Meter, Output
 
 from snn_zo.energy import Work, counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
@@ -80,11 +80,11 @@ class Network:
         x, s = (spikes.detach() for spikes in self.spikes[i : i + 2])
         return layer_activity(x, s, self.neuron.reset, Search.of(self.strategy).where == "drawn")
 
-    def by_hand(self, i: int, forms: Forms) -> tuple[Meter, Layer]:
+    def by_hand(self, i: int, forms: Forms, kind: type[Layer] = Layer) -> tuple[Meter, Layer]:
         """The layer's training step one number at a time; its gradients are the library's."""
         meter, s = Meter(), self.spikes[i + 1]
         x, weight, bias = self.spikes[i].to_dense().detach(), self.weights[i], self.biases[i]
-        layer = Layer(x, weight, bias, self.neuron, self.strategy, self.draws[i], forms, meter)
+        layer = kind(x, weight, bias, self.neuron, self.strategy, self.draws[i], forms, meter)
         torch.testing.assert_close(torch.tensor(layer.s), s.to_dense().detach().float())
         layer.errors(self._grad(s).tolist())
         torch.testing.assert_close(layer.grad_weight(), weight.grad)
@@ -217,6 +217,14 @@ def test_dense_counts_equal_matrix_sizes():
         "weights": m * 9 * 6 * 4 / 2, "stored weights": 2 * 9 * 6 * 4,
     }  # fmt: skip
     assert not any(counts.dense_layer(a, Neuron(), False, False)["grad_input"].operations().values())
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_dense_counts_equal_those_of_the_instrumented_loop(neuron, bias):
+    network = Network(STRATEGIES["sigmoid"], neuron, Readout(tau=5.0), "cpu", bias=bias)
+    for i in range(2):
+        meter, _ = network.by_hand(i, Forms("dense", "dense", "dense", everywhere=True), Dense)
+        assert_counted(counts.dense_layer(network.activity(i), neuron, bias, i > 0, ONE), meter)
 
 
 def test_dense_counts_do_not_depend_on_activity():
