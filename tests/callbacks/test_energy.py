@@ -187,6 +187,10 @@ def test_measured_is_beside_modelled(monkeypatch):
     training = Training(monitor)
     training.start()
     logged = [training.epoch(0.5)["measured/energy"] for _ in range(2)]
+    other = EnergyMonitor(TABLE)
+    Training(other).start()
+    assert other.summary()["measurement"] == {"sensor": "rapl", "reason": "another run uses the device"}
+    other.on_exception(None, None, RuntimeError())
     monitor.on_fit_end(training.trainer, training.module)
     assert logged == [10.0, 10.0], "a window before validation and one after"
     summary = monitor.summary()
@@ -217,3 +221,23 @@ def test_optimizer_without_a_rule_is_counted_by_its_state(caplog):
     parameters = sum(p.numel() for p in training.module.model.parameters())
     (line,) = (row for row in monitor.bill.rows() if row["phase"] == "optimizer")
     assert line["multiply_adds"] == 3 * 2 * parameters
+
+
+def test_activity_of_all_devices_is_priced():
+    """In a process group (of one); each replica of the optimizer makes its steps."""
+    alone = EnergyMonitor(TABLE, measure=False)
+    training = Training(alone)
+    training.start()
+    expected = training.epoch(0.5)
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
+    try:
+        monitor = EnergyMonitor(TABLE)
+        training = Training(monitor)
+        training.trainer.world_size = 2
+        training.start()
+        logged = training.epoch(0.5)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert logged["energy/forward"] == expected["energy/forward"]
+    assert logged["energy/optimizer"] == pytest.approx(2 * expected["energy/optimizer"])
+    assert monitor.summary()["measurement"]["reason"] == "several devices take part"

@@ -144,6 +144,13 @@ class EnergyMonitor(lightning.Callback):
         if self.meter:
             self.meter.close()
 
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the device to others."""
+        if self.meter:
+            self.meter.close()
+
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Count inference on the test set as NeuroBench does."""
         try:
@@ -167,7 +174,6 @@ class EnergyMonitor(lightning.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Everything that has been counted and measured."""
         return {
-            "table": self.table.name,
             "bill": self.bill.lines,
             "dense": self.dense.lines,
             "reached": self.reached,
