@@ -14,6 +14,7 @@ from snn_zo.report.result import PHASES, joules, percent
 from snn_zo.report.table import read_summaries
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -59,27 +60,35 @@ def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
 
 
 def stacked_bars(runs: list[dict[str, Any]]) -> Figure:
-    """J an epoch by phase, a bar a run and one for full backpropagation: arithmetic alone, and with memory."""
+    """By phase, a bar a run and one for full backpropagation: shares of the operations, and J an epoch with memory."""
     from matplotlib import pyplot
 
     bars = {run["method"]: (run["energy"]["modelled"], run["epochs"]) for run in runs}
     bars["dense products"] = (runs[0]["energy"]["dense"], runs[0]["epochs"])
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.2), layout="constrained", sharey=True)
-    for axis, phases in zip(axes, (PHASES[:-1], PHASES), strict=True):
-        left = dict.fromkeys(bars, 0.0)
-        for phase in phases:
-            values = {name: energy[phase] / epochs for name, (energy, epochs) in bars.items()}
-            axis.barh(list(bars), list(values.values()), left=list(left.values()), label=phase.replace("_", " "))
-            left = {name: left[name] + value for name, value in values.items()}
-        for name, value in left.items():
-            axis.annotate(joules(value), (value, name), xytext=(3, 0), textcoords="offset points", va="center")
-        axis.margins(x=0.15)
-        axis.set_xlabel(f"J an epoch, {runs[0]['energy']['modelled']['table']}")
-    axes[0].set_title("operations", fontsize=10)
-    axes[1].set_title("operations and memory", fontsize=10)
-    axes[0].invert_yaxis()
-    axes[1].legend(fontsize=8)
+    operations, whole = (
+        {name: {phase: energy[phase] / epochs for phase in phases} for name, (energy, epochs) in bars.items()}
+        for phases in (PHASES[:-1], PHASES)
+    )
+    shares = {name: {phase: j / sum(part.values()) for phase, j in part.items()} for name, part in operations.items()}
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.4), layout="constrained", sharey=True)
+    _stack(left, shares, {name: sum(part.values()) for name, part in operations.items()})
+    _stack(right, whole, {name: sum(part.values()) for name, part in whole.items()})
+    left.set_xlabel("share of the operations' energy")
+    right.set_xlabel(f"J an epoch, {runs[0]['energy']['modelled']['table']}")
+    left.invert_yaxis()
+    right.legend(fontsize=8)
     return figure
+
+
+def _stack(axis: Axes, bars: dict[str, dict[str, float]], joules_at_end: dict[str, float]) -> None:
+    end = dict.fromkeys(bars, 0.0)
+    for phase in next(iter(bars.values())):
+        values = [bars[name][phase] for name in bars]
+        axis.barh(list(bars), values, left=list(end.values()), label=phase.replace("_", " "))
+        end = {name: end[name] + bars[name][phase] for name in bars}
+    for name, value in joules_at_end.items():
+        axis.annotate(joules(value), (end[name], name), xytext=(3, 0), textcoords="offset points", va="center")
+    axis.margins(x=0.15)
 
 
 if __name__ == "__main__":
