@@ -19,11 +19,13 @@ lint: $(VENV)/.installed
 bench-peers: $(VENV)/.installed
 	$(BIN)/python -m pip install -q -c constraints.txt --no-deps spikingjelly==2.0.0 loguru snntorch==1.0.0
 
-# torch first and pinned: a range would pull several GB of CUDA build where a CPU build is at hand
+# torch first and pinned: a range would pull several GB of CUDA build where a CPU build is at hand;
+# neurobench, for one test, without its torchaudio
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-deps neurobench
 	touch $@
 
 clean:

@@ -35,7 +35,7 @@ def trained(folder: Path, *overrides: str, **environment: str) -> Path:
 def test_run_folder_is_complete(run):
     names = {path.name for path in run.iterdir()}
     assert names >= {
-        *("config.yaml", "overrides.yaml", "env.json", "metrics.csv", "timing.csv", "confusion.csv"),
+        *("config.yaml", "overrides.yaml", "env.json", "metrics.csv", "timing.csv", "energy.csv", "confusion.csv"),
         *("run.log", "summary.json", "checkpoints", "wandb"),
     }
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -66,16 +66,28 @@ def test_run_summary(run):
     assert set(summary["timing"]) == {"fit_s", "epoch_s", "samples_per_s"}
     assert summary["dead"] is False
     assert summary["wandb_id"]
+    modelled = summary["energy"]["modelled"]
+    assert modelled["table"] == "45nm_fp32"
+    assert 0 < modelled["ratio"] < 1
+    assert modelled["total"] < modelled["dense_total"]
+    assert summary["energy"]["measured"] == "not measured" or summary["energy"]["measured"] > 0
+    assert summary["energy"]["inference"]["footprint"] == 4 * summary["parameters"]
     assert summary["parameters"] == 2312 * 30 + 30 * 20 + 20 * 10
 
 
 def test_run_metrics_have_a_row_an_epoch_and_no_clock(run):
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
+    with (run / "energy.csv").open() as file:
+        lines = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert {"train/loss", "val/acc", "sparsity/active", "sparsity/hidden2/spike_rate"} <= set(rows[0])
     assert not any(name.endswith("_s") for name in rows[0])
     summary = json.loads((run / "summary.json").read_text())
+    total = summary["energy"]["modelled"]["total"]
+    assert sum(float(row["energy/total"]) for row in rows) == pytest.approx(total, rel=1e-6)
+    joules = sum(float(value) for line in lines for name, value in line.items() if name.endswith(" J"))
+    assert joules == pytest.approx(total)
     assert float(rows[-1]["sparsity/active"]) == pytest.approx(summary["sparsity"]["active"], rel=1e-6)
     assert max(float(row["val/acc"]) for row in rows) == pytest.approx(summary["objective"])
 

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_atomically
-from snn_zo.callbacks import RunRecord, SparsityMonitor
+from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
@@ -30,7 +30,7 @@ from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
-from snn_zo.runs.table_file import write_matrix
+from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
 from snn_zo.training.replay import reason_against
@@ -193,6 +193,7 @@ def _fit_and_test(
         "objective": objective,
         "metrics": {**tested, "val/acc": objective},
         **_sparsity(trainer),
+        "energy": _energy(trainer, folder),
         "timing": record.summary(),
         "epochs": trainer.current_epoch,
         "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
@@ -328,3 +329,13 @@ def _sparsity(trainer: lightning.Trainer) -> dict[str, Any]:
             dead = {"dead": bool(callback.dead), "dead_layers": callback.dead}
             return {"sparsity": sparsity, **dead, "paths": callback.paths}
     return {"sparsity": None, "dead": None, "dead_layers": None, "paths": None}
+
+
+def _energy(trainer: lightning.Trainer, folder: RunFolder) -> dict[str, Any] | None:
+    """Energy of the training, its lines also in energy.csv; null where nothing counted it."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EnergyMonitor):
+            if callback.bill.lines:
+                write_records(folder.energy, list(callback.bill.rows()))
+            return callback.summary()
+    return None

@@ -84,6 +84,7 @@ def check(network, strategy, neuron=SOFT, tolerance=1e-10, **settings):
         assert torch.equal(ours.active_elements(), theirs.active_elements())
         assert torch.equal(ours.fired(), theirs.fired())
         assert ours.event_count == theirs.event_count
+        assert ours.drawn == theirs.drawn
     for ours, theirs in zip(found, expected, strict=True):
         assert_near(ours, theirs, tolerance)
     return layers, found
@@ -101,6 +102,7 @@ def test_triton_network(strategy, neuron):
     [
         LocalZO("uniform", 0.3, 3),
         LocalZO("laplace", 0.3, 6),
+        LocalZO("normal", 0.3, 2, pool=16),
         Expectation(LocalZO("normal", 0.3)),
         *(Surrogate(name, 4.0) for name in ("fast_sigmoid", "arctan", "gaussian", "exponential", "triangular")),
     ],

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 class RunRecord(lightning.Callback):
     """Appends a row to metrics.csv and to timing.csv at the end of each training epoch.
 
-    metrics.csv holds no wall-clock columns: it is the same for the same settings and seed.
+    metrics.csv holds nothing that a clock or a sensor said: it is the same for the same settings and seed. What is
+    logged as `measured/...` goes to timing.csv.
 
     Args:
         folder: the run's folder.
@@ -84,10 +85,13 @@ class RunRecord(lightning.Callback):
         if not trainer.is_global_zero:
             return
         epoch = {"epoch": trainer.current_epoch, "step": trainer.global_step}
-        values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        measured = {name: value for name, value in logged.items() if name.startswith("measured/")}
+        values = {name: value for name, value in logged.items() if name not in measured}
         rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.metrics.append(epoch | rate | values)
-        self.timing.append(epoch | {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._samples / train_s})
+        times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._samples / train_s}
+        self.timing.append(epoch | times | measured)
         shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
         log.info("epoch %d: %s", trainer.current_epoch, shown)
 

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from snn_zo.data.dataset import EventDataset
+from snn_zo.energy import CostTable
 from snn_zo.neuron import INITS, Neuron, Readout
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
@@ -39,6 +40,7 @@ class TrainSettings:
     study: str | None = None
     name: str | None = None
     resume: str | None = None
+    energy: CostTable | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:

@@ -65,10 +65,13 @@ class Spikes:
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
         path: what the backend chose to do for the layer: `forward` events or dense, and, after the backward,
-            `weight gradient` trace, adjoint or dense. Empty where there was nothing to choose.
+            `weight gradient` trace, adjoint or dense and `input gradient` scan, gather or dense. Empty where there was
+            nothing to choose.
+        drawn: elements that a stochastic strategy drew a random number for, on a GPU a 0-dim tensor; None where the
+            backend does not say.
     """
 
-    __slots__ = ("active", "events", "g", "handle", "path", "shape")
+    __slots__ = ("active", "drawn", "events", "g", "handle", "path", "shape")
 
     def __init__(
         self,
@@ -78,9 +81,10 @@ class Spikes:
         g: Tensor,
         handle: Tensor,
         path: dict[str, str] | None = None,
+        drawn: int | Tensor | None = None,
     ) -> None:
         self.shape, self.events, self.active, self.g, self.handle = shape, events, active, g, handle
-        self.path = {} if path is None else path
+        self.path, self.drawn = {} if path is None else path, drawn
 
     @classmethod
     def from_events(cls, shape: tuple[int, int, int], events: Rows, dtype: torch.dtype = torch.float32) -> Spikes:
@@ -159,14 +163,14 @@ class Spikes:
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
-        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach(), self.path)
+        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach(), self.path, self.drawn)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
         events = self.events.to(device, non_blocking)
         active = None if self.active is None else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
-        return Spikes(self.shape, events, active, g, handle, self.path)
+        return Spikes(self.shape, events, active, g, handle, self.path, self.drawn)
 
     def __repr__(self) -> str:
         b, t, n = self.shape

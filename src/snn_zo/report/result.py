@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
+
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage with three significant digits."""
@@ -29,6 +31,30 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
         f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
         f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
     )
+    if summary["energy"]:
+        _print_energy(console, summary["energy"])
     if summary["dead"]:
         console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
     console.print(f"everything in  {folder}", soft_wrap=True, highlight=False)
+
+
+def joules(value: float) -> str:
+    """With three significant digits and a prefix of the SI."""
+    for prefix, size in (("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {prefix}J"
+    return f"{value / 1e-9:.3g} nJ"
+
+
+def _print_energy(console: Console, energy: dict[str, Any]) -> None:
+    """Joules of the training, modelled and measured, and the modelled ones by phase."""
+    modelled, measured = energy["modelled"], energy["measured"]
+    said = "not modelled"
+    if modelled:
+        table = Table()
+        for name in PHASES:
+            table.add_column(name.replace("_", " "), justify="right")
+        table.add_row(*(joules(modelled[name]) for name in PHASES))
+        console.print(table)
+        said = f"{joules(modelled['total'])} modelled ({modelled['table']}), {percent(modelled['ratio'])} of dense"
+    console.print(f"energy         {said}; {measured if isinstance(measured, str) else f'{joules(measured)} measured'}")

@@ -15,7 +15,8 @@ class RunFolder:
     """Paths of one run's files.
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
-    timing.csv (wall-clock times), checkpoints/, confusion.csv (test set), run.log and summary.json.
+    timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
+    confusion.csv (test set), run.log and summary.json.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,6 +26,7 @@ class RunFolder:
         self.environment = path / "env.json"
         self.metrics = path / "metrics.csv"
         self.timing = path / "timing.csv"
+        self.energy = path / "energy.csv"
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"
         self.last = self.checkpoints / "last.ckpt"

@@ -55,6 +55,12 @@ def write_matrix(path: Path, rows: list[list[int]]) -> None:
     write_atomically(path, _text(rows))
 
 
+def write_records(path: Path, records: Sequence[Mapping[str, object]]) -> None:
+    """Write records with equal keys below a header."""
+    header = list(records[0]) if records else []
+    write_atomically(path, _text([header, *([record[name] for name in header] for record in records)]))
+
+
 def _text(rows: Sequence[Sequence[object]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from snn_zo._torch import torch
 
@@ -80,7 +81,7 @@ class Draw:
             return torch.full((), self.step, dtype=torch.int64, device=device)
         return self.step.to(device)
 
-    def uniform(self, element: torch.Tensor, size: int, first: int, count: int) -> torch.Tensor:
+    def uniform(self, element: torch.Tensor, size: int, first: int, count: int, pool_size: int = 0) -> torch.Tensor:
         """Uniform numbers on (0, 1], multiples of 2^-32.
 
         Args:
@@ -88,11 +89,26 @@ class Draw:
             size: elements per sample (T * N).
             first: number of draws of each element to pass over.
             count: draws per element.
+            pool_size: 0 for a number of its own for each draw; otherwise draw k of an element reuses word
+                (element within the sample + offset k) mod pool_size of `pool`.
 
         Returns:
             [K, count] float64.
         """
-        within, sample = element % size, self.sample[element // size]
+        within, row = element % size, element // size
+        if pool_size:
+            place = within[:, None] + self.offset(first, count)[row]
+            chosen = pool(self.seed, self.layer, pool_size).to(place.device)[place % pool_size]
+        else:
+            chosen = self._words(within, self.sample[row], first, count)
+        return (2**32 - chosen).double() * 2.0**-32
+
+    def offset(self, first: int, count: int) -> torch.Tensor:
+        """[B, count] int64, where in a pool each sample's draws start: the words of an element that no sample has."""
+        return self._words(torch.full_like(self.sample, _MASK), self.sample, first, count)
+
+    def _words(self, within: torch.Tensor, sample: torch.Tensor, first: int, count: int) -> torch.Tensor:
+        """[K, count] int64 words of elements `within` their sample."""
         blocks = range(first // WORDS, (first + count + WORDS - 1) // WORDS)
         step = self.step_on(within.device).expand_as(within)
         words = [
@@ -101,5 +117,12 @@ class Draw:
             for word in philox4x32((within, sample, step, torch.full_like(within, block)), (self.seed, self.layer))
         ]
         start = first - blocks.start * WORDS
-        chosen = torch.stack(words[start : start + count], dim=-1)
-        return (2**32 - chosen).double() * 2.0**-32
+        return torch.stack(words[start : start + count], dim=-1)
+
+
+@lru_cache(maxsize=64)
+def pool(seed: int, layer: int, size: int) -> torch.Tensor:
+    """[size] int64 words that a layer reuses, from a block that no draw reads."""
+    i = torch.arange(size)
+    zero = torch.zeros_like(i)
+    return philox4x32((i, zero, zero, torch.full_like(i, _MASK)), (seed, layer))[0]

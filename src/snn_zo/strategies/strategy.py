@@ -69,6 +69,12 @@ def require_count(samples: int) -> None:
         raise ValueError(f"samples must be a positive whole number, got {samples:g}")
 
 
+def require_pool(size: int) -> None:
+    """Raise ValueError unless a pool of random numbers has a usable size."""
+    if size != 0 and (size < 2 or size & (size - 1)):
+        raise ValueError(f"pool must be a power of two, or 0 for none, got {size}")
+
+
 def require_positive(**values: float) -> None:
     """Raise ValueError naming the first value that is not a finite positive number."""
     for name, value in values.items():

@@ -12,7 +12,7 @@ from snn_zo._torch import torch
 from snn_zo.strategies.distributions import DISTRIBUTIONS, Distribution
 from snn_zo.strategies.draw import Draw
 from snn_zo.strategies.registry import lookup
-from snn_zo.strategies.strategy import Kernel, Strategy, require_count, require_positive
+from snn_zo.strategies.strategy import Kernel, Strategy, require_count, require_pool, require_positive
 
 if TYPE_CHECKING:
     from snn_zo.strategies.surrogate import Surrogate
@@ -35,10 +35,14 @@ class ZerothOrder(Strategy):
     The published estimator is X = |z|, k = 1 / delta, a = 1, w = 1 / (2 delta). Draws are lazy and exact for every
     weight: the first uniform number V of an element decides whether the largest of its m thresholds exceeds k |u|
     (V < P(active | u)); only an active element draws the other m - 1, from the distribution cut at that maximum.
+
+    `pool` words may be drawn once and reused (a power of two; 0 for a number of its own for each draw): draw k of
+    element i takes word (i + offset k of its sample and step) mod pool, so that elements `pool` apart share numbers.
     """
 
     stochastic: ClassVar[bool] = True
     samples: int
+    pool: int = 0
 
     @property
     @abstractmethod
@@ -107,7 +111,9 @@ class ZerothOrder(Strategy):
         return self._b_th
 
     @property
-    def kernel(self) -> Kernel:
+    def kernel(self) -> Kernel | None:
+        if self.pool:
+            return None
         params = (self.scale, self.weight, float(self.power), float(self.samples), self.reach)
         return Kernel(self.threshold.name, params)
 
@@ -117,7 +123,9 @@ class ZerothOrder(Strategy):
         flat = u.detach().reshape(-1)
         g = torch.zeros_like(flat)
         near = (flat.abs() < self.reach).nonzero().squeeze(1)
-        active, values = self.active_among(flat[near], draw.uniform(near, size, 0, 1).squeeze(1), near, size, draw)
+        active, values = self.active_among(
+            flat[near], draw.uniform(near, size, 0, 1, self.pool).squeeze(1), near, size, draw
+        )
         g[near[active]] = values
         return g.view_as(u)
 
@@ -165,7 +173,7 @@ class ZerothOrder(Strategy):
         largest = v if self.samples == 1 else -torch.expm1(torch.log1p(-v) / self.samples)
         total = self._power(largest)
         if self.samples > 1:
-            rest = draw.uniform(element, size, 1, self.samples - 1)
+            rest = draw.uniform(element, size, 1, self.samples - 1, self.pool)
             below = largest[:, None] + rest * (1 - largest[:, None])
             exceeds = below < self.threshold.survival(x)[:, None]
             total = total + torch.where(exceeds, self._power(below), 0.0).sum(1)
@@ -190,15 +198,18 @@ class LocalZO(ZerothOrder):
         z: `normal`, `uniform` (on [-sqrt 3, sqrt 3]) or `laplace` (scale 1 / sqrt 2): unit variance each.
         delta: zeroth-order step, in units of u.
         samples: number of draws m.
+        pool: words to reuse; 0 for none.
     """
 
     z: str = "normal"
     delta: float = 0.05
     samples: int = 1
+    pool: int = 0
 
     def __post_init__(self) -> None:
         require_positive(delta=self.delta)
         require_count(self.samples)
+        require_pool(self.pool)
         lookup(DISTRIBUTIONS, "z", self.z)
 
     @cached_property
@@ -239,6 +250,7 @@ class LocalZOConverse(ZerothOrder):
         surrogate: the expectation to meet.
         a: exponent of the weight: 1 (the paper's), 0 or -1.
         samples: number of draws m.
+        pool: words to reuse; 0 for none.
 
     Raises:
         ValueError: no density exists for this surrogate and a.
@@ -247,9 +259,11 @@ class LocalZOConverse(ZerothOrder):
     surrogate: Surrogate
     a: int = 1
     samples: int = 1
+    pool: int = 0
 
     def __post_init__(self) -> None:
         require_count(self.samples)
+        require_pool(self.pool)
         if self.a not in (-1, 0, 1):
             raise ValueError(f"a must be -1, 0 or 1, got {self.a}")
         function, a = self.surrogate.g, self.a

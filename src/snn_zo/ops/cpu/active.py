@@ -14,6 +14,7 @@ from snn_zo.ops.cpu.scan import DRAWN, EVERYTHING, WINDOW, Look, Scanned
 from snn_zo.ops.cpu.threads import over_ranges
 from snn_zo.ops.spikes import Rows
 from snn_zo.strategies import Deterministic, Draw, Strategy, ZerothOrder
+from snn_zo.strategies.draw import pool
 
 SPARSE = 0.25
 """Share of active elements up to which index lists are shorter and faster than dense tensors."""
@@ -44,7 +45,12 @@ def look_for(strategy: Strategy, draw: Draw | None) -> Look:
         assert draw is not None
         near, bound = cast("ZerothOrder", strategy).activity_bound
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
-        return Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
+        look = Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
+        size = cast("ZerothOrder", strategy).pool
+        if size == 0:
+            return look
+        words, offset = pool(draw.seed, draw.layer, size), draw.offset(0, 1).squeeze(1)
+        return look._replace(pool=words.numpy().astype(np.uint32), offset=offset.cpu().numpy())
     if _is_plain(strategy, Deterministic) and strategy.reach < float("inf"):
         return Look(WINDOW, reach)
     return Look(EVERYTHING)

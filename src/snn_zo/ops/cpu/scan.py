@@ -34,6 +34,8 @@ class Look(NamedTuple):
         key: DRAWN: Philox key (seed, layer).
         step: DRAWN: optimizer step.
         sample: DRAWN: [B] int64 indices in the data set.
+        pool: DRAWN: [P] uint32 words to reuse, P a power of two; [0] where each element has its own.
+        offset: DRAWN: [B] int64 places in the pool that the samples start from.
     """
 
     kind: int = NOTHING
@@ -43,6 +45,8 @@ class Look(NamedTuple):
     key: tuple[int, int] = (0, 0)
     step: int = 0
     sample: NDArray[np.int64] = np.zeros(0, np.int64)
+    pool: NDArray[np.uint32] = np.zeros(0, np.uint32)
+    offset: NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 class Scanned(NamedTuple):
@@ -53,6 +57,7 @@ class Scanned(NamedTuple):
         element: [L] int64 flat indices (b * T + t) * N + n to look at, ascending.
         u: [L], or [B * T * N] for EVERYTHING.
         word: [L] uint32 first random words, for DRAWN.
+        drawn: number of elements that a word was drawn for.
     """
 
     ptr: NDArray[np.int64]
@@ -60,6 +65,7 @@ class Scanned(NamedTuple):
     element: NDArray[np.int64]
     u: NDArray[Any]
     word: NDArray[np.uint32]
+    drawn: int
 
 
 def scan(
@@ -97,15 +103,15 @@ def scan(
     def run(first: int, last: int) -> tuple[NDArray[Any], ...]:
         return _scan(
             *events, weight, current, bias, settings.astype(weight.dtype), RESETS.index(neuron.reset),
-            look.kind, limit, counter, sample, t, n, first, last, count, u,
+            look.kind, limit, counter, sample, look.pool, look.offset, t, n, first, last, count, u,
         )  # fmt: skip
 
-    col, element, near, word = (
+    col, element, near, word, drawn = (
         np.concatenate(part) for part in zip(*over_ranges(run, b, width_for(b, 1)), strict=True)
     )
     ptr = np.zeros(b * t + 1, np.int64)
     np.cumsum(count, out=ptr[1:])
-    return Scanned(ptr, col, element, u if look.kind == EVERYTHING else near, word)
+    return Scanned(ptr, col, element, u if look.kind == EVERYTHING else near, word, int(drawn.sum()))
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -163,7 +169,8 @@ def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _scan(
     in_ptr: Any, in_col: Any, weight: Any, current: Any, bias: Any, settings: Any, reset: int, kind: int,
-    limit: Any, counter: Any, sample: Any, steps: int, width: int, first: int, last: int, count: Any, u_all: Any,
+    limit: Any, counter: Any, sample: Any, pool: Any, offset: Any, steps: int, width: int, first: int, last: int,
+    count: Any, u_all: Any,
 ) -> Any:  # fmt: skip
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
     beta, v_th = settings[0], settings[1]
@@ -171,7 +178,7 @@ def _scan(
     guess = (last - first) * steps * max(width // 16, 1) + width
     col = np.empty(guess, np.int32)
     element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
-    events = kept = 0
+    events = kept = asked = 0
     v = np.empty(width, weight.dtype)
     flag = np.zeros(8 * ((width + 7) // 8), np.uint8)
     words = flag.view(np.uint64)
@@ -228,9 +235,14 @@ def _scan(
                             element[kept + j], near[kept + j] = origin + close[j], u_close[j]
                         kept += waiting
                     else:
-                        c1 = np.uint64(sample[b])
-                        for j in range(waiting):
-                            drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
+                        asked += waiting
+                        if len(pool) > 0:
+                            for j in range(waiting):
+                                drawn[j] = pool[(close[j] + offset[b]) & (len(pool) - 1)]
+                        else:
+                            c1 = np.uint64(sample[b])
+                            for j in range(waiting):
+                                drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
                         for j in range(waiting):
                             maybe[j] = drawn[j] >= limit[np.int32(min(abs(u_close[j]) * scale, beyond))]
                         for i in range(waiting, len(maybe)):
@@ -242,4 +254,4 @@ def _scan(
                             word[kept + j] = drawn[k]
                         kept += found
                     waiting = 0
-    return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy()
+    return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy(), np.array([asked])

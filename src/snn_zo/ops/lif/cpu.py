@@ -37,7 +37,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
             return Spikes.from_events((b, t, n), events, current.dtype)
         active = active_set(scanned, look, strategy, draw, (b, t, n))
     handle = _Lif.apply(current, events, active, neuron)
-    return Spikes((b, t, n), events, active.rows, active.g, handle)
+    return Spikes((b, t, n), events, active.rows, active.g, handle, drawn=scanned.drawn)
 
 
 class _Lif(torch.autograd.Function):

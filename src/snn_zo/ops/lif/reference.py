@@ -28,12 +28,15 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
         s = fire(u, g_t)
         u_all.append(u.detach())
         s_all.append(s)
+    drawn = None
     if torch.is_grad_enabled():
-        g.copy_(strategy.gradient(torch.stack(u_all, 1), draw))
-    return _spikes(torch.stack(s_all, 1), g)
+        u = torch.stack(u_all, 1)
+        g.copy_(strategy.gradient(u, draw))
+        drawn = int((u.abs() < strategy.reach).sum()) if strategy.stochastic else 0
+    return _spikes(torch.stack(s_all, 1), g, drawn)
 
 
-def _spikes(s: Tensor, g: Tensor) -> Spikes:
+def _spikes(s: Tensor, g: Tensor, drawn: int | None) -> Spikes:
     """Events of s, and the active set of g with a handle that leads to s."""
     b, t, n = s.shape
     active = g.flatten().nonzero().squeeze(1)
@@ -43,4 +46,5 @@ def _spikes(s: Tensor, g: Tensor) -> Spikes:
         active=Rows.from_flat(active, b * t, n),
         g=g.flatten()[active],
         handle=s.flatten()[active],
+        drawn=drawn,
     )

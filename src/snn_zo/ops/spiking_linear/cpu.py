@@ -32,7 +32,7 @@ class _Layer(NamedTuple):
         events: the layer's spikes.
         active: its active set.
         neuron: its settings.
-        path: filled in with the form of the weight's gradient.
+        path: filled in with the forms of the gradients of weight and input.
     """
 
     shape: tuple[int, int, int]
@@ -67,7 +67,7 @@ def spiking_linear(
     path = {"forward": "dense" if dense else "events"}
     layer = _Layer(shape, x, events, active, neuron, path)
     handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
-    return Spikes(shape, events, active.rows, active.g, handle, path)
+    return Spikes(shape, events, active.rows, active.g, handle, path, scanned.drawn)
 
 
 class _SpikingLinear(torch.autograd.Function):
@@ -103,6 +103,7 @@ def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...])
     features, beta = x.shape[2], neuron.beta
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
+        layer.path["input gradient"] = "scan"
         active = None if x.active is None else _arrays(x.active)
         grad_x = gradients.input_at_active(layer.shape, rows, eps, weight.contiguous().numpy(), active, beta)
     if wanted[1]:
@@ -126,9 +127,11 @@ def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         if x.active is None or len(x.active.col) > GEMM_DENSITY * b * t * x.shape[2]:
+            layer.path["input gradient"] = "dense"
             everywhere = (adjoint @ weight).flatten()
             grad_x = (everywhere if x.active is None else everywhere[x.active.flat(x.shape[2])]).numpy()
         else:
+            layer.path["input gradient"] = "gather"
             columns = weight.T.contiguous().numpy()
             grad_x = gradients.input_from_dense(adjoint.numpy(), columns, _arrays(x.active))
     if wanted[1]:

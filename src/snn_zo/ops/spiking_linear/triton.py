@@ -63,7 +63,7 @@ def spiking_linear(
     path = {"forward": "dense" if dense else "events"}
     layer = _Layer(shape, x, scanned.events, active, neuron, path)
     handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
-    return Spikes(shape, scanned.events, active.rows, active.g, handle, path)
+    return Spikes(shape, scanned.events, active.rows, active.g, handle, path, scanned.drawn)
 
 
 class _SpikingLinear(torch.autograd.Function):
@@ -100,6 +100,8 @@ def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...])
     if wanted[1]:
         layer.path["weight gradient"] = "trace" if by_trace else "adjoint"
     everywhere = wanted[0] and x.active is None
+    if wanted[0]:
+        layer.path["input gradient"] = "dense" if everywhere else "gather"
     want = Wanted(
         at=x.active if wanted[0] else None,
         events=x.events if wanted[1] and not by_trace else None,
@@ -126,6 +128,8 @@ def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     shape, x, neuron, (_, g, u) = layer.shape, layer.x, layer.neuron, layer.active
     adjoint = ds.view(shape)
     gradients.adjoint_in_place(adjoint, g, u, neuron)
+    if wanted[0]:
+        layer.path["input gradient"] = "dense" if x.active is None else "gather"
     if wanted[1]:
         layer.path["weight gradient"] = "dense" if gradients.weight_by_product(x) else "adjoint"
     return gradients.from_dense_adjoint(adjoint, x, weight, neuron, wanted)

@@ -11,6 +11,7 @@ from torch import Tensor
 from snn_zo.ops.spikes import Rows
 from snn_zo.ops.triton.scan import DRAWN, EVERYTHING, FORMULAS, WINDOW, Look, Scanned
 from snn_zo.strategies import Deterministic, Draw, Strategy, Surrogate, ZerothOrder
+from snn_zo.strategies.draw import pool
 
 
 class ActiveSet(NamedTuple):
@@ -32,8 +33,11 @@ def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Loo
     # a little more than the reach: the strategy itself decides, after rounding
     reach = strategy.reach * (1 + 1e-6)
     if type(strategy).gradient is ZerothOrder.gradient:
-        near, limit = _limits(cast("ZerothOrder", strategy), device)
-        return Look(DRAWN, reach, near, limit, draw)
+        assert draw is not None
+        known = cast("ZerothOrder", strategy)
+        near, limit = _limits(known, device)
+        words = _pool(draw.seed, draw.layer, known.pool, device) if known.pool else None
+        return Look(DRAWN, reach, near, limit, draw, words)
     if type(strategy).gradient is Deterministic.gradient and strategy.reach < float("inf"):
         return Look(WINDOW, reach)
     if type(strategy) is Surrogate and strategy.function in FORMULAS:
@@ -66,6 +70,11 @@ def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]
     """`ZerothOrder.activity_bound` in random words: a word w stands for the uniform number 1 - w / 2^32."""
     near, bound = strategy.activity_bound
     return near, (2.0**32 * (1 - bound.clamp(max=1))).long().to(device)
+
+
+@cache
+def _pool(seed: int, layer: int, size: int, device: torch.device) -> Tensor:
+    return pool(seed, layer, size).to(device)
 
 
 def local_error(active: ActiveSet, grad: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class Look(NamedTuple):
         limit: DRAWN: [K + 1] int64: over K equal parts of [0, near] and beyond, the random word from which on an
             element may be active.
         draw: DRAWN: where in the random stream.
+        pool: DRAWN: [P] int64 words to reuse, P a power of two; None where each element has its own.
         formula: EVERYTHING: number of the surrogate function that gives g, or -1 for u alone.
         slope, amplitude: of the surrogate function.
     """
@@ -53,6 +54,7 @@ class Look(NamedTuple):
     near: float = 1.0
     limit: Tensor | None = None
     draw: Draw | None = None
+    pool: Tensor | None = None
     formula: int = -1
     slope: float = 1.0
     amplitude: float = 1.0
@@ -68,6 +70,7 @@ class Scanned(NamedTuple):
         u: [K] distance to threshold, inf where nothing is meant; [B * T * N] for EVERYTHING, or [0].
         word: [K] int64 first random words, for DRAWN.
         g: [B * T * N] local derivative, for EVERYTHING with a formula.
+        drawn: number of elements that a word was drawn for, a 0-dim tensor; 0 for all but DRAWN.
     """
 
     events: Rows
@@ -76,6 +79,7 @@ class Scanned(NamedTuple):
     u: Tensor
     word: Tensor
     g: Tensor
+    drawn: Tensor | int = 0
 
 
 class _List(NamedTuple):
@@ -139,7 +143,7 @@ def scan(
         found[:] = [spikes, near]
         totals = [spikes.total, near.total]
         if look.kind == DRAWN:
-            found.append(_drawn(near, look, (b, t, n), room[2], settings))
+            found.append(_drawn(near, look, (b, t, n), room[2]))
             totals.append(found[-1].total)
         totals += [torch.zeros_like(spikes.total)] * (3 - len(totals))
         return torch.stack(totals).flatten(1)
@@ -151,7 +155,8 @@ def scan(
     if look.kind not in (WINDOW, DRAWN):
         return Scanned(rows, None, nothing, u, nothing, g)
     last = 2 if look.kind == DRAWN else 1
-    return Scanned(rows, *_packed(found[last], shape, room[3 + last]), g)
+    drawn = found[1].total.sum() if look.kind == DRAWN else 0
+    return Scanned(rows, *_packed(found[last], shape, room[3 + last]), g, drawn)
 
 
 def _empty_list(
@@ -164,17 +169,20 @@ def _empty_list(
     return _List(lengths, element, u, word, torch.zeros(b, blocks, dtype=torch.int32, device=device))
 
 
-def _drawn(near: _List, look: Look, shape: tuple[int, int, int], room: int, settings: Tensor) -> _List:
+def _drawn(near: _List, look: Look, shape: tuple[int, int, int], room: int) -> _List:
     """Those of the near elements that their first random number allows to be active."""
     assert look.draw is not None
     assert look.limit is not None
     (b, t, n), blocks, device = shape, near.total.shape[1], near.u.device
     kept = _empty_list(b, t, blocks, room, near.u.dtype, device, values=True, words=True)
-    draw, parts = look.draw, len(look.limit) - 1
+    draw, pool, parts = look.draw, look.pool, len(look.limit) - 1
+    # places in the pool, or keys of the samples' own words
+    sample = draw.sample if pool is None else draw.offset(0, 1).squeeze(1)
     _draw[(b, blocks)](
-        near.element, near.u, near.total, look.limit, settings, draw.sample.to(device), draw.step_on(device),
-        draw.seed + (draw.layer << 32), kept.lengths, kept.element, kept.u, kept.word, kept.total, parts / look.near,
-        parts, t, n, near.u.shape[2], room, LANES=BLOCK,
+        near.element, near.u, near.total, look.limit, sample.to(device), draw.step_on(device),
+        look.limit if pool is None else pool, draw.seed + (draw.layer << 32), kept.lengths, kept.element, kept.u,
+        kept.word, kept.total, parts / look.near, parts, t, n, near.u.shape[2], room,
+        POOL=0 if pool is None else len(pool), LANES=BLOCK,
     )  # fmt: skip
     return kept
 
@@ -312,13 +320,13 @@ def _scan(
 
 @triton.jit
 def _draw(
-    near_list, near_u, near_total, limit, settings, sample, step, key,
-    kept_count, kept_list, kept_u, kept_word, kept_total, scale, parts, steps,
-    width, near_room, kept_room, LANES: tl.constexpr,
+    near_list, near_u, near_total, limit, sample, step, pool, key, kept_count, kept_list, kept_u, kept_word, kept_total,
+    scale, parts, steps, width, near_room, kept_room, POOL: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     b, j, blocks = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
     own = b * blocks + j
-    c1 = tl.zeros([LANES], tl.int32) + tl.load(sample + b).to(tl.int32)
+    of_sample = tl.load(sample + b)
+    c1 = tl.zeros([LANES], tl.int32) + of_sample.to(tl.int32)
     c2 = tl.zeros([LANES], tl.int32) + tl.load(step).to(tl.int32)
     c3 = tl.zeros([LANES], tl.int32)
     size = tl.minimum(tl.load(near_total + own), near_room)
@@ -328,8 +336,11 @@ def _draw(
         there = entry < size
         element = tl.load(near_list + own * near_room + entry, mask=there, other=0)
         u = tl.load(near_u + own * near_room + entry, mask=there, other=0)
-        word, _, _, _ = tl.philox(key, element, c1, c2, c3)
-        word = word.to(tl.int64)
+        if POOL > 0:
+            word = tl.load(pool + ((element + of_sample) & (POOL - 1)))
+        else:
+            word, _, _, _ = tl.philox(key, element, c1, c2, c3)
+            word = word.to(tl.int64)
         part = tl.minimum(tl.abs(u) * scale, parts).to(tl.int32)
         keep = there & (word >= tl.load(limit + part, mask=there, other=0))
         place = kept + tl.cumsum(keep.to(tl.int32), 0) - 1

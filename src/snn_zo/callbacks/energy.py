@@ -1,0 +1,271 @@
+"""What the training costs, modelled and measured."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import distributed, nn
+from torch.utils.hooks import RemovableHandle
+
+from snn_zo.data.store import Batch
+from snn_zo.energy import PHASES, CostTable
+from snn_zo.energy.activity import Activity, Forms
+from snn_zo.energy.bill import Bill, Network, dense_bill, pool_bill, training_bill
+from snn_zo.energy.counts import OptimizerRule, optimizer_rule
+from snn_zo.energy.inference import InferenceCounts
+from snn_zo.energy.meter import Meter
+from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
+
+log = logging.getLogger(__name__)
+
+NOT_MEASURED = "not measured"
+
+
+class EnergyMonitor(lightning.Callback):
+    """Modelled Joules of each training epoch and of all training so far, and measured ones where there is a sensor.
+
+    Only training steps are counted and measured, not validation or test. Logs `energy/<phase>`, `energy/memory`,
+    `energy/total`, `energy/dense_total` and `energy/ratio` of the epoch, `energy/so_far`, and `measured/energy` (J).
+
+    Args:
+        table: prices.
+        targets: validation accuracies; the first epoch that reaches each is noted with the energy until then.
+        measure: whether to look for a sensor.
+        monitor: logged value that is compared with the targets.
+    """
+
+    def __init__(
+        self,
+        table: CostTable,
+        targets: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        measure: bool = True,
+        monitor: str = "val/acc",
+    ) -> None:
+        self.table, self.monitor, self._measure = table, monitor, measure
+        self.bill, self.dense = Bill(), Bill()
+        self.reached: dict[str, dict[str, float] | None] = {f"{target:g}": None for target in targets}
+        self.meter: Meter | None = None
+        self._network: Network | None = None
+        self._activities: dict[tuple[int, Forms], Activity] = {}
+        self._first_step = self._samples = 0
+        self._measured_before = 0.0
+        self._inference: InferenceCounts | None = None
+        self._inference_summary: dict[str, float] | None = None
+        self._hook: RemovableHandle | None = None
+        self._state: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look at the network, and at the idle device."""
+        try:
+            self._network = Network.of(_model(pl_module))
+        except ValueError as error:
+            log.warning("energy is not modelled: %s", error)
+        self.meter = Meter(functools.partial(self._sensor, trainer, pl_module))
+        if self._state:
+            self.meter.load_state_dict(self._state)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start counting anew."""
+        assert self.meter is not None
+        self._activities, self._first_step = {}, trainer.global_step
+        self._measured_before = self.meter.joules or 0.0
+        self.meter.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Note what happened in each layer: lengths of index lists, so nothing is counted yet."""
+        assert self.meter is not None
+        self.meter.keep_up()
+        if self._network is None:
+            return
+        try:
+            observed = self._network.observe(batch.spikes, list(outputs["hidden"].values()))
+        except ValueError as error:
+            log.warning("energy is not modelled: %s", error)
+            self._network = None
+            return
+        for i, activity in enumerate(observed):
+            key = (i, activity.forms)
+            earlier = self._activities.get(key)
+            self._activities[key] = activity if earlier is None else earlier + activity
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Leave validation out of the measurement."""
+        if self.meter:
+            self.meter.stop()
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Go on measuring."""
+        if self.meter:
+            self.meter.start()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Price the epoch and log it."""
+        assert self.meter is not None
+        self.meter.stop()
+        if self._network is not None:
+            self._price(self._network, trainer, pl_module)
+        if self.meter.joules is not None:
+            pl_module.log("measured/energy", self.meter.joules - self._measured_before)
+
+    def _price(self, network: Network, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        activities = _of_all_devices([(i, activity.settled()) for (i, _), activity in self._activities.items()])
+        self._samples += sum(activity.samples for i, activity in activities if i == 0)
+        steps = (trainer.global_step - self._first_step) * trainer.world_size
+        rule = _rule(trainer.optimizers[0])
+        epoch = training_bill(network, activities, steps, rule, self.table)
+        if not self.bill.lines:
+            epoch += pool_bill(network, self.table)
+        dense = dense_bill(network, activities, steps, rule, self.table)
+        self.bill += epoch
+        self.dense += dense
+        phases, dense_total = epoch.by_phase(), dense.by_phase()["total"]
+        phases |= {"dense_total": dense_total, "ratio": phases["total"] / dense_total}
+        so_far = self.bill.by_phase()["total"]
+        pl_module.log_dict({f"energy/{name}": value for name, value in phases.items()} | {"energy/so_far": so_far})
+        accuracy = float(trainer.callback_metrics.get(self.monitor, float("nan")))
+        for target, reached in self.reached.items():
+            if reached is None and accuracy >= float(target):
+                self.reached[target] = {"epoch": trainer.current_epoch, "joules": so_far}
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Leave the device to others."""
+        if self.meter:
+            self.meter.close()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the device to others."""
+        if self.meter:
+            self.meter.close()
+
+    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Count inference on the test set as NeuroBench does."""
+        try:
+            Network.of(_model(pl_module))
+        except ValueError:
+            return
+        self._inference = InferenceCounts()
+        self._hook = _model(pl_module).register_forward_hook(self._infer)
+
+    def _infer(self, model: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        assert self._inference is not None
+        weights = [layer.weight for layer in model.layers]  # type: ignore[union-attr]
+        self._inference.add(inputs[0], list(output.hidden.values()), weights)
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop counting."""
+        if self._hook and self._inference:
+            self._hook.remove()
+            self._inference_summary = self._inference.summary(_model(pl_module))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that has been counted and measured."""
+        return {
+            "bill": self.bill.lines,
+            "dense": self.dense.lines,
+            "reached": self.reached,
+            "samples": self._samples,
+            "meter": self.meter.state_dict() if self.meter else {},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what an earlier session counted and measured."""
+        self.bill, self.dense = Bill(state_dict["bill"]), Bill(state_dict["dense"])
+        self.reached |= state_dict["reached"]
+        self._samples, self._state = state_dict["samples"], state_dict["meter"]
+        if self.meter and self._state:
+            self.meter.load_state_dict(self._state)
+
+    def summary(self) -> dict[str, Any]:
+        """`modelled`, J by phase (null where the network cannot be counted), `measured`, J or "not measured", and more:
+
+        `per_sample`, J a training sample; `energy_delay`, J s with the modelled delay; `to_reach`, J and epoch or null
+        for each target; `dense`, J by phase of full backpropagation; `memory_levels`, J; `operations`; `measurement`,
+        how, or why not; `inference`, see `snn_zo.energy.inference`.
+        """
+        modelled = self._modelled()
+        measured = self.meter.joules if self.meter else None
+        return {
+            "modelled": modelled,
+            "measured": NOT_MEASURED if measured is None else measured,
+            **(self._details(modelled["total"]) if modelled else {}),
+            "measurement": self._measurement(),
+            "inference": self._inference_summary,
+        }
+
+    def _modelled(self) -> dict[str, Any] | None:
+        if self._network is None or not self.bill.lines:
+            return None
+        phases, dense_total = self.bill.by_phase(), self.dense.by_phase()["total"]
+        parts = {name: phases[name] for name in (*PHASES, "memory", "total")}
+        return {"table": self.table.name, **parts, "dense_total": dense_total, "ratio": phases["total"] / dense_total}
+
+    def _details(self, total: float) -> dict[str, Any]:
+        operations = self.bill.operations()
+        levels = {name: value for name, value in self.bill.sum(" J").items() if name != "operations"}
+        delay = sum(operations.values()) / self.table.operations_per_s
+        return {
+            "per_sample": total / self._samples,
+            "energy_delay": total * delay,
+            "to_reach": self.reached,
+            "dense": self.dense.by_phase(),
+            "memory_levels": levels,
+            "operations": operations,
+        }
+
+    def _measurement(self) -> dict[str, Any]:
+        if self.meter is None:
+            return {"sensor": None, "reason": "no training took place"}
+        if self.meter.joules is None:
+            return {"sensor": self.meter.name, "reason": self.meter.reason}
+        found = {"sensor": self.meter.name, "seconds": self.meter.seconds, "idle_w": self.meter.idle_w}
+        return found | {"energy_delay": self.meter.joules * self.meter.seconds}
+
+    def _sensor(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> Sensor:
+        if not self._measure:
+            raise NotMeasuredError("callbacks.energy.measure is false")
+        if trainer.world_size > 1:
+            raise NotMeasuredError("several devices take part")
+        return sensor(pl_module.device.type, pl_module.device.index)
+
+
+def _model(pl_module: lightning.LightningModule) -> nn.Module:
+    model = pl_module.model
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _of_all_devices(activities: list[tuple[int, Activity]]) -> list[tuple[int, Activity]]:
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return activities
+    everyone: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(everyone, activities)
+    return [pair for part in everyone for pair in part]
+
+
+def _rule(optimizer: torch.optim.Optimizer) -> OptimizerRule:
+    """Operations of an optimizer; for one without a rule, from the numbers that it keeps for each parameter."""
+    name = type(optimizer).__name__
+    rule = optimizer_rule(name, optimizer.param_groups[0])
+    if rule is not None:
+        return rule
+    kept = max((_kept(parameter, state) for parameter, state in optimizer.state.items()), default=0)
+    log.warning("energy: no rule for %s: counted as two multiply-adds and a function for each number it keeps", name)
+    return OptimizerRule(1 + 2 * kept, functions=kept, state=kept)
+
+
+def _kept(parameter: torch.Tensor, state: dict[str, Any]) -> int:
+    return sum(torch.is_tensor(value) and value.shape == parameter.shape for value in state.values())

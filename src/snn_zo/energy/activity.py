@@ -1,0 +1,171 @@
+"""What happened in a layer: the numbers that its operations are counted from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+
+from snn_zo.ops.spikes import Rows, Spikes
+
+SUMMED = (
+    "batches", "samples", "events_in", "events", "active", "within_reach", "live_rows", "live_events_in", "live_events",
+    "live_active_in", "errors",
+)  # fmt: skip
+
+
+class Forms(NamedTuple):
+    """How a layer was computed.
+
+    Attributes:
+        forward: `events` or `dense`.
+        weight: gradient of the weight: `trace`, `adjoint` or `dense`.
+        input: gradient to the input: `scan` (a decaying sum over weight rows), `gather` (a product an active input) or
+            `dense`.
+        everywhere: whether the backward pass goes over all elements and not over a list of active ones.
+    """
+
+    forward: str = "events"
+    weight: str = "adjoint"
+    input: str = "scan"
+    everywhere: bool = False
+
+
+SPARSE = Forms()
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activity of one layer, summed over the batches that were computed in the same forms.
+
+    On a GPU the counts of a step are 0-dim tensors, which nobody waits for, until `settled` reads them.
+
+    A row is a time step of a sample. A row is *live* up to the sample's last active element: later ones take no part in
+    the backward pass.
+
+    Attributes:
+        inputs, neurons, steps: N_in, N, T.
+        forms: how the layer was computed.
+        batches, samples: how many.
+        events_in, events: spikes of the input and of the layer.
+        active: elements with g != 0; all elements where `forms.everywhere`.
+        within_reach: elements that a stochastic strategy drew a random number for.
+        live_rows, live_events_in, live_events: rows, input spikes and own spikes up to the last active element.
+        live_active_in: active elements of the input there.
+        errors: elements at which an error enters: the active ones, and own spikes in live rows for a hard reset.
+    """
+
+    inputs: int
+    neurons: int
+    steps: int
+    forms: Forms = SPARSE
+    batches: int = 0
+    samples: int = 0
+    events_in: int = 0
+    events: int = 0
+    active: int = 0
+    within_reach: int = 0
+    live_rows: int = 0
+    live_events_in: int = 0
+    live_events: int = 0
+    live_active_in: int = 0
+    errors: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Time steps of all samples, B * T."""
+        return self.samples * self.steps
+
+    def __add__(self, other: Activity) -> Activity:
+        if (self.inputs, self.neurons, self.steps, self.forms) != (
+            other.inputs, other.neurons, other.steps, other.forms,
+        ):  # fmt: skip
+            raise ValueError("only activity of the same layer in the same forms adds up")
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in SUMMED})
+
+    def settled(self) -> Activity:
+        """The same in Python's numbers; the host waits for the device."""
+        return replace(self, **{name: int(getattr(self, name)) for name in SUMMED})  # type: ignore[arg-type]
+
+
+def _count(value: torch.Tensor) -> int:
+    return int(value) if value.is_cpu else cast("int", value)
+
+
+def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
+    """Activity of a layer of neurons in one training step, after its backward pass.
+
+    Sizes of index lists and a few of their row pointers; the forms are the ones that the backend recorded, and those
+    with fewer operations where it did not say.
+
+    Args:
+        x: [B, T, N_in] the layer's input.
+        s: [B, T, N] its output.
+        reset: of the neuron.
+        drawn: whether the strategy draws a random number for the elements within its reach.
+
+    Raises:
+        ValueError: the strategy draws, and the backend did not say for how many elements.
+    """
+    (b, t, n), features = s.shape, x.shape[2]
+    if drawn and s.drawn is None:
+        raise ValueError("the backend does not say how many elements drew a random number")
+    everywhere = s.active is None
+    start, stop = _live(s)
+    live_rows = _count((stop - start).sum())
+
+    def live(rows: Rows) -> int:
+        return _count((rows.ptr[stop] - rows.ptr[start]).sum())
+
+    active = b * t * n if everywhere else _count(s.active_count)
+    live_events = live(s.events) if reset == "hard" else 0
+    errors = active
+    if reset == "hard" and not everywhere:
+        errors += live_events - _count((s.handle > 0).sum())
+    counted = Activity(
+        features, n, t, batches=1, samples=b, events_in=_count(x.event_count), events=_count(s.event_count),
+        active=active, within_reach=cast("int", s.drawn or 0) if drawn else 0, live_rows=live_rows,
+        live_events_in=live(x.events), live_events=live_events,
+        live_active_in=live_rows * features if x.active is None else live(x.active), errors=errors,
+    )  # fmt: skip
+    return replace(counted, forms=_forms(counted, s.path, everywhere))
+
+
+def readout_activity(x: Spikes, classes: int) -> Activity:
+    """Activity of a readout: every row is live, and all outputs are."""
+    (b, t, n) = x.shape
+    active_in = b * t * n if x.active is None else _count(x.active_count)
+    events = _count(x.event_count)
+    forms = Forms("events", "adjoint", "dense" if x.active is None else "gather", everywhere=True)
+    return Activity(
+        n, classes, t, forms, batches=1, samples=b, events_in=events, active=b * t * classes,
+        live_rows=b * t, live_events_in=events, live_active_in=active_in, errors=b * t * classes,
+    )  # fmt: skip
+
+
+def _live(s: Spikes) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B] first row of each sample, and [B] the row behind its last one with an active element."""
+    b, t, _ = s.shape
+    start = torch.arange(0, b * t, t, device=s.events.ptr.device)
+    if s.active is None:
+        return start, start + t
+    ptr = s.active.ptr
+    ends = ptr[t::t].contiguous()
+    # torch would wake its threads for these few searches, which takes longer than a training step on a busy machine
+    if ptr.is_cpu:
+        found = torch.from_numpy(np.searchsorted(ptr.numpy(), ends.numpy()))
+    else:
+        found = torch.searchsorted(ptr, ends)
+    # a sample without an active element would be given a row of an earlier one
+    return start, found.maximum(start)
+
+
+def _forms(a: Activity, path: dict[str, str], everywhere: bool) -> Forms:
+    weight = path.get("weight gradient")
+    if weight is None:
+        trace_is_cheaper = not everywhere and a.errors * a.inputs < a.live_events_in * a.neurons
+        weight = "trace" if trace_is_cheaper else "adjoint"
+    given = path.get("input gradient", "gather" if everywhere else "scan")
+    return Forms(path.get("forward", "events"), weight, given, everywhere)

@@ -1,0 +1,225 @@
+"""From activity to Joules: the work of a whole network, priced line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
+
+from torch import nn
+
+from snn_zo.energy import counts
+from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
+from snn_zo.energy.counts import Format, OptimizerRule, Search
+from snn_zo.energy.table import CostTable
+from snn_zo.energy.work import OPERATIONS, PHASES, Work
+from snn_zo.neuron import Neuron, Readout
+from snn_zo.ops.spikes import Spikes
+from snn_zo.strategies import Strategy
+
+PATTERNS = {
+    ("forward", "events"): "rows of spiking inputs",
+    ("grad_weight", "adjoint"): "adjoints added at input spikes",
+    ("grad_weight", "trace"): "input traces times errors",
+    ("grad_input", "scan"): "decaying sum of weight rows",
+    ("grad_input", "gather"): "products at active inputs",
+}
+"""Computation pattern of a phase in a form; dense products otherwise."""
+
+Line = tuple[str, str, str]
+"""Layer, phase, computation pattern."""
+
+
+class Chain(Protocol):
+    """A network that can be counted: layers of spiking neurons one after the other, and a leaky readout.
+
+    Attributes:
+        layers: nn.Linear of each layer, the readout's last.
+        strategy, neuron, readout: settings.
+    """
+
+    layers: nn.ModuleList
+    strategy: Strategy
+    neuron: Neuron
+    readout: Readout
+
+
+class Network(NamedTuple):
+    """What of a network its work depends on.
+
+    Attributes:
+        names: of the layers.
+        biased: whether each has a bias.
+        classes: of the readout.
+        search, neuron, readout: settings.
+        parameters: number of trained ones.
+    """
+
+    names: tuple[str, ...]
+    biased: tuple[bool, ...]
+    classes: int
+    search: Search
+    neuron: Neuron
+    readout: Readout
+    parameters: int
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Network:
+        """The network of a `Chain`.
+
+        Raises:
+            ValueError: the model is none.
+        """
+        missing = [name for name in ("layers", "strategy", "neuron", "readout") if not hasattr(model, name)]
+        if missing:
+            raise ValueError(f"{type(model).__name__} has no attribute {', '.join(missing)}")
+        chain = cast("Chain", model)
+        layers = cast("list[nn.Linear]", list(chain.layers))
+        if not all(isinstance(layer, nn.Linear) for layer in layers):
+            raise ValueError(f"{type(model).__name__}.layers are not all nn.Linear")
+        names = (*(f"hidden{i + 1}" for i in range(len(layers) - 1)), "readout")
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        biased = tuple(layer.bias is not None for layer in layers)
+        search = Search.of(chain.strategy)
+        return cls(names, biased, layers[-1].out_features, search, chain.neuron, chain.readout, parameters)
+
+    def observe(self, x: Spikes, hidden: Sequence[Spikes]) -> list[Activity]:
+        """Activity of each layer in a training step, after its backward pass.
+
+        Raises:
+            ValueError: the number of layers differs, or the backend does not say what it drew.
+        """
+        if len(hidden) != len(self.names) - 1:
+            raise ValueError(f"{len(self.names)} layers, but spikes of {len(hidden)} hidden ones")
+        drawn = self.search.where == "drawn"
+        chain = [x, *hidden]
+        layers = [layer_activity(chain[i], chain[i + 1], self.neuron.reset, drawn) for i in range(len(hidden))]
+        return [*layers, readout_activity(chain[-1], self.classes)]
+
+
+class Bill:
+    """Operations, bytes and Joules, by layer, phase and computation pattern. Bills add up.
+
+    Attributes:
+        lines: of each line the number of each operation, `operations` in J, and J and bytes of each memory level.
+    """
+
+    def __init__(self, lines: Mapping[Line, Mapping[str, float]] | None = None) -> None:
+        self.lines: dict[Line, dict[str, float]] = {line: dict(values) for line, values in (lines or {}).items()}
+
+    def charge(self, line: Line, work: Work, sizes: Mapping[str, float], table: CostTable) -> None:
+        """Add some work at a table's prices."""
+        if work == Work():
+            return
+        blocks = {name: min(sizes[name], table.buffer) for name in counts.BLOCKED if name in sizes}
+        moved = table.bytes_by_level(work, {**sizes, **blocks})
+        joules = table.price(work, moved)
+        values = work.operations() | {"operations J": joules.operations}
+        values |= {f"{level} bytes": amount for level, amount in moved.items()}
+        self._add(line, values | {f"{level} J": value for level, value in joules.memory.items()})
+
+    def _add(self, line: Line, values: Mapping[str, float]) -> None:
+        own = self.lines.setdefault(line, {})
+        for name, value in values.items():
+            own[name] = own.get(name, 0) + value
+
+    def __iadd__(self, other: Bill) -> Bill:
+        for line, values in other.lines.items():
+            self._add(line, values)
+        return self
+
+    def sum(self, suffix: str) -> dict[str, float]:
+        """Totals of the columns that end in `suffix`, without it."""
+        totals: dict[str, float] = {}
+        for values in self.lines.values():
+            for name, value in values.items():
+                if name.endswith(suffix):
+                    totals[name.removesuffix(suffix)] = totals.get(name.removesuffix(suffix), 0) + value
+        return totals
+
+    def by_phase(self) -> dict[str, float]:
+        """J of each phase's operations, J of all memory accesses, and their total."""
+        phases = dict.fromkeys(PHASES, 0.0)
+        for (_, phase, _), values in self.lines.items():
+            phases[phase] += values["operations J"]
+        memory = sum(value for name, value in self.sum(" J").items() if name != "operations")
+        return phases | {"memory": memory, "total": sum(phases.values()) + memory}
+
+    def operations(self) -> dict[str, float]:
+        """Number of each operation."""
+        totals = dict.fromkeys(OPERATIONS, 0.0)
+        for values in self.lines.values():
+            for name in OPERATIONS:
+                totals[name] += values[name]
+        return totals
+
+    def rows(self) -> Iterator[dict[str, float | str]]:
+        """A row a line."""
+        for (layer, phase, pattern), values in self.lines.items():
+            yield {"layer": layer, "phase": phase, "pattern": pattern, **values}
+
+
+def training_bill(
+    network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
+) -> Bill:
+    """Price of some training, in the forms that were taken.
+
+    Args:
+        network: that was trained.
+        activities: (index of the layer, its activity) pairs.
+        steps: of the optimizer.
+        rule: of the optimizer.
+        table: prices.
+    """
+    form, bill = Format(table.word_bytes, table.tile), Bill()
+    for i, a in activities:
+        name, bias = network.names[i], network.biased[i]
+        if name == "readout":
+            work = counts.readout(a, network.readout, bias, form)
+        else:
+            work = counts.layer(a, network.neuron, network.search, bias, i > 0, form)
+        sizes = counts.sizes(a, network.search, form)
+        for phase, part in work.items():
+            bill.charge((name, phase, _pattern(phase, a.forms)), part, sizes, table)
+    _charge_optimizer(bill, network, steps, rule, table)
+    return bill
+
+
+def pool_bill(network: Network, table: CostTable) -> Bill:
+    """Price of the random words that the layers reuse all training."""
+    bill, size = Bill(), network.search.pool
+    work = Work(randoms=size * (len(network.names) - 1), moved={"pool": size * counts.INDEX})
+    if size:
+        bill.charge(("all", "neuron", "pool of random words"), work, {"pool": size * counts.INDEX}, table)
+    return bill
+
+
+def dense_bill(
+    network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
+) -> Bill:
+    """Price of full backpropagation on the same samples; see `training_bill`."""
+    form, bill = Format(table.word_bytes, table.tile), Bill()
+    for i, a in activities:
+        name, bias = network.names[i], network.biased[i]
+        if name == "readout":
+            work = counts.dense_readout(a, network.readout, bias, form)
+        else:
+            work = counts.dense_layer(a, network.neuron, bias, i > 0, form)
+        sizes = counts.sizes(a, network.search, form)
+        for phase, part in work.items():
+            bill.charge((name, phase, "neuron update" if phase == "neuron" else "dense product"), part, sizes, table)
+    _charge_optimizer(bill, network, steps, rule, table)
+    return bill
+
+
+def _charge_optimizer(bill: Bill, network: Network, steps: int, rule: OptimizerRule, table: CostTable) -> None:
+    form = Format(table.word_bytes, table.tile)
+    work = counts.optimizer(network.parameters, steps, rule, form)["optimizer"]
+    sizes = counts.optimizer_sizes(network.parameters, rule, form)
+    bill.charge(("all", "optimizer", "every parameter"), work, sizes, table)
+
+
+def _pattern(phase: str, forms: Forms) -> str:
+    if phase == "neuron":
+        return "neuron update"
+    form = {"forward": forms.forward, "grad_weight": forms.weight, "grad_input": forms.input}[phase]
+    return PATTERNS.get((phase, form), "dense product")

@@ -1,0 +1,95 @@
+"""Energy of runs by phase, `python -m snn_zo.report.energy [--target A] [--figure FILE] FOLDER ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from snn_zo.report.result import PHASES, joules, percent
+from snn_zo.report.table import read_summaries
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def main() -> None:
+    """Print the table, and write the stacked bars if a file is named."""
+    parser = argparse.ArgumentParser(prog="python -m snn_zo.report.energy", description="energy of runs by phase")
+    parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of run folders")
+    parser.add_argument("--target", default="0.8", help="validation accuracy that callbacks.energy.targets lists")
+    parser.add_argument("--figure", type=Path, help="write stacked bars to this file")
+    arguments = parser.parse_args()
+    try:
+        runs = [run for run in read_summaries(arguments.folders) if run.get("energy") and run["energy"]["modelled"]]
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error}")
+    if not runs:
+        sys.exit("error: none of these runs has modelled energy")
+    Console(width=None if sys.stdout.isatty() else 200).print(energy_table(runs, f"{float(arguments.target):g}"))
+    if arguments.figure:
+        stacked_bars(runs).savefig(arguments.figure, dpi=110)
+        print(arguments.figure)
+
+
+def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
+    """A row a run, and one for full backpropagation of the first of them."""
+    table = Table()
+    for column in ("method", "epochs", "test accuracy", f"to {percent(float(target))}", *PHASES, "total", "of dense"):
+        table.add_column(column.replace("_", " "), justify="left" if column == "method" else "right")
+    table.add_column("measured", justify="right")
+    for run in runs:
+        energy, modelled = run["energy"], run["energy"]["modelled"]
+        reached = energy["to_reach"].get(target)
+        cells = [
+            str(run["epochs"]), percent(run["metrics"]["test/acc"]),
+            f"{joules(reached['joules'])}, epoch {reached['epoch'] + 1}" if reached else "not reached",
+            *(joules(modelled[name]) for name in (*PHASES, "total")), percent(modelled["ratio"]),
+        ]  # fmt: skip
+        measured = energy["measured"]
+        table.add_row(run["method"], *cells, measured if isinstance(measured, str) else joules(measured))
+    first = runs[0]
+    dense = [joules(first["energy"]["dense"][name]) for name in (*PHASES, "total")]
+    table.add_row("dense products", str(first["epochs"]), "", "", *dense, percent(1.0), "")
+    return table
+
+
+def stacked_bars(runs: list[dict[str, Any]]) -> Figure:
+    """By phase, a bar a run and one for full backpropagation: shares of the operations, and J an epoch with memory."""
+    from matplotlib import pyplot
+
+    bars = {run["method"]: (run["energy"]["modelled"], run["epochs"]) for run in runs}
+    bars["dense products"] = (runs[0]["energy"]["dense"], runs[0]["epochs"])
+    operations, whole = (
+        {name: {phase: energy[phase] / epochs for phase in phases} for name, (energy, epochs) in bars.items()}
+        for phases in (PHASES[:-1], PHASES)
+    )
+    shares = {name: {phase: j / sum(part.values()) for phase, j in part.items()} for name, part in operations.items()}
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.4), layout="constrained", sharey=True)
+    _stack(left, shares, {name: sum(part.values()) for name, part in operations.items()})
+    _stack(right, whole, {name: sum(part.values()) for name, part in whole.items()})
+    left.set_xlabel("share of the operations' energy")
+    right.set_xlabel(f"J an epoch, {runs[0]['energy']['modelled']['table']}")
+    left.invert_yaxis()
+    right.legend(fontsize=8)
+    return figure
+
+
+def _stack(axis: Axes, bars: dict[str, dict[str, float]], joules_at_end: dict[str, float]) -> None:
+    end = dict.fromkeys(bars, 0.0)
+    for phase in next(iter(bars.values())):
+        values = [bars[name][phase] for name in bars]
+        axis.barh(list(bars), values, left=list(end.values()), label=phase.replace("_", " "))
+        end = {name: end[name] + bars[name][phase] for name in bars}
+    for name, value in joules_at_end.items():
+        axis.annotate(joules(value), (end[name], name), xytext=(3, 0), textcoords="offset points", va="center")
+    axis.margins(x=0.15)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""The algorithm of docs/engine.md, one number at a time: every operation and every access is counted where it happens.
+
+The loops compute the real spikes and gradients, so a count that belongs to another computation would show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+
+import torch
+from torch import Tensor
+
+from snn_zo.energy.activity import Forms
+from snn_zo.neuron import Neuron, Readout
+from snn_zo.strategies import Draw, Strategy, ZerothOrder
+
+INDEX, WORD = 4, 4
+
+
+class Meter:
+    """Operations and bytes by phase."""
+
+    def __init__(self) -> None:
+        self.operations: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.moved: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.phase = "forward"
+
+    def do(self, operation: str) -> Meter:
+        self.operations[self.phase][operation] += 1
+        return self
+
+    def add(self) -> Meter:
+        return self.do("additions")
+
+    def mac(self) -> Meter:
+        return self.do("multiply_adds")
+
+    def draw(self, pool: int) -> Meter:
+        return self.index("pool") if pool else self.do("randoms")
+
+    def number(self, array: str) -> Meter:
+        self.moved[self.phase][array] += WORD
+        return self
+
+    def index(self, array: str) -> Meter:
+        self.moved[self.phase][array] += INDEX
+        return self
+
+
+class Layer:
+    """A layer of neurons. Its input holds counts, [B][T][I]."""
+
+    masked = False
+    """Whether resets are products at every element, and not done where there is a spike."""
+
+    def __init__(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw,
+        forms: Forms, meter: Meter,
+    ) -> None:  # fmt: skip
+        self.b, self.t, self.i = x.shape
+        self.n = len(weight)
+        self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
+        self.neuron, self.strategy, self.draw, self.forms, self.meter = neuron, strategy, draw, forms, meter
+        self.beta = math.exp(-neuron.dt / neuron.tau)
+        shape = (self.b, self.t, self.n)
+        self.v, self.s = torch.zeros(shape, dtype=torch.double).tolist(), torch.zeros(shape).tolist()
+        self._forward()
+        u = torch.tensor(self.v, dtype=torch.double) - neuron.v_th
+        self.g = strategy.gradient(u, draw).tolist()
+        self._search(u.tolist())
+
+    def _whole(self, array: str) -> None:
+        for _ in range(self.n * self.i):
+            self.meter.number(array)
+
+    def _forward(self) -> None:
+        m = self.meter
+        m.phase = "forward"
+        self._whole("stored weights")
+        for b in range(self.b):
+            v = [0.0] * self.n
+            for t in range(self.t):
+                current = [0.0] * self.n
+                m.phase = "forward"
+                for i in range(self.i):
+                    if self.forms.forward == "dense":
+                        m.number("dense inputs")
+                        for n in range(self.n):
+                            m.number("operands").number("weights").mac()
+                            current[n] += self.x[b][t][i] * self.weight[n][i]
+                        continue
+                    for _ in range(self.x[b][t][i]):
+                        m.index("input events")
+                        for n in range(self.n):
+                            m.number("weights").add()
+                            current[n] += self.weight[n][i]
+                for n in range(self.n):
+                    if self.bias is not None:
+                        m.number("bias").add()
+                        current[n] += self.bias[n]
+                    if self.forms.forward == "dense":
+                        m.number("currents").number("currents")
+                m.phase = "neuron"
+                for n in range(self.n):
+                    m.number("potentials").do("updates")
+                    v[n] = self.beta * v[n] + current[n]
+                    self.v[b][t][n] = v[n]
+                    if self.masked and self.neuron.reset != "none":
+                        m.mac()
+                    if v[n] > self.neuron.v_th:
+                        self.s[b][t][n] = 1.0
+                        if not self.masked:
+                            m.index("events")
+                        if self.neuron.reset == "soft":
+                            if not self.masked:
+                                m.add()
+                            v[n] -= self.neuron.v_th / self.beta  # decays before it is felt
+                        elif self.neuron.reset == "hard":
+                            v[n] = 0.0
+                    m.number("potentials")
+
+    def _search(self, u: list) -> None:
+        m, strategy = self.meter, self.strategy
+        m.phase = "neuron"
+        drawn = isinstance(strategy, ZerothOrder)
+        for b in range(self.b):
+            for t in range(self.t):
+                for n in range(self.n):
+                    active = self.g[b][t][n] != 0
+                    if strategy.reach == math.inf:
+                        m.do("functions")
+                    else:
+                        m.add()
+                        if drawn and abs(u[b][t][n]) < strategy.reach:
+                            m.draw(strategy.pool).do("functions").add()
+                        elif drawn:
+                            assert not active
+                    if active and drawn:
+                        for k in range(strategy.samples):
+                            m.mac()
+                            if k > 0:
+                                m.draw(strategy.pool).add()
+                            if strategy.power != 0:
+                                m.do("functions")
+                    elif active and strategy.reach < math.inf:
+                        m.do("functions")
+                    if self.forms.everywhere:
+                        m.number("saved").number("saved")
+                    elif active:
+                        m.index("active set").number("active set")
+
+    def active(self, b: int, t: int, n: int) -> bool:
+        return self.forms.everywhere or self.g[b][t][n] != 0
+
+    def live(self, b: int) -> int:
+        """Rows up to the last active element."""
+        rows = [t for t in range(self.t) for n in range(self.n) if self.active(b, t, n)]
+        return max(rows) + 1 if rows else 0
+
+    def errors(self, grad: list) -> None:
+        """eps and lambda from dL/ds, which is read at active elements only."""
+        m, neuron, beta = self.meter, self.neuron, self.beta
+        m.phase = "neuron"
+        hard, attached = neuron.reset == "hard", not neuron.detach_reset and neuron.reset != "none"
+        everywhere = self.forms.everywhere
+        self.eps: list[list[list[tuple[int, float]]]] = [[[] for _ in range(self.t)] for _ in range(self.b)]
+        self.adjoint = [[[0.0] * self.n for _ in range(self.t)] for _ in range(self.b)]
+        for b in range(self.b):
+            later = [0.0] * self.n
+            for t in reversed(range(self.live(b))):
+                for n in range(self.n):
+                    spiked, active, eps = self.s[b][t][n] == 1, self.active(b, t, n), 0.0
+                    if spiked and hard and not everywhere:
+                        m.index("events").mac()
+                    if hard and self.masked:
+                        m.mac()
+                    if spiked and hard:
+                        eps -= beta * later[n]
+                    if active:
+                        eps += self._at_active(b, t, n, grad[b][t][n], later[n], hard, attached)
+                    if (active or (spiked and hard)) and not everywhere:
+                        m.index("errors").number("errors")
+                        self.eps[b][t].append((n, eps))
+                    if hard or attached or everywhere:
+                        m.mac()
+                        if everywhere:
+                            for _ in range(3):
+                                m.number("dense adjoints")
+                        else:
+                            m.number("adjoints").number("adjoints")
+                    later[n] = self.adjoint[b][t][n] = eps + beta * later[n]
+
+    def _at_active(self, b, t, n, grad, later, hard, attached) -> float:
+        m, neuron, g = self.meter, self.neuron, self.g[b][t][n]
+        if self.forms.everywhere:
+            m.number("saved")
+            if hard or self.masked:
+                m.number("saved")
+        else:
+            m.index("active set").number("active set").number("active set")
+        if attached:
+            m.mac()
+            if hard:
+                m.mac()
+            grad -= later * (self.beta * self.v[b][t][n] if hard else neuron.v_th)
+        m.mac()
+        return g * grad
+
+    def grad_weight(self) -> Tensor:
+        m = self.meter
+        m.phase = "grad_weight"
+        gradient = [[0.0] * self.i for _ in range(self.n)]
+        form = {"trace": self._trace, "adjoint": self._adjoint, "dense": self._dense}[self.forms.weight]
+        for b in range(self.b):
+            form(b, gradient)
+        self._whole("stored gradient")
+        return torch.tensor(gradient, dtype=torch.double)
+
+    def _trace(self, b: int, gradient: list) -> None:
+        m, decay, trace = self.meter, 1.0, [0.0] * self.i
+        for t in range(self.live(b)):
+            m.mac().do("functions")
+            decay *= self.beta
+            inverse = 1 / decay
+            for i in range(self.i):
+                for _ in range(self.x[b][t][i]):
+                    m.index("input events").number("traces").add().number("traces")
+                    trace[i] += inverse
+            for n, eps in self.eps[b][t]:
+                m.index("errors").number("errors").mac()
+                error = eps * decay
+                for i in range(self.i):
+                    m.number("traces").number("weight gradient").mac().number("weight gradient")
+                    gradient[n][i] += error * trace[i]
+
+    def _adjoint(self, b: int, gradient: list) -> None:
+        m, adjoint = self.meter, [0.0] * self.n
+        for t in reversed(range(self.live(b))):
+            if self.forms.everywhere:
+                for n in range(self.n):
+                    m.number("dense adjoints")
+                    adjoint[n] = self.adjoint[b][t][n]
+            else:
+                for n in range(self.n):
+                    m.number("adjoints").mac().number("adjoints")
+                    adjoint[n] *= self.beta
+                for n, eps in self.eps[b][t]:
+                    m.index("errors").number("errors").number("adjoints").add().number("adjoints")
+                    adjoint[n] += eps
+            for i in range(self.i):
+                for _ in range(self.x[b][t][i]):
+                    m.index("input events")
+                    for n in range(self.n):
+                        m.number("adjoints").number("weight gradient").add().number("weight gradient")
+                        gradient[n][i] += adjoint[n]
+
+    def _dense(self, b: int, gradient: list) -> None:
+        m = self.meter
+        for t in range(self.t):
+            for _ in range(self.i):
+                m.number("dense inputs")
+            for n in range(self.n):
+                m.number("dense adjoints")
+                for i in range(self.i):
+                    m.number("operands").number("operands").mac()
+                    gradient[n][i] += self.adjoint[b][t][n] * self.x[b][t][i]
+
+    def grad_bias(self) -> Tensor:
+        m, gradient = self.meter, [0.0] * self.n
+        m.phase = "grad_weight"
+        for b in range(self.b):
+            for t in range(self.t):
+                for n, eps in self.eps[b][t]:
+                    m.number("bias").mac().number("bias")
+                    gradient[n] += eps * sum(self.beta**r for r in range(t + 1))
+                for n in range(self.n if self.forms.everywhere else 0):
+                    m.number("bias").add()
+                    gradient[n] += self.adjoint[b][t][n]
+        return torch.tensor(gradient, dtype=torch.double)
+
+    def grad_input(self, active_in: Tensor | None) -> Tensor:
+        """[B, T, I] gradient at the input's active elements."""
+        m = self.meter
+        m.phase = "grad_input"
+        gradient = torch.zeros(self.b, self.t, self.i, dtype=torch.double)
+        form = {"scan": self._scan, "gather": self._gather, "dense": self._dense_input}[self.forms.input]
+        self._whole("stored weights")
+        for b in range(self.b):
+            wanted = torch.ones(self.t, self.i, dtype=torch.bool) if active_in is None else active_in[b]
+            form(b, wanted.tolist(), gradient)
+        return gradient
+
+    def _scan(self, b: int, wanted: list, gradient: Tensor) -> None:
+        m, carry, decay = self.meter, [0.0] * self.i, 1.0
+        for t in reversed(range(self.live(b))):
+            m.mac()
+            decay *= self.beta
+            for n, eps in self.eps[b][t]:
+                m.index("errors").number("errors").do("functions")
+                error = eps / decay
+                for i in range(self.i):
+                    m.number("weights").number("input gradients").mac().number("input gradients")
+                    carry[i] += error * self.weight[n][i]
+            for i in range(self.i):
+                if wanted[t][i]:
+                    m.index("active inputs").number("input gradients").mac().number("active inputs")
+                    gradient[b, t, i] = carry[i] * decay
+
+    def _gather(self, b: int, wanted: list, gradient: Tensor) -> None:
+        m = self.meter
+        for t in range(self.t):
+            for i in range(self.i):
+                if wanted[t][i]:
+                    m.index("active inputs").number("active inputs")
+                    for n in range(self.n):
+                        m.number("weights").number("adjoints").mac()
+                        gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
+
+    def _dense_input(self, b: int, wanted: list, gradient: Tensor) -> None:
+        m = self.meter
+        for t in range(self.t):
+            for _ in range(self.n):
+                m.number("dense adjoints")
+            for i in range(self.i):
+                for n in range(self.n):
+                    m.number("operands").number("weights").mac()
+                    gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
+                m.number("dense input gradient")
+
+
+class Dense(Layer):
+    """The same layer in full backpropagation."""
+
+    masked = True
+
+
+class Output(Layer):
+    """A leaky readout, from the same parts: its adjoint is known once dL/dlogits is."""
+
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout, forms: Forms, meter: Meter):
+        self.b, self.t, self.i = x.shape
+        self.n, self.settings, self.forms, self.meter = len(weight), settings, forms, meter
+        self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
+        self.beta = math.exp(-settings.dt / settings.tau)
+        self.logits, self.peak = [[0.0] * self.n for _ in range(self.b)], [[0] * self.n for _ in range(self.b)]
+        meter.phase = "forward"
+        self._whole("stored weights")
+        for b in range(self.b):
+            self._sample(b)
+
+    def _sample(self, b: int) -> None:
+        m, reduce = self.meter, self.settings.reduce
+        o, total = [0.0] * self.n, [-math.inf if reduce == "max" else 0.0] * self.n
+        for t in range(self.t):
+            m.phase, current = "forward", [0.0] * self.n
+            for i in range(self.i):
+                for _ in range(self.x[b][t][i]):
+                    m.index("input events")
+                    for n in range(self.n):
+                        m.number("weights").add()
+                        current[n] += self.weight[n][i]
+            for n in range(self.n):
+                if self.bias is not None:
+                    m.number("bias").add()
+                    current[n] += self.bias[n]
+            m.phase = "neuron"
+            for n in range(self.n):
+                m.number("potentials").mac().do("updates").number("potentials")
+                o[n] = self.beta * o[n] + (1 - self.beta) * current[n]
+                if reduce == "max" and o[n] > total[n]:
+                    total[n], self.peak[b][n] = o[n], t
+                elif reduce in ("sum", "mean"):
+                    total[n] += o[n]
+                elif reduce == "last":
+                    total[n], self.peak[b][n] = o[n], t
+        for n in range(self.n):
+            if reduce == "mean":
+                m.mac()
+                total[n] /= self.t
+            if self.settings.scale != 1:
+                m.mac()
+                total[n] *= self.settings.scale
+            self.logits[b][n] = total[n]
+
+    def backward(self, grad: list) -> None:
+        m, settings = self.meter, self.settings
+        m.phase = "neuron"
+        self.adjoint = [[[0.0] * self.n for _ in range(self.t)] for _ in range(self.b)]
+        share = (1 - self.beta) * settings.scale / (self.t if settings.reduce == "mean" else 1)
+        for b in range(self.b):
+            for n in range(self.n):
+                m.mac()
+                once, now = share * grad[b][n], 0.0
+                for t in reversed(range(self.t)):
+                    m.number("adjoints").mac().number("adjoints")
+                    now *= self.beta
+                    if settings.reduce in ("sum", "mean") or t == self.peak[b][n]:
+                        m.add()
+                        now += once
+                    self.adjoint[b][t][n] = now
+
+    def grad_weight(self) -> Tensor:
+        m, gradient = self.meter, [[0.0] * self.i for _ in range(self.n)]
+        m.phase = "grad_weight"
+        self._whole("stored gradient")
+        for b in range(self.b):
+            for t in range(self.t):
+                for i in range(self.i):
+                    for _ in range(self.x[b][t][i]):
+                        m.index("input events")
+                        for n in range(self.n):
+                            m.number("adjoints").number("weight gradient").add().number("weight gradient")
+                            gradient[n][i] += self.adjoint[b][t][n]
+                for _ in range(self.n if self.bias is not None else 0):
+                    m.number("bias").add()
+        return torch.tensor(gradient, dtype=torch.double)
