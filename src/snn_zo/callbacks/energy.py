@@ -30,7 +30,7 @@ class EnergyMonitor(lightning.Callback):
     """Modelled Joules of each training epoch and of all training so far, and measured ones where there is a sensor.
 
     Only training steps are counted and measured, not validation or test. Logs `energy/<phase>`, `energy/memory`,
-    `energy/total`, `energy/dense_total` and `energy/ratio` of the epoch, `energy/so_far`, and `measured/energy` (J).
+    `energy/total` and `energy/ratio` of the epoch, `energy/so_far`, and `measured/energy` (J).
 
     Args:
         table: prices.
@@ -130,8 +130,8 @@ class EnergyMonitor(lightning.Callback):
         dense = dense_bill(network, activities, steps, rule, self.table)
         self.bill += epoch
         self.dense += dense
-        phases, dense_total = epoch.by_phase(), dense.by_phase()["total"]
-        phases |= {"dense_total": dense_total, "ratio": phases["total"] / dense_total}
+        phases = epoch.by_phase()
+        phases |= {"ratio": phases["total"] / dense.by_phase()["total"]}
         so_far = self.bill.by_phase()["total"]
         pl_module.log_dict({f"energy/{name}": value for name, value in phases.items()} | {"energy/so_far": so_far})
         accuracy = float(trainer.callback_metrics.get(self.monitor, float("nan")))

@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import Spikes
 
 SUMMED = (
     "batches", "samples", "events_in", "events", "active", "within_reach", "live_rows", "live_events_in", "live_events",
@@ -113,24 +113,29 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     if drawn and s.drawn is None:
         raise ValueError("the backend does not say how many elements drew a random number")
     everywhere = s.active is None
-    start, stop = _live(s)
-    live_rows = _count((stop - start).sum())
-
-    def live(rows: Rows) -> int:
-        return _count((rows.ptr[stop] - rows.ptr[start]).sum())
-
-    active = b * t * n if everywhere else _count(s.active_count)
-    live_events = live(s.events) if reset == "hard" else 0
-    errors = active
+    live = _live(s)
+    live_rows = _between(live)
+    live_events = _between(s.events.ptr[live]) if reset == "hard" else 0
+    errors = active = b * t * n if everywhere else _count(s.active_count)
     if reset == "hard" and not everywhere:
         errors += live_events - _count((s.handle > 0).sum())
-    counted = Activity(
-        features, n, t, batches=1, samples=b, events_in=_count(x.event_count), events=_count(s.event_count),
-        active=active, within_reach=cast("int", s.drawn or 0) if drawn else 0, live_rows=live_rows,
-        live_events_in=live(x.events), live_events=live_events,
-        live_active_in=live_rows * features if x.active is None else live(x.active), errors=errors,
+    if x.active is None:
+        live_active_in = live_rows * features
+    else:
+        live_active_in = _between(x.active.ptr[live]) if len(x.active.col) else 0
+    live_events_in = _between(x.events.ptr[live])
+    weight = s.path.get("weight gradient")
+    if weight is None:
+        weight = "trace" if not everywhere and errors * features < live_events_in * n else "adjoint"
+    forms = Forms(
+        s.path.get("forward", "events"), weight, s.path.get("input gradient", "gather" if everywhere else "scan"),
+        everywhere,
     )  # fmt: skip
-    return replace(counted, forms=_forms(counted, s.path, everywhere))
+    within_reach = cast("int", s.drawn) if drawn else 0
+    return Activity(
+        features, n, t, forms, 1, b, _count(x.event_count), _count(s.event_count), active, within_reach, live_rows,
+        live_events_in, live_events, live_active_in, errors,
+    )  # fmt: skip
 
 
 def readout_activity(x: Spikes, classes: int) -> Activity:
@@ -145,12 +150,12 @@ def readout_activity(x: Spikes, classes: int) -> Activity:
     )  # fmt: skip
 
 
-def _live(s: Spikes) -> tuple[torch.Tensor, torch.Tensor]:
-    """[B] first row of each sample, and [B] the row behind its last one with an active element."""
+def _live(s: Spikes) -> torch.Tensor:
+    """[2 B] first row of each sample, and the row behind its last one with an active element."""
     b, t, _ = s.shape
     start = torch.arange(0, b * t, t, device=s.events.ptr.device)
     if s.active is None:
-        return start, start + t
+        return torch.cat([start, start + t])
     ptr = s.active.ptr
     ends = ptr[t::t].contiguous()
     # torch would wake its threads for these few searches, which takes longer than a training step on a busy machine
@@ -159,13 +164,12 @@ def _live(s: Spikes) -> tuple[torch.Tensor, torch.Tensor]:
     else:
         found = torch.searchsorted(ptr, ends)
     # a sample without an active element would be given a row of an earlier one
-    return start, found.maximum(start)
+    return torch.cat([start, found.maximum(start)])
 
 
-def _forms(a: Activity, path: dict[str, str], everywhere: bool) -> Forms:
-    weight = path.get("weight gradient")
-    if weight is None:
-        trace_is_cheaper = not everywhere and a.errors * a.inputs < a.live_events_in * a.neurons
-        weight = "trace" if trace_is_cheaper else "adjoint"
-    given = path.get("input gradient", "gather" if everywhere else "scan")
-    return Forms(path.get("forward", "events"), weight, given, everywhere)
+def _between(bounds: torch.Tensor) -> int:
+    """Sum of the differences between the second half and the first."""
+    if not bounds.is_cpu:
+        return _count(bounds.view(2, -1).sum(1).diff().squeeze())
+    first, last = bounds.view(2, -1).sum(1).tolist()
+    return int(last - first)

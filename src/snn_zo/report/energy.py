@@ -1,9 +1,11 @@
-"""Energy of runs by phase, `python -m snn_zo.report.energy [--target A] [--figure FILE] FOLDER ...`."""
+"""Energy of runs by phase, `python -m snn_zo.report.energy [--patterns] [--target A] [--figure FILE] FOLDER ...`."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m snn_zo.report.energy", description="energy of runs by phase")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of run folders")
     parser.add_argument("--target", default="0.8", help="validation accuracy that callbacks.energy.targets lists")
+    parser.add_argument("--patterns", action="store_true", help="also by computation pattern and memory level")
     parser.add_argument("--figure", type=Path, help="write stacked bars to this file")
     arguments = parser.parse_args()
     try:
@@ -31,7 +34,11 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if not runs:
         sys.exit("error: none of these runs has modelled energy")
-    Console(width=None if sys.stdout.isatty() else 200).print(energy_table(runs, f"{float(arguments.target):g}"))
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(energy_table(runs, f"{float(arguments.target):g}"))
+    for path in sorted(path for folder in arguments.folders for path in folder.rglob("energy.csv")):
+        if arguments.patterns:
+            console.print(pattern_table(path))
     if arguments.figure:
         stacked_bars(runs).savefig(arguments.figure, dpi=110)
         print(arguments.figure)
@@ -56,6 +63,23 @@ def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
     first = runs[0]
     dense = [joules(first["energy"]["dense"][name]) for name in (*PHASES, "total")]
     table.add_row("dense products", str(first["epochs"]), "", "", *dense, percent(1.0), "")
+    return table
+
+
+def pattern_table(path: Path) -> Table:
+    """J of a run's energy.csv by computation pattern, summed over layers: of its operations, and of each memory."""
+    totals: defaultdict[tuple[str, str], defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if name.endswith(" J"):
+                    totals[row["phase"], row["pattern"]][name.removesuffix(" J")] += float(value)
+    columns = list(next(iter(totals.values())))
+    table = Table(title=str(path.parent), title_justify="left")
+    for column in ("phase", "computation pattern", *columns):
+        table.add_column(column, justify="left" if column in ("phase", "computation pattern") else "right")
+    for line, values in totals.items():
+        table.add_row(*line, *(joules(values[column]) for column in columns))
     return table
 
 

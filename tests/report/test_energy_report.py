@@ -1,0 +1,73 @@
+import json
+import sys
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from snn_zo.report import energy as report
+from snn_zo.report.result import PHASES, joules
+
+JOULES = dict(zip(PHASES, (1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3), strict=True))
+
+
+def summary(method="local_zo", measured="not measured", reached=True):
+    modelled = {"table": "45nm_fp32", **JOULES, "total": 21e-3, "dense_total": 0.42, "ratio": 0.05}
+    dense = {phase: 20 * value for phase, value in JOULES.items()} | {"total": 0.42}
+    to_reach = {"0.8": {"epoch": 3, "joules": 0.0105} if reached else None}
+    energy = {"modelled": modelled, "measured": measured, "dense": dense, "to_reach": to_reach}
+    return {"method": method, "epochs": 7, "metrics": {"test/acc": 0.9}, "energy": energy}
+
+
+def text(table: Table) -> list[list[str]]:
+    """Cells by row."""
+    output = StringIO()
+    Console(file=output, width=250).print(table)
+    lines = [line for line in output.getvalue().splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def test_energy_table_has_a_row_a_run_and_one_for_dense():
+    first, second, dense = text(report.energy_table([summary(), summary("surrogate", 12.5, reached=False)], "0.8"))
+    assert first[:4] == ["local_zo", "7", "90 %", "10.5 mJ, epoch 4"]
+    assert first[4:] == ["1 mJ", "2 mJ", "3 mJ", "4 mJ", "5 mJ", "6 mJ", "21 mJ", "5 %", "not measured"]
+    assert (second[3], second[-1]) == ("not reached", "12.5 J")
+    assert dense[4:] == ["20 mJ", "40 mJ", "60 mJ", "80 mJ", "100 mJ", "120 mJ", "420 mJ", "100 %", ""]
+
+
+def test_pattern_table_sums_over_layers(tmp_path):
+    path = tmp_path / "energy.csv"
+    path.write_text(
+        "layer,phase,pattern,additions,operations J,DRAM bytes,DRAM J\n"
+        "hidden1,forward,rows,5,0.001,8,0.5\nhidden2,forward,rows,5,0.002,8,0.25\nhidden1,neuron,update,5,1e-6,0,0\n"
+    )
+    assert text(report.pattern_table(path)) == [
+        ["forward", "rows", "3 mJ", "750 mJ"],
+        ["neuron", "update", "1 uJ", "0 nJ"],
+    ]
+
+
+def test_stacked_bars_end_at_the_totals():
+    pytest.importorskip("matplotlib")
+    figure = report.stacked_bars([summary(), summary("surrogate")])
+    shares, whole = figure.axes
+    assert [text.get_text() for text in whole.texts] == ["3 mJ", "3 mJ", "60 mJ"]
+    assert max(bar.get_x() + bar.get_width() for bar in shares.patches) == pytest.approx(1)
+    assert max(bar.get_x() + bar.get_width() for bar in whole.patches) == pytest.approx(0.42 / 7)
+
+
+def test_energy_report_of_no_run_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["energy", str(tmp_path)])
+    with pytest.raises(SystemExit, match="holds no run"):
+        report.main()
+    (tmp_path / "summary.json").write_text(json.dumps({"energy": None}))
+    with pytest.raises(SystemExit, match="none of these runs has modelled energy"):
+        report.main()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0 nJ"), (3e-9, "3 nJ"), (2.5e-5, "25 uJ"), (0.75, "750 mJ"), (1234, "1.23 kJ")]
+)
+def test_joules(value, shown):
+    assert joules(value) == shown
