@@ -20,6 +20,9 @@ from snn_zo.data.store import DamagedStoreError, EventStore, Piece
 
 log = logging.getLogger(__name__)
 
+_ORPHANS_LIVE_S = 10
+"""After which a reader without work ends, as when the process that it worked for was killed."""
+
 
 def open_or_build(dataset: EventDataset, part: str, thorough: bool = False) -> EventStore:
     """The store of a part; made if it is not there, made again if it is damaged.
@@ -33,16 +36,11 @@ def open_or_build(dataset: EventDataset, part: str, thorough: bool = False) -> E
         DataError: recordings are missing or cannot be read, or the store cannot be written.
     """
     path = dataset.cache_file(part)
-    store = _sound(path, thorough)
-    if store is None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_suffix(".lock")):
-                # another process may have been at it
-                store = _sound(path, thorough) or _build(dataset, part, path)
-        except OSError as error:
-            place = f"{error.strerror or error}: {error.filename or path}"
-            raise DataError(f"{place}; set data.cache_dir (or SNN_ZO_CACHE) to a folder with room") from error
+    try:
+        store = _sound(path, thorough) or _build_alone(dataset, part, path, thorough)
+    except OSError as error:
+        place = f"{error.strerror or error}: {error.filename or path}"
+        raise DataError(f"{place}; set data.cache_dir (or SNN_ZO_CACHE) to a folder with room") from error
     if bad := store.about["bad"]:
         log.warning("%d of %d recordings left out as bad; the first: %s", len(bad), len(bad) + len(store), bad[0])
     return store
@@ -61,6 +59,13 @@ def _sound(path: Path, thorough: bool) -> EventStore | None:
     return store
 
 
+def _build_alone(dataset: EventDataset, part: str, path: Path, thorough: bool) -> EventStore:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        # another process may have been at it
+        return _sound(path, thorough) or _build(dataset, part, path)
+
+
 def _build(dataset: EventDataset, part: str, path: Path) -> EventStore:
     for left_over in path.parent.glob(f".{path.name}.*"):  # of a builder that was killed: we hold the lock
         left_over.unlink(missing_ok=True)
@@ -77,7 +82,9 @@ def _pieces(dataset: EventDataset, part: str, bad: list[str]) -> Iterator[Piece]
     listing = _of_a_class(dataset, part, listing, bad)
     pieces = [np.arange(len(listing))[i : i + dataset.chunk] for i in range(0, len(listing), dataset.chunk)]
     jobs = (delayed(_packed)(dataset, part, listing.take(piece)) for piece in pieces)
-    workers = Parallel(n_jobs=1 if len(pieces) < 2 else -1, prefer=dataset.workers_are, return_as="generator")
+    options = {} if dataset.workers_are == "threads" else {"idle_worker_timeout": _ORPHANS_LIVE_S}
+    cores = 1 if len(pieces) < 2 else -1
+    workers = Parallel(n_jobs=cores, prefer=dataset.workers_are, return_as="generator", **options)
     console = Console(stderr=True)
     found = 0
     for (packed, origin), faults in track(
@@ -92,7 +99,8 @@ def _pieces(dataset: EventDataset, part: str, bad: list[str]) -> Iterator[Piece]
         found += len(origin)
         yield packed, origin
     if not found:
-        raise DataError(f"{dataset.where(part, listing, 0)}: there are no recordings" + f" ({bad[0]})" * bool(bad))
+        reason = f" that can be used: {bad[0]}" if bad else ""
+        raise DataError(f"{dataset.where(part, listing, 0)}: there are no recordings{reason}")
 
 
 def _of_a_class(dataset: EventDataset, part: str, listing: Listing, bad: list[str]) -> Listing:
