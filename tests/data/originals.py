@@ -15,7 +15,9 @@ def write_bin(path: Path, events: np.ndarray) -> None:
     path.write_bytes(np.stack([x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255], 1).astype(np.uint8).tobytes())
 
 
-def write_shd(path: Path, times: list[np.ndarray], units: list[np.ndarray], label: np.ndarray) -> Path:
+def write_shd(
+    path: Path, times: list[np.ndarray], units: list[np.ndarray], label: np.ndarray, speaker: np.ndarray | None = None
+) -> Path:
     """The file, and the empty archive that tonic asks for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
@@ -25,7 +27,7 @@ def write_shd(path: Path, times: list[np.ndarray], units: list[np.ndarray], labe
                 column[i] = row.astype(dtype)
         file["labels"] = np.asarray(label, np.uint16)
         file["extra/keys"] = np.array([b"zero", b"one"])
-        file["extra/speaker"] = np.arange(len(label), dtype=np.uint16) % 2
+        file["extra/speaker"] = np.arange(len(label), dtype=np.uint16) % 2 if speaker is None else speaker
     path.with_name(f"{path.name}.zip").touch()
     return path
 

@@ -113,29 +113,38 @@ def by_tonic(dataset: Any, part: str) -> list[tuple[Any, int]]:
     return [(events, int(names.get(label, label))) for events, label in (source[i] for i in order)]
 
 
-def test_format_equals_tonics_reader(dataset):
+def require_tonics_events(dataset: Any) -> None:
     """Counts of every pixel and polarity, and of every step, sample by sample."""
-    long = type(dataset)(
-        **{name: getattr(dataset, name) for name in ("root", "cache_dir", "val_fraction")},
-        **({"polarities": "separate"} if hasattr(dataset, "polarities") else {}),
-        clip="counts",
-        downsample=1,
-        dt=10.0,
-        steps=700,
-    )
+    folders = {name: getattr(dataset, name) for name in ("root", "cache_dir", "val_fraction")}
+    polarities = {"polarities": "separate"} if hasattr(dataset, "polarities") else {}
+    counted = type(dataset)(**folders, **polarities, clip="counts", downsample=1, dt=10.0, steps=700)
     for part in dataset.parts:
-        store, expected = long.store(part), by_tonic(dataset, part)
+        store, expected = counted.store(part), by_tonic(dataset, part)
         assert len(store) == len(expected)
         for sample, (found, label) in enumerate(expected):
             ptr, col = store.events(np.array([sample]))
             t, x = found["t"].astype(np.int64), found["x"].astype(np.int64)
             if type(dataset) in (DVSGesture, CIFAR10DVS, POKERDVS):
                 t -= t[0]
-            y, p = (found["y"].astype(np.int64), found["p"].astype(np.int64)) if not long.merged else (0, 0)
-            pixel = (p * long.height + y) * long.width + x
+            y, p = (found["y"].astype(np.int64), found["p"].astype(np.int64)) if polarities else (0, 0)
+            pixel = (p * counted.height + y) * counted.width + x
             assert store.label[sample] == label
+            assert len(col) == len(found)
             np.testing.assert_array_equal(np.sort(col), np.sort(pixel))
             np.testing.assert_array_equal(np.diff(ptr), np.bincount(t // 10_000, minlength=700))
+
+
+def test_format_equals_tonics_reader(dataset):
+    require_tonics_events(dataset)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("cls", "folder"), [(NMNIST, ""), (SHD, "SHD_FSDD")], ids=["NMNIST", "SHD"])
+def test_real_recordings_equal_tonics_reader(tmp_path, cls, folder):
+    root = Path(os.environ.get("SNN_ZO_DATA", "/nowhere")).expanduser() / folder
+    if not (root / cls.__name__).is_dir():
+        pytest.skip(f"SNN_ZO_DATA names no folder that holds {Path(folder, cls.__name__)}")
+    require_tonics_events(cls(root=str(root), cache_dir=str(tmp_path), val_fraction=0.1))
 
 
 def test_format_to_a_batch(dataset):

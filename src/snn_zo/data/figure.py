@@ -26,7 +26,7 @@ def draw(dataset: EventDataset, parts: list[Part]) -> Figure:
     above, below = halves[:, 0]
     rate, events = above.subplots(1, 2)
     _statistics(rate, events, dataset, parts)
-    left_out = f", the first {len(shown)} classes" if len(shown) < dataset.classes else ""
+    left_out = f", the first {len(shown)} classes" if len(shown) < len(parts[0].example) else ""
     what = "mean events of a training recording at each pixel" if camera else "a training recording: input over ms"
     below.suptitle(f"{what}{left_out}", fontsize=10)
     grid = below.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
