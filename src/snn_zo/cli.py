@@ -30,6 +30,17 @@ def bench() -> None:
     _start("bench", _bench_job)
 
 
+def describe() -> None:
+    """`python -m snn_zo.data describe data=...`: what is in a data set, as a table and a page."""
+    if sys.argv[1:2] != ["describe"]:
+        print(
+            "usage: python -m snn_zo.data describe [data=NAME] [data.KEY=VALUE ...]    a table, and a page of figures"
+        )
+        sys.exit(0 if "--help" in sys.argv else 1)
+    del sys.argv[1]
+    _start("train", _describe_job)
+
+
 def _wait_asleep() -> None:
     """Let torch's idle threads sleep: where they spin, a second process on the machine slows a step down tenfold."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -85,6 +96,19 @@ def _bench_job(config: DictConfig) -> None:
         _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
     if not complete:
         sys.exit(1)
+
+
+def _describe_job(config: DictConfig) -> None:
+    """One page."""
+    try:
+        dataset = build(config.data, "data")
+        from snn_zo.data import description
+
+        description.run(dataset, config.dataset, Path(config.outputs) / "data" / config.dataset)
+    except EXPECTED as error:
+        _fail(explain(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:

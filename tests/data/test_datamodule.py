@@ -16,7 +16,7 @@ def test_order_depends_on_seed_and_epoch_alone():
     def order(seed: int, epoch: int) -> list[int]:
         batches = BatchOrder(10, 3, seed, shuffle=True)
         batches.set_epoch(epoch)
-        return np.concatenate(list(batches)).tolist()
+        return np.concatenate([request.positions for request in batches]).tolist()
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
@@ -26,7 +26,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_order_keeps_the_last_batch():
     batches = BatchOrder(10, 3, 0, shuffle=False)
     assert len(batches) == 4
-    assert [batch.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    assert [request.positions.tolist() for request in batches] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
 
 
 def test_train_dataloader_serves_every_sample_once(data):

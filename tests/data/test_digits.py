@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from snn_zo.data.dataset import stratified
 from snn_zo.data.digits import Digits
 
 
@@ -48,7 +47,7 @@ def test_labels_and_density(splits):
 def test_cache_is_used_and_mended(digits, splits, monkeypatch, caplog):
     path = digits.cache_file("all")
     assert path.exists()
-    monkeypatch.setattr(Digits, "recordings", lambda *_: pytest.fail("the cache was not used"))
+    monkeypatch.setattr(Digits, "listing", lambda *_: pytest.fail("the store was not used"))
     digits.splits()
     monkeypatch.undo()
     before = path.read_bytes()
@@ -60,18 +59,10 @@ def test_cache_is_used_and_mended(digits, splits, monkeypatch, caplog):
 
 
 def test_cache_file_names_what_shaped_it(digits):
-    same = Digits(cache_dir=digits.cache_dir, batch_size=7, split_seed=4, val_fraction=0.3)
+    same = Digits(cache_dir=digits.cache_dir, batch_size=7, split_seed=4, val_fraction=0.3, folds=3, fold=1)
     assert same.cache_file("all") == digits.cache_file("all")
-    others = [
-        Digits(cache_dir=digits.cache_dir, **change) for change in ({"dt": 4.0}, {"steps": 9}, {"polarities": "merged"})
-    ]
+    changes = [{"dt": 4.0}, {"steps": 9}, {"polarities": "merged"}, {"start": 5.0}, {"downsample": 2}]
+    changes += [{"clip": "counts"}, {"limit": 3}, {"on_bad": "skip"}]
+    others = [Digits(cache_dir=digits.cache_dir, **change) for change in changes]
     names = {dataset.cache_file("all") for dataset in [digits, *others]}
-    assert len(names) == 4
-
-
-def test_stratified_is_seeded():
-    label = np.repeat(np.arange(3), 20)
-    one, two, other = (stratified(label, (0.25,), seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one[0], two[0])
-    assert not np.array_equal(one[0], other[0])
-    assert np.bincount(label[one[0]]).tolist() == [5, 5, 5]
+    assert len(names) == 9

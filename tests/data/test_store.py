@@ -1,87 +1,141 @@
+import pickle
+
 import numpy as np
 import pytest
-import torch
 
-from snn_zo.data.recordings import Recordings
-from snn_zo.data.store import EventStore
+from snn_zo.data.binning import Grid, Packed
+from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
+
+STEPS = 7
+
+
+def random_piece(rng: np.random.Generator, samples: int, grid: Grid) -> Packed:
+    """Rows of up to four events, most of them empty."""
+    length = rng.integers(0, 5, (samples, grid.steps)) * (rng.random((samples, grid.steps)) < 0.4)
+    rows = [np.sort(rng.choice(grid.features, size, replace=False)) for size in length.ravel()]
+    col = np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
+    return Packed(length, col, rng.integers(0, 9, samples))
+
+
+@pytest.fixture(params=[17, 70_000], ids=["16 bit", "32 bit"])
+def grid(request) -> Grid:
+    return Grid(1, request.param, 1, 1.0, STEPS)
 
 
 @pytest.fixture
-def recordings() -> Recordings:
-    """Five recordings of a 3 x 4 sensor, the third one empty, in order of time."""
-    rng = np.random.default_rng(1)
-    sample = np.sort(rng.choice([0, 1, 3, 4], 400)).astype(np.int32)
-    t = rng.integers(0, 23_000, 400).astype(np.int32)
-    order = np.lexsort((t, sample))
-    x, y, p = (rng.integers(0, size, 400) for size in (4, 3, 2))
-    events = (sample, t[order], x.astype(np.int16), y.astype(np.int16), p.astype(np.int8))
-    return Recordings(*events, np.array([7, 8, 9, 7, 8]), height=3, width=4)
+def packed(grid) -> list[Packed]:
+    rng = np.random.default_rng(0)
+    silent = Packed(np.zeros((1, STEPS), int), np.zeros(0, np.int32), np.array([8]))
+    return [random_piece(rng, 5, grid), Packed.concatenate([], grid), silent, random_piece(rng, 3, grid)]
 
 
-def dense(recordings: Recordings, dt: float, steps: int, merged: bool) -> np.ndarray:
-    """[S, T, N] by a loop over events."""
-    features = 12 if merged else 24
-    frames = np.zeros((5, steps, features), np.float32)
-    for sample, t, x, y, p in zip(*recordings[:5], strict=True):
-        step = int(t) // round(1000 * dt)
-        if step < steps:
-            frames[sample, step, y * 4 + x if merged else (p * 3 + y) * 4 + x] = 1
-    return frames
+@pytest.fixture
+def store(grid, packed, tmp_path) -> EventStore:
+    origin = np.split(np.arange(100, 109), [5, 5, 6])
+    EventStore.write(tmp_path / "new" / "a.events", grid, zip(packed, origin, strict=True), {"part": "all"})
+    return EventStore(tmp_path / "new" / "a.events")
 
 
-@pytest.mark.parametrize("merged", [False, True])
-@pytest.mark.parametrize(("dt", "steps"), [(1.0, 23), (2.5, 7), (100.0, 1)])
-def test_bin_equals_a_loop_over_events(recordings, dt, steps, merged):
-    store = EventStore.bin(recordings, dt, steps, merged)
-    batch = store.batch(np.arange(5))
-    np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(recordings, dt, steps, merged))
+def dense(packed: list[Packed], grid: Grid) -> np.ndarray:
+    """[S, T, N]"""
+    whole = Packed.concatenate(packed, grid)
+    frames = np.zeros((whole.length.size, grid.features), np.float32)
+    frames[np.repeat(np.arange(whole.length.size), whole.length.ravel()), whole.col] = 1
+    return frames.reshape(-1, STEPS, grid.features)
 
 
-def test_batch_in_any_order(recordings):
-    store = EventStore.bin(recordings, 2.0, 9, merged=False)
-    chosen = np.array([4, 2, 0, 4])
+def test_store_holds_what_was_written(store, packed, grid):
+    assert len(store) == 9
+    assert (store.steps, store.features, store.about) == (STEPS, grid.features, {"part": "all"})
+    np.testing.assert_array_equal(store.label, np.concatenate([piece.label for piece in packed]))
+    np.testing.assert_array_equal(store.origin, np.arange(100, 109))
+    assert store.col.dtype == (np.uint16 if grid.features == 17 else np.int32)
+    assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]
+
+
+@pytest.mark.parametrize("index", [[0], [5], [8, 5, 0, 8], list(range(9)), []], ids=str)
+def test_batch_in_any_order(store, packed, grid, index):
+    chosen = np.array(index, np.int64)
     batch = store.batch(chosen)
-    torch.testing.assert_close(batch.spikes.to_dense().numpy(), dense(recordings, 2.0, 9, merged=False)[chosen])
-    assert batch.label.tolist() == [8, 9, 7, 8]
-    assert batch.sample.tolist() == chosen.tolist()
+    np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(packed, grid)[chosen])
+    assert batch.label.tolist() == store.label[chosen].tolist()
+    assert batch.sample.tolist() == index
     assert batch.spikes.active.col.numel() == 0
 
 
-def test_batch_of_empty_recordings(recordings):
-    store = EventStore.bin(recordings, 2.0, 9, merged=False)
-    assert store.batch(np.array([2])).spikes.to_dense().count_nonzero() == 0
+def test_store_in_another_process(store, packed, grid):
+    """What travels is the path."""
+    content = pickle.dumps(store)
+    assert len(content) < 1000
+    again = pickle.loads(content).batch(np.arange(9))
+    np.testing.assert_array_equal(again.spikes.to_dense().numpy(), dense(packed, grid))
 
 
-def test_concatenate_equals_binning_at_once(recordings):
-    whole = EventStore.bin(recordings, 2.0, 9, merged=False)
-    pieces = []
-    for part in ([0, 1, 2], [3, 4]):
-        chosen = np.isin(recordings.sample, part)
-        events = (column[chosen] for column in recordings[1:5])
-        sample = recordings.sample[chosen] - part[0]
-        piece = Recordings(sample, *events, recordings.label[part], height=3, width=4)
-        pieces.append(EventStore.bin(piece, 2.0, 9, merged=False))
-    for one, other in zip(EventStore.concatenate(pieces), whole, strict=True):
-        np.testing.assert_array_equal(one, other)
+def test_store_of_nothing_but_silence(tmp_path):
+    grid = Grid(1, 4, 1, 1.0, STEPS)
+    silent = Packed(np.zeros((3, STEPS), int), np.zeros(0, np.int32), np.arange(3))
+    EventStore.write(tmp_path / "a.events", grid, [(silent, np.arange(3))], {})
+    assert EventStore(tmp_path / "a.events").batch(np.array([2, 0])).spikes.to_dense().count_nonzero() == 0
 
 
-def test_save_load_round_trip(recordings, tmp_path):
-    store = EventStore.bin(recordings, 2.0, 9, merged=True)
-    store.save(tmp_path / "new" / "store.npz")
-    for one, other in zip(EventStore.load(tmp_path / "new" / "store.npz"), store, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["store.npz"]
+def test_store_keeps_counts(tmp_path):
+    grid = Grid(1, 4, 1, 1.0, 2, counts=True)
+    piece = Packed(np.array([[70_000, 1]]), np.repeat(np.int32([3, 0]), [70_000, 1]), np.array([1]))
+    EventStore.write(tmp_path / "a.events", grid, [(piece, np.array([0]))], {})
+    spikes = EventStore(tmp_path / "a.events").batch(np.array([0])).spikes
+    assert spikes.to_dense().tolist() == [[[0, 0, 0, 70_000], [1, 0, 0, 0]]]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "text", "field"])
-def test_load_damaged(recordings, tmp_path, damage):
-    path = tmp_path / "store.npz"
-    EventStore.bin(recordings, 2.0, 9, merged=True).save(path)
-    if damage == "truncate":
-        path.write_bytes(path.read_bytes()[:-50])
-    elif damage == "text":
-        path.write_text("not a store")
-    else:
-        np.savez(path, ptr=np.zeros(3))
-    with pytest.raises(ValueError, match="is not an event store"):
-        EventStore.load(path)
+def test_store_every_flipped_byte_is_found_or_harmless(store, packed, grid):
+    """No byte of the file can change what is served, whichever way it is damaged."""
+    content, expected = store.path.read_bytes(), dense(packed, grid)
+    found = 0
+    for place in [*range(600), *range(HEADER, len(content), 3)]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        store.path.write_bytes(damaged)
+        try:
+            again = EventStore(store.path)
+            batch = again.batch(np.arange(9))
+        except DamagedStoreError:
+            found += 1
+            continue
+        np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), expected)
+        np.testing.assert_array_equal(batch.label, store.label)
+    assert found > 150
+
+
+def test_store_serves_the_sound_recordings_of_a_damaged_file(store, packed, grid):
+    content = bytearray(store.path.read_bytes())
+    content[HEADER] ^= 1
+    store.path.write_bytes(content)
+    again = EventStore(store.path)
+    np.testing.assert_array_equal(again.batch(np.array([1, 2])).spikes.to_dense(), dense(packed, grid)[[1, 2]])
+    for _ in range(2):
+        with pytest.raises(DamagedStoreError, match="recording 0 is damaged"):
+            again.batch(np.array([1, 0]))
+
+
+@pytest.mark.parametrize("size", [0, 10, HEADER - 1, HEADER, HEADER + 20, -1])
+def test_store_cut_short(store, size):
+    store.path.write_bytes(store.path.read_bytes()[:size])
+    with pytest.raises(DamagedStoreError):
+        EventStore(store.path)
+
+
+def test_store_that_is_something_else(tmp_path):
+    (tmp_path / "a.events").write_text("not a store" * 1000)
+    with pytest.raises(DamagedStoreError, match="is no event store"):
+        EventStore(tmp_path / "a.events")
+
+
+def test_write_that_fails_leaves_the_old_one(store, grid, packed):
+    def pieces():
+        yield packed[0], np.arange(5)
+        raise RuntimeError("half way")
+
+    before = store.path.read_bytes()
+    with pytest.raises(RuntimeError, match="half way"):
+        EventStore.write(store.path, grid, pieces(), {})
+    assert store.path.read_bytes() == before
+    assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -21,6 +20,7 @@ from snn_zo.atomic import write_atomically
 from snn_zo.bench.agreement import Agreement
 from snn_zo.bench.contestants import Contestant
 from snn_zo.bench.timing import Timing
+from snn_zo.report.page import render, write_png
 from snn_zo.report.result import percent
 
 
@@ -164,24 +164,16 @@ def write_numbers(folder: Path, results: list[Result], record: dict[str, Any]) -
 
 def write_page(folder: Path, results: list[Result], baseline: str, record: dict[str, Any]) -> None:
     """`bench.png`, and `bench.html`, which has the figure, all rows, notes and settings in one file."""
-    from jinja2 import Environment
-
     image = None
     try:
         from snn_zo.bench.figure import draw
     except ModuleNotFoundError:
         print("no figure: matplotlib is not installed (pip install 'snn_zo[plots]')")
     else:
-        figure = draw(results)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=110)
-        write_atomically(folder / "bench.png", png.getvalue())
-        image = base64.b64encode(png.getvalue()).decode()
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        Path(__file__).with_name("page.html").read_text()
-    )
+        image = write_png(folder / "bench.png", draw(results))
     columns = [title for title, _ in _columns(baseline)]
-    page = template.render(
+    page = render(
+        Path(__file__).with_name("page.html"),
         results=results,
         columns=columns,
         cells=lambda row: cells(row, baseline),

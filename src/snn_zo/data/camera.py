@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from snn_zo.data.dataset import EventDataset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Camera(EventDataset):
-    """Recordings of an event camera. Input (p * height + y) * width + x, without p where polarities are merged.
+    """Recordings of an event camera.
 
     Attributes:
         polarities: `separate` inputs for each polarity, or `merged`.
@@ -18,8 +17,7 @@ class Camera(EventDataset):
 
     polarities: str = "separate"
 
-    pixels: ClassVar[int]
-    shaping = ("dt", "steps", "polarities")
+    shaping = (*EventDataset.shaping, "polarities")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,8 +27,3 @@ class Camera(EventDataset):
     def merged(self) -> bool:
         """Whether both polarities of a pixel are one input."""
         return self.polarities == "merged"
-
-    @property
-    def features(self) -> int:
-        """Pixels, each with one or two polarities."""
-        return self.pixels if self.merged else 2 * self.pixels

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import lightning
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from snn_zo.data.dataset import EventDataset, Splits, Subset
-from snn_zo.data.store import Batch
+from snn_zo.data.augmentation import Augmentation
+from snn_zo.data.dataset import EventDataset
+from snn_zo.data.packing import open_or_build
+from snn_zo.data.splits import Splits, Subset
+from snn_zo.data.store import Batch, DamagedStoreError
+
+log = logging.getLogger(__name__)
 
 
 class EventDataModule(lightning.LightningDataModule):
@@ -18,7 +25,7 @@ class EventDataModule(lightning.LightningDataModule):
 
     Args:
         dataset: what to serve.
-        seed: run seed; the order of training batches depends on it and on the epoch alone.
+        seed: run seed; the order of training batches and their augmentation depend on it and on the epoch alone.
     """
 
     def __init__(self, dataset: EventDataset, seed: int) -> None:
@@ -34,28 +41,36 @@ class EventDataModule(lightning.LightningDataModule):
         return self._splits
 
     def prepare_data(self) -> None:
-        """Bin and cache the recordings, once a machine."""
+        """Pack the recordings, once a machine."""
         _ = self.splits
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches, in another order each epoch."""
-        return self._loader(self.splits.train, shuffle=self.dataset.shuffle)
+        """Batches, in another order each epoch, augmented."""
+        return self._loader(self.splits.train, self.dataset.shuffle, self.dataset.augment)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the data set."""
-        return self._loader(self.splits.val, shuffle=False)
+        return self._loader(self.splits.val)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the data set."""
-        return self._loader(self.splits.test, shuffle=False)
+        return self._loader(self.splits.test)
 
-    def _loader(self, subset: Subset, shuffle: bool) -> DataLoader[Batch]:
+    def _loader(self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None) -> DataLoader[Batch]:
         order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle)
+        batches = _Batches(self.dataset, subset, self.seed, augment or Augmentation())
         # a "sample" of this loader is a whole batch: there is nothing to collate
-        return DataLoader(_Batches(subset), sampler=order, batch_size=None)
+        return DataLoader(batches, sampler=order, batch_size=None, num_workers=self.dataset.workers)
 
 
-class BatchOrder(Sampler[NDArray[np.int64]]):
+class Request(NamedTuple):
+    """What a batch is made of: positions in a split, and the epoch, which the augmentation depends on."""
+
+    epoch: int
+    positions: NDArray[np.int64]
+
+
+class BatchOrder(Sampler[Request]):
     """Positions of each batch in a split, from (seed, epoch) alone: an interrupted run goes on in the same order.
 
     The order is settled when the first batch is asked for: Lightning makes the iterator of a resumed run before it
@@ -79,22 +94,35 @@ class BatchOrder(Sampler[NDArray[np.int64]]):
     def __len__(self) -> int:
         return -(-self.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+    def __iter__(self) -> Iterator[Request]:
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
         for start in range(0, self.size, self.batch_size):
-            yield order[start : start + self.batch_size]
+            yield Request(self.epoch, order[start : start + self.batch_size])
 
 
 class _Batches(Dataset[Batch]):
-    """A split, indexed by arrays of positions."""
+    """A split, indexed by what its batches are made of."""
 
-    def __init__(self, subset: Subset) -> None:
-        self.subset = subset
+    def __init__(self, dataset: EventDataset, subset: Subset, seed: int, augment: Augmentation) -> None:
+        self.dataset, self.subset, self.seed, self.augment = dataset, subset, seed, augment
 
     def __len__(self) -> int:
         return len(self.subset.sample)
 
-    def __getitem__(self, positions: NDArray[np.int64]) -> Batch:
-        return self.subset.store.batch(self.subset.sample[positions])
+    def __getitem__(self, request: Request) -> Batch:
+        sample = self.subset.sample[request.positions]
+        ptr, col = self._events(sample)
+        if self.augment.used():
+            ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)
+        return self.subset.store.assemble(sample, ptr, col)
+
+    def _events(self, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        try:
+            return self.subset.store.events(sample)
+        except DamagedStoreError as error:
+            log.warning("%s; making it again", error)
+        store = open_or_build(self.dataset, self.subset.store.about["part"], thorough=True)
+        self.subset = Subset(store, self.subset.sample)
+        return store.events(sample)

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import logging
 import struct
 import urllib.request
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from snn_zo.atomic import write_atomically
-from snn_zo.data.dataset import DataError, PublishedSplit
+from snn_zo.data.dataset import DataError, EventDataset, FileDataset, PublishedSplit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from snn_zo.data.recordings import Recordings
+    from snn_zo.data.recordings import Listing, Recordings
 
 log = logging.getLogger(__name__)
 
 SIDE = 28
 CODES = ("latency", "rate")
 _PREFIX = {"train": "train", "test": "t10k"}
-_CHUNK = 5000
 _TIMEOUT_S = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdxImages(PublishedSplit):
+class IdxImages(FileDataset, PublishedSplit):
     """28 x 28 grey images in IDX files (LeCun et al. 1998), one input a pixel.
 
     Looks for `<root>/<name>/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]`, then in the folders of
@@ -57,12 +56,17 @@ class IdxImages(PublishedSplit):
     max_rate: float = 100.0
 
     classes = 10
+    height = width = SIDE
     version = 2
+    chunk = 5000
+    workers_are = "threads"
+    allows = frozenset({"drop", "jitter", "shift", "crop"})
     name: ClassVar[str]
+    names: ClassVar[tuple[str, ...]] = tuple("0123456789")
     url: ClassVar[str]
     md5: ClassVar[dict[str, str]]
     installed: ClassVar[tuple[str, ...]] = ()
-    shaping = ("dt", "steps", "code", "tau_eff", "threshold", "max_rate")
+    shaping = (*EventDataset.shaping, "code", "tau_eff", "threshold", "max_rate")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,23 +77,26 @@ class IdxImages(PublishedSplit):
         if not 0 < self.max_rate * self.dt <= 1000 * (1 + 1e-12):
             raise ValueError(f"max_rate must lie in (0, 1000 / dt] spikes a second, got {self.max_rate:g}")
 
-    @property
-    def features(self) -> int:
-        """28 * 28 pixels."""
-        return SIDE * SIDE
+    def listing(self, part: str) -> Listing:
+        """Images in the order of the file."""
+        from snn_zo.data.recordings import Listing
 
-    def recordings(self, part: str) -> Iterable[Recordings]:
-        """The coded images of `train` or `test`, 5,000 at a time."""
+        label = read_idx(self.file(part, "labels-idx1"), dimensions=1).astype("int64")
+        shape = self._images(part).shape
+        if shape != (len(label), SIDE, SIDE):
+            raise DataError(f"{self.file(part, 'images-idx3')}: {shape} images do not fit {len(label)} labels")
+        return Listing(label)
+
+    def recordings(self, part: str, listing: Listing) -> Recordings:
+        """These images, coded."""
         import numpy as np
 
-        images = read_idx(self.file(part, "images-idx3"), dimensions=3)
-        label = read_idx(self.file(part, "labels-idx1"), dimensions=1).astype("int64")
-        if images.shape != (len(label), SIDE, SIDE):
-            raise DataError(f"{self.file(part, 'images-idx3')}: {images.shape} images do not fit {len(label)} labels")
-        for start in range(0, len(images), _CHUNK):
-            stop = start + _CHUNK
-            noise = np.random.default_rng((start, *self.name.encode(), *part.encode()))
-            yield self._coded((images[start:stop] / 255).astype("float32"), label[start:stop], noise)
+        noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
+        return self._coded((self._images(part)[listing.number] / 255).astype("float32"), listing.label, noise)
+
+    def _images(self, part: str) -> NDArray[np.uint8]:
+        path = self.file(part, "images-idx3")
+        return _images(path, path.stat().st_mtime_ns)
 
     def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], noise: np.random.Generator) -> Recordings:
         import numpy as np
@@ -115,9 +122,14 @@ class IdxImages(PublishedSplit):
         kinds = ("images-idx3", "labels-idx1")
         return {kind: hashlib.sha256(self.file(part, kind).read_bytes()).hexdigest() for kind in kinds}
 
-    def where(self, part: str, sample: int) -> str:
+    def where(self, part: str, listing: Listing, position: int) -> str:
         """The file, and the number of the image in it."""
-        return f"{self.file(part, 'labels-idx1')}, image {sample},"
+        number = f", image {listing.number[position]}," if len(listing) else ""
+        return f"{self.file(part, 'labels-idx1')}{number}"
+
+    def class_name(self, label: int) -> str:
+        """Digit, or piece of clothing."""
+        return self.names[label]
 
     def file(self, part: str, kind: str) -> Path:
         """Path of an IDX file, downloaded if it is nowhere to be found.
@@ -161,6 +173,8 @@ class FashionMNIST(IdxImages):
     """Articles of clothing: 60,000 training and 10,000 test images (Xiao et al. 2017)."""
 
     name = "FashionMNIST"
+    names = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+    allows = IdxImages.allows | {"flip"}
     url = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
     installed = ("/usr/share/datasets/fashion-mnist",)
     md5 = {  # noqa: RUF012
@@ -195,6 +209,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     if values.size != np.prod(shape):
         raise DataError(f"{path} is damaged, {values.size} bytes of {np.prod(shape)}: delete it to download it again")
     return values.reshape(shape)
+
+
+@functools.lru_cache(maxsize=1)
+def _images(path: Path, changed: int) -> NDArray[np.uint8]:
+    return read_idx(path, dimensions=3)
 
 
 def _download(url: str, path: Path, md5: str) -> None:

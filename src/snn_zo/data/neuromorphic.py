@@ -1,107 +1,39 @@
-"""Published recordings of event sensors, read by tonic."""
+"""The published benchmarks: recordings of event cameras and of cochlea models, and images as spike trains."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import functools
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from snn_zo.data.camera import Camera
-from snn_zo.data.dataset import DataError, PublishedSplit
+from snn_zo.data.dataset import BadRecordingError, DataError, PublishedSplit, SeededSplit
+from snn_zo.data.published import FilePerRecording, TonicDataset, gather, readable
 
 if TYPE_CHECKING:
-    from snn_zo.data.recordings import Recordings
+    import numpy as np
+    from numpy.typing import NDArray
 
-_CHUNK = 5000
-_TIMEOUT_S = 20
+    from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.data.store import EventStore
 
+_MOVED = frozenset({"drop", "jitter", "shift", "crop"})
 
-@dataclass(frozen=True, kw_only=True)
-class TonicDataset(PublishedSplit):
-    """A data set that tonic reads and, where it is missing, downloads into `root`.
-
-    Tonic asks for the original archives and all recordings; here, the recordings that are there are the data set.
-    """
-
-    height: ClassVar[int]
-    width: ClassVar[int]
-    layout: ClassVar[dict[str, str]]
-    """Where the files of each part belong, below `root`."""
-
-    def files(self, part: str) -> list[Path]:
-        """The files of a part that are there."""
-        return sorted(self.folder.glob(self.layout[part]))
-
-    def source(self, part: str) -> dict[str, object]:
-        """Names, sizes and times of change of the files."""
-        stats = [(str(path.relative_to(self.folder)), path.stat()) for path in self.files(part)]
-        return {"files": [f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats]}
-
-    def recordings(self, part: str) -> Iterable[Recordings]:
-        """All recordings of `train` or `test`, 5,000 at a time."""
-        if not self.files(part):
-            self._download(part)
-        self._require_sound(part)
-        with _readable(f"{self.folder / self.layout[part]}"):
-            source = self._tonic(exists=True)(str(self.folder), train=part == "train")
-            size = len(source)
-        for start in range(0, size, _CHUNK):
-            items = []
-            for sample in range(start, min(start + _CHUNK, size)):
-                with _readable(self.where(part, sample)):
-                    items.append(source[sample])
-            yield gather([events for events, _ in items], [int(label) for _, label in items], self.height, self.width)
-
-    def _require_sound(self, part: str) -> None:
-        """Raise DataError where a file is damaged in a way that tonic does not notice."""
-
-    def _tonic(self, exists: bool) -> Any:
-        """Tonic's data set of this name, told whether its files are there."""
-        from tonic import datasets
-
-        name = type(self).__name__
-        return type(name, (getattr(datasets, name),), {"_check_exists": lambda _: exists})
-
-    def _download(self, part: str) -> None:
-        """Let tonic download and unpack a part, or leave everything as it was."""
-        home = self.folder / type(self).__name__
-        before = set(home.rglob("*"))
-        absent = [folder for folder in (home, *home.parents) if not folder.exists()]
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_TIMEOUT_S)
-        try:
-            self._tonic(exists=False)(str(self.folder), train=part == "train")
-        except (OSError, RuntimeError, HTTPException) as error:
-            with suppress(OSError):
-                for path in sorted(set(home.rglob("*")) - before, reverse=True):
-                    path.rmdir() if path.is_dir() else path.unlink()
-                for folder in absent:
-                    folder.rmdir()
-            place = self.folder / self.layout[part]
-            raise DataError(
-                f"no {home.name} recordings in {place}, and downloading them failed ({error}): put them there, "
-                f"or set data.root to the folder that holds {home.name}"
-            ) from error
-        finally:
-            socket.setdefaulttimeout(timeout)
-
-
-@contextmanager
-def _readable(place: str) -> Iterator[None]:
-    """Whatever goes wrong in reading a file is a fault of the file."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DataError(f"{place} cannot be read ({reason}): remove or replace it") from error
+_CALTECH = """
+BACKGROUND_Google Faces_easy Leopards Motorbikes accordion airplanes anchor ant barrel bass beaver binocular bonsai
+brain brontosaurus buddha butterfly camera cannon car_side ceiling_fan cellphone chair chandelier cougar_body
+cougar_face crab crayfish crocodile crocodile_head cup dalmatian dollar_bill dolphin dragonfly electric_guitar elephant
+emu euphonium ewer ferry flamingo flamingo_head garfield gerenuk gramophone grand_piano hawksbill headphone hedgehog
+helicopter ibis inline_skate joshua_tree kangaroo ketch lamp laptop llama lobster lotus mandolin mayfly menorah
+metronome minaret nautilus octopus okapi pagoda panda pigeon pizza platypus pyramid revolver rhino rooster saxophone
+schooner scissors scorpion sea_horse snoopy soccer_ball stapler starfish stegosaurus stop_sign strawberry sunflower tick
+trilobite umbrella watch water_lilly wheelchair wild_cat windsor_chair wrench yin_yang
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NMNIST(TonicDataset, Camera):
+class NMNIST(FilePerRecording, Camera, PublishedSplit):
     """N-MNIST (Orchard et al. 2015): MNIST before a moving 34 x 34 event camera, about 300 ms.
 
     Any number of recordings in `<root>/NMNIST/{Train,Test}/<digit>/*.bin`.
@@ -113,57 +45,349 @@ class NMNIST(TonicDataset, Camera):
     val_fraction: float = 0.1
     polarities: str = "merged"
 
-    classes = 10
     height = width = 34
-    pixels = 34 * 34
+    folders = tuple("0123456789")
     layout = {"train": "NMNIST/Train/*/*.bin", "test": "NMNIST/Test/*/*.bin"}  # noqa: RUF012
+    allows = _MOVED
 
-    def where(self, part: str, sample: int) -> str:
-        """The recording's file."""
-        return str(self.files(part)[sample])
-
-    def _require_sound(self, part: str) -> None:
-        for path in self.files(part):
-            if path.parent.name not in tuple("0123456789"):
-                raise DataError(f"{path.parent} is not a digit's folder, 0 to 9: move it elsewhere")
-            size = path.stat().st_size if path.exists() else 0
-            if size == 0 or size % 5:
-                raise DataError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
+    def read(self, path: Path) -> NDArray[np.void]:
+        """Events of 5 bytes."""
+        return read_bin(path)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SHD(TonicDataset):
-    """Spiking Heidelberg Digits (Cramer et al. 2020): spoken digits through a cochlea model with 700 channels."""
+class DVSGesture(FilePerRecording, Camera, PublishedSplit):
+    """DVS128 Gesture (Amir et al. 2017): eleven gestures of 29 people before a 128 x 128 event camera, about 6 s.
+
+    `<root>/DVSGesture/ibmGesture{Train,Test}/user<NN>_<light>/<label>.npy`, tonic's cut of the original recordings.
+    Left and right are classes of their own: no flips.
+    """
+
+    dt: float = 30.0
+    steps: int = 200
+    downsample: int = 4
+    batch_size: int = 32
+    val_fraction: float = 0.1
+
+    height = width = 128
+    folders = (
+        *("hand clapping", "right hand wave", "left hand wave", "right arm clockwise"),
+        *("right arm counterclockwise", "left arm clockwise", "left arm counterclockwise"),
+        *("arm roll", "air drums", "air guitar", "other gestures"),
+    )
+    layout = {  # noqa: RUF012
+        "train": "DVSGesture/ibmGestureTrain/*/*.npy",
+        "test": "DVSGesture/ibmGestureTest/*/*.npy",
+    }
+    allows = _MOVED
+    chunk = 8
+
+    def label(self, file: Path) -> int:
+        """The number that the file is named after."""
+        return int(file.stem) if file.stem.isdecimal() and int(file.stem) < self.classes else -1
+
+    def misplaced(self, part: str, listing: Listing, position: int) -> str:
+        """The file that is not named after a gesture."""
+        return f"{self.where(part, listing, position)} is not named after a gesture, 0.npy to {self.classes - 1}.npy"
+
+    def read(self, path: Path) -> NDArray[np.void]:
+        """Rows of x, y, p and t in ms."""
+        return _from_first(read_npy(path, ("x", "y", "p", "t"), microseconds=1000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10DVS(FilePerRecording, Camera, SeededSplit):
+    """CIFAR10-DVS (Li et al. 2017): 10,000 images of CIFAR-10 moved before a 128 x 128 event camera, about 1.3 s.
+
+    `<root>/CIFAR10DVS/<class>/*.aedat4`. There is no published split.
+    """
+
+    dt: float = 10.0
+    steps: int = 130
+    downsample: int = 4
+    batch_size: int = 64
+    val_fraction: float = 0.1
+
+    height = width = 128
+    folders = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    layout = {"all": "CIFAR10DVS/*/*.aedat4"}  # noqa: RUF012
+    allows = _MOVED | {"flip"}
+    chunk = 16
+
+    def read(self, path: Path) -> NDArray[np.void]:
+        """Packets of events, with the camera's clock."""
+        from tonic.io import read_aedat4
+
+        events = read_aedat4(str(path))
+        events.dtype.names = ["t", "x", "y", "p"]
+        return _from_first(events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NCALTECH101(FilePerRecording, Camera, SeededSplit):
+    """N-Caltech101 (Orchard et al. 2015): 8,709 photographs before a moving camera, up to 240 x 180, about 300 ms.
+
+    `<root>/NCALTECH101/**/Caltech101/<class>/*.bin`. There is no published split. As tonic does it, each recording is
+    moved to the upper left corner.
+    """
+
+    dt: float = 5.0
+    steps: int = 60
+    downsample: int = 4
+    batch_size: int = 64
+    val_fraction: float = 0.1
+
+    height, width = 180, 240
+    folders = tuple(_CALTECH.split())
+    layout = {"all": "NCALTECH101/**/Caltech101/*/*.bin"}  # noqa: RUF012
+    allows = _MOVED | {"flip"}
+    chunk = 16
+
+    def read(self, path: Path) -> NDArray[np.void]:
+        """Events of 5 bytes."""
+        events = read_bin(path)
+        for axis in ("x", "y") if len(events) else ():
+            events[axis] -= events[axis].min()
+        return events
+
+
+@dataclass(frozen=True, kw_only=True)
+class POKERDVS(FilePerRecording, Camera, PublishedSplit):
+    """POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015): pips of poker cards, 35 x 35, about 10 ms.
+
+    `<root>/POKERDVS/pips_{train,test}/<suit>/*.npy`: clubs, hearts, diamonds, spades.
+    """
+
+    dt: float = 0.2
+    steps: int = 50
+    batch_size: int = 8
+    val_fraction: float = 0.2
+
+    height = width = 35
+    folders = ("cl", "he", "di", "sp")
+    layout = {"train": "POKERDVS/pips_train/**/*.npy", "test": "POKERDVS/pips_test/**/*.npy"}  # noqa: RUF012
+    allows = _MOVED | {"flip"}
+
+    def label(self, file: Path) -> int:
+        """The suit that the folder's name ends with."""
+        return self.folders.index(file.parent.name[-2:]) if file.parent.name[-2:] in self.folders else -1
+
+    def read(self, path: Path) -> NDArray[np.void]:
+        """Rows of t in us, x, y and p."""
+        return _from_first(read_npy(path, ("t", "x", "y", "p"), microseconds=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeidelbergDataset(TonicDataset):
+    """Words through a cochlea model with 700 channels, about 1 s (Cramer et al. 2020), in one HDF5 file a part."""
+
+    height, width = 1, 700
+    allows = frozenset({"drop", "jitter", "shift"})
+
+    def listing(self, part: str) -> Listing:
+        """Recordings in the order of the file, with their speakers."""
+        import h5py
+        import numpy as np
+
+        from snn_zo.data.recordings import Listing
+
+        path = self.folder / self.files(part)[0]
+        with readable(str(path), DataError), h5py.File(path) as file:
+            label = file["labels"][:].astype(np.int64)
+            speaker = file["extra/speaker"][:].astype(np.int64) if "extra/speaker" in file else None
+            sizes = {len(file[f"spikes/{name}"]) for name in ("times", "units")} | {len(label)}
+        if len(sizes) > 1 or (speaker is not None and len(speaker) != len(label)):
+            raise DataError(f"{path} holds unequal numbers of times, units, labels and speakers: remove or replace it")
+        return Listing(label, group=speaker)
+
+    def recordings(self, part: str, listing: Listing) -> Recordings:
+        """Read these rows of the file."""
+        import h5py
+
+        events = []
+        with h5py.File(self.folder / self.files(part)[0]) as file:
+            times, units = file["spikes/times"], file["spikes/units"]
+            for i, number in enumerate(listing.number.tolist()):
+                with readable(self.where(part, listing, i)):
+                    events.append(_spoken(times[number], units[number]))
+        return gather(events, listing.label, self.height, self.width)
+
+    def where(self, part: str, listing: Listing, position: int) -> str:
+        """The file, and the recording's number in it."""
+        number = f", recording {listing.number[position]}," if len(listing) else ""
+        return f"{self.place(part)}{number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SHD(HeidelbergDataset, PublishedSplit):
+    """Spiking Heidelberg Digits: zero to nine in English and German.
+
+    Attributes:
+        validation: `speaker`: on speakers that the training does not hear, as the test does for the most part; or
+            `stratified` over all recordings.
+    """
+
+    dt: float = 2.0
+    steps: int = 500
+    batch_size: int = 256
+    val_fraction: float = 0.1
+    validation: str = "speaker"
+
+    classes = 20
+    layout = {"train": "SHD/shd_train.h5", "test": "SHD/shd_test.h5"}  # noqa: RUF012
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_one_of("validation", ("speaker", "stratified"))
+
+    def _held_out(self, train: EventStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        from snn_zo.data.splits import apart, fold_of
+
+        if self.validation == "stratified":
+            return super()._held_out(train)
+        speaker = self.listing("train").group
+        if speaker is None:
+            raise DataError(f"{self.place('train')} does not say who speaks: set data.validation=stratified")
+        speaker = speaker[train.origin]
+        if self.folds:
+            return fold_of(train.label, self.folds, self.fold, self.split_seed, speaker)
+        return apart(speaker, self.val_fraction, self.split_seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SSC(HeidelbergDataset, PublishedSplit):
+    """Spiking Speech Commands: 35 words. The published validation part has speakers of its own."""
 
     dt: float = 2.0
     steps: int = 500
     batch_size: int = 256
     val_fraction: float = 0.1
 
-    classes = 20
-    height, width = 1, 700
-    layout = {"train": "SHD/shd_train.h5", "test": "SHD/shd_test.h5"}  # noqa: RUF012
+    classes = 35
+    parts = ("train", "valid", "test")
+    layout = {part: f"SSC/ssc_{part}.h5" for part in parts}  # noqa: RUF012
 
-    @property
-    def features(self) -> int:
-        """700 channels."""
-        return self.width
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.folds:
+            raise ValueError("folds are not for SSC, which has a published validation part")
 
-    def where(self, part: str, sample: int) -> str:
-        """The file, and the recording's number in it."""
-        return f"{self.folder / self.layout[part]}, recording {sample},"
+    def tonic_arguments(self, part: str) -> dict[str, Any]:
+        """Tonic's name for the part."""
+        return {"split": part}
+
+    def splits(self) -> Any:
+        """As published."""
+        from snn_zo.data.splits import Splits, everything
+
+        return Splits(*(everything(self.store(part)) for part in self.parts))
 
 
-def gather(events: Sequence[Any], label: Sequence[int], height: int, width: int) -> Recordings:
-    """Tonic's recordings, structured arrays with t in us, end to end."""
+@dataclass(frozen=True, kw_only=True)
+class SMNIST(TonicDataset, PublishedSplit):
+    """Spiking sequential MNIST (Bellec et al. 2018): pixel after pixel, 99 inputs that spike when grey changes, 1.6 s.
+
+    `<root>/smnist/{train,t10k}-{images-idx3,labels-idx1}-ubyte`.
+    """
+
+    dt: float = 1.0
+    steps: int = 1568
+    batch_size: int = 256
+    val_fraction: float = 1 / 12
+
+    classes = 10
+    height, width = 1, 99
+    layout = {"train": "smnist/train-*-ubyte", "test": "smnist/t10k-*-ubyte"}  # noqa: RUF012
+    chunk = 500
+
+    def listing(self, part: str) -> Listing:
+        """Images in the order of the file."""
+        import numpy as np
+
+        from snn_zo.data.recordings import Listing
+
+        with readable(str(self.place(part)), DataError):
+            return Listing(self._images(part).label_data.astype(np.int64))
+
+    def recordings(self, part: str, listing: Listing) -> Recordings:
+        """These images as spikes."""
+        images = self._images(part)
+        return gather([images[i][0] for i in listing.number.tolist()], listing.label, self.height, self.width)
+
+    def fault(self, recordings: Recordings) -> tuple[int, str] | None:
+        """Tonic doubles spikes one by one, which leaves them out of order."""
+        return recordings.fault()
+
+    def _images(self, part: str) -> Any:
+        return _smnist(str(self.folder), part == "train", str(self.source(part)))
+
+    def where(self, part: str, listing: Listing, position: int) -> str:
+        """The files, and the number of the image in them."""
+        number = f", image {listing.number[position]}," if len(listing) else ""
+        return f"{self.place(part)}{number}"
+
+
+@functools.lru_cache(maxsize=1)
+def _smnist(root: str, train: bool, state_of_files: str) -> Any:
+    from tonic.datasets import SMNIST as Images
+
+    return Images(root, train=train)
+
+
+def read_bin(path: Path) -> NDArray[np.void]:
+    """Events of a file in the format of N-MNIST.
+
+    Raises:
+        BadRecordingError: it is not a whole number of events.
+    """
+    from tonic.datasets import NMNIST as Digits
+    from tonic.io import read_mnist_file
+
+    size = path.stat().st_size
+    if size == 0 or size % 5:
+        raise BadRecordingError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
+    return read_mnist_file(str(path), dtype=Digits.dtype)
+
+
+def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray[np.void]:
+    """Events that are the rows of an array.
+
+    Args:
+        path: of the file.
+        columns: what its columns are.
+        microseconds: unit of its time.
+
+    Raises:
+        ValueError: it holds something else.
+    """
     import numpy as np
 
-    from snn_zo.data.recordings import Recordings
+    table = np.load(path, allow_pickle=False)
+    if table.ndim != 2 or table.shape[1] != len(columns):
+        raise ValueError(f"an array of shape {table.shape} holds no rows of {', '.join(columns)}")
+    events = np.zeros(len(table), [(name, np.int64) for name in columns])
+    for name, values in zip(columns, table.T, strict=True):
+        events[name] = values * microseconds if name == "t" else values
+    return events
 
-    def column(name: str, dtype: type) -> Any:
-        parts = [piece[name] for piece in events if name in (piece.dtype.names or ())]
-        return np.concatenate(parts).astype(dtype) if parts else np.zeros(sum(map(len, events)), dtype)
 
-    sample = np.repeat(np.arange(len(events), dtype=np.int32), [len(piece) for piece in events])
-    place = (column("x", np.int16), column("y", np.int16), column("p", np.int8))
-    return Recordings(sample, column("t", np.int32), *place, np.array(label, np.int64), height, width)
+def _spoken(seconds: NDArray[np.float16], unit: NDArray[np.uint16]) -> NDArray[np.void]:
+    import numpy as np
+
+    if len(seconds) != len(unit):
+        raise ValueError(f"{len(seconds)} times for {len(unit)} units")
+    events = np.zeros(len(unit), [("t", np.int64), ("x", np.int64), ("p", np.int64)])
+    # float16 times overflow in us
+    events["t"], events["x"], events["p"] = seconds.astype(np.float64) * 1e6, unit, 1
+    return events
+
+
+def _from_first(events: NDArray[np.void]) -> NDArray[np.void]:
+    """Time since the first event, where the clock of the camera ran before."""
+    import numpy as np
+
+    if not len(events):
+        return events
+    moved = events.astype([(name, np.int64) for name in events.dtype.names or ()])
+    moved["t"] -= moved["t"][0]
+    return moved

@@ -1,11 +1,50 @@
-"""Raw recordings of an event sensor."""
+"""Raw recordings of an event sensor, and the list of those that are there to be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Recordings of a part of a data set, before they are read.
+
+    Attributes:
+        label: [S] int64 class; -1 where a recording lies in no class's folder.
+        file: [S] paths below the data set's root; empty where recordings have no files of their own.
+        group: [S] int64, whose recording it is, such as a speaker; None where nobody knows.
+        number: [S] int64 places in the whole part; counted from 0 if not given.
+    """
+
+    label: NDArray[np.int64]
+    file: Sequence[str] = ()
+    group: NDArray[np.int64] | None = None
+    number: NDArray[np.int64] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.number is None:
+            object.__setattr__(self, "number", np.arange(len(self.label)))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, chosen: NDArray[np.int64]) -> Listing:
+        """The recordings at these positions."""
+        file = [self.file[i] for i in chosen.tolist()] if self.file else ()
+        group = None if self.group is None else self.group[chosen]
+        return Listing(self.label[chosen], file, group, self.number[chosen])
+
+    def first_of_class(self, limit: int) -> Listing:
+        """At most `limit` recordings of each class, the first ones."""
+        order = np.argsort(self.label, kind="stable")
+        label = self.label[order]
+        rank = np.arange(len(label)) - np.searchsorted(label, label)
+        return self.take(np.sort(order[rank < limit]))
 
 
 class Recordings(NamedTuple):
@@ -13,7 +52,7 @@ class Recordings(NamedTuple):
 
     Attributes:
         sample: [E] int32, the recording that each event belongs to, ascending.
-        t: [E] int32, us since the recording began; whole numbers, so that the edge of a time step is sharp.
+        t: [E] int32 or int64, us since the recording began; whole numbers, so that the edge of a time step is sharp.
         x, y: [E] int16 pixel; y counts from the top.
         p: [E] int8 polarity, 0 or 1.
         label: [S] int64 class.
@@ -21,7 +60,7 @@ class Recordings(NamedTuple):
     """
 
     sample: NDArray[np.int32]
-    t: NDArray[np.int32]
+    t: NDArray[np.signedinteger]
     x: NDArray[np.int16]
     y: NDArray[np.int16]
     p: NDArray[np.int8]
@@ -29,18 +68,23 @@ class Recordings(NamedTuple):
     height: int
     width: int
 
-    def fault(self, classes: int) -> tuple[int, str] | None:
-        """The first recording that cannot be what it says, and why; None where all can."""
+    def fault(self) -> tuple[int, str] | None:
+        """The first recording with events that cannot be, and what it holds; None where all can."""
         inside = (self.x >= 0) & (self.x < self.width) & (self.y >= 0) & (self.y < self.height)
-        for wrong, what in (
-            (~inside, f"an event outside the {self.width} x {self.height} sensor"),
-            (self.t < 0, "an event before the recording began"),
-            ((self.p < 0) | (self.p > 1), "a polarity that is neither 0 nor 1"),
-        ):
-            if wrong.any():
-                return int(self.sample[wrong.argmax()]), what
-        outside = (self.label < 0) | (self.label >= classes)
-        if outside.any():
-            sample = int(outside.argmax())
-            return sample, f"label {self.label[sample]}, which is not one of 0 to {classes - 1}"
-        return None
+        return self._first(
+            (~inside, f"holds an event outside the {self.width} x {self.height} sensor"),
+            (self.t < 0, "holds an event before the recording began"),
+            ((self.p < 0) | (self.p > 1), "holds a polarity that is neither 0 nor 1"),
+        )
+
+    def disorder(self) -> tuple[int, str] | None:
+        """The first recording that no sensor leaves behind: without events, or with events out of order in time."""
+        backwards = (np.diff(self.t, prepend=self.t[:1]) < 0) & (np.diff(self.sample, prepend=self.sample[:1]) == 0)
+        silent = np.bincount(self.sample, minlength=len(self.label)) == 0
+        if silent.any():
+            return int(silent.argmax()), "holds no events"
+        return self._first((backwards, "holds time stamps that are out of order"))
+
+    def _first(self, *wrong: tuple[NDArray[np.bool_], str]) -> tuple[int, str] | None:
+        found = [(int(self.sample[events.argmax()]), what) for events, what in wrong if events.any()]
+        return min(found, key=lambda fault: fault[0], default=None)

@@ -1,22 +1,48 @@
-"""Packed events: all recordings of a data set as compressed sparse rows, from which batches are copied."""
+"""The packed event store: all recordings of a part in one file of flat arrays, from which batches are copied.
+
+A file holds a header of `HEADER` bytes, `<crc32> <json>`, and the arrays that it describes, one after the other:
+
+    col       [K] inputs of all events, row after row; row s * T + t is time step t of recording s
+    length    [S, T] events of each row
+    first     [S + 1] int64 place in `col` of each recording's first event
+    label, origin   [S] int64 class, and place in the original files
+    checksum  [S] uint32 crc32 of each recording's `length` and `col`
+    about     bytes of a JSON object
+
+`col` and `length` stay on disk, mapped into memory, and a recording is compared with its checksum when it is first
+served; the others are read and checked when the store is opened.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_zo.atomic import replacing
-from snn_zo.data.recordings import Recordings
+from snn_zo.data.binning import Grid, Packed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from snn_zo.ops.spikes import Spikes
+
+FORMAT = 1
+HEADER = 4096
+
+
+Piece = tuple[Packed, NDArray[np.int64]]
+"""Packed recordings, and their places in the part."""
+
+
+class DamagedStoreError(Exception):
+    """A store that does not hold what was written into it."""
 
 
 class Batch(NamedTuple):
@@ -33,114 +59,162 @@ class Batch(NamedTuple):
     sample: Tensor
 
 
-class EventStore(NamedTuple):
-    """S recordings binned into T time steps of N inputs.
+class EventStore:
+    """S recordings of T time steps and N inputs, open for reading.
+
+    Args:
+        path: what `write` wrote.
 
     Attributes:
-        ptr: [S * T + 1] int64; row s * T + t holds col[ptr[r]:ptr[r + 1]].
-        col: [K] int32 inputs, ascending in each row, each at most once.
-        label: [S] int64 class.
         steps: T.
         features: N.
+        label: [S] int64 class.
+        origin: [S] int64 place of each recording in the original files.
+        about: what `write` was told.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedStoreError: it is not whole.
     """
 
-    ptr: NDArray[np.int64]
-    col: NDArray[np.int32]
-    label: NDArray[np.int64]
-    steps: int
-    features: int
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open(path, "rb") as file:
+            header = _read_header(file)
+            arrays = {name: _read_array(file, name, _Place(*place)) for name, place in header["arrays"].items()}
+        self.steps, self.features = int(header["steps"]), int(header["features"])
+        self.label, self.origin, self._first = arrays["label"], arrays["origin"], arrays["first"]
+        self.col, self.length, self._checksum = arrays["col"], arrays["length"], arrays["checksum"]
+        self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
+        self._sound = np.zeros(len(self.label), bool)
 
-    @classmethod
-    def bin(cls, recordings: Recordings, dt: float, steps: int, merged: bool) -> EventStore:
-        """Recordings binned at `dt` ms and clipped to binary; what falls after the last step is dropped.
+    def __len__(self) -> int:
+        return len(self.label)
 
-        Args:
-            recordings: raw events.
-            dt: time step in ms.
-            steps: T.
-            merged: whether both polarities of a pixel are one input.
+    def __reduce__(self) -> tuple[type[EventStore], tuple[Path]]:
+        return type(self), (self.path,)  # another process maps the file itself
+
+    def events(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The recordings `index` in that order, as row pointers [B * T + 1] and columns [K].
+
+        Raises:
+            DamagedStoreError: one of them is not what was written.
         """
-        pixels = recordings.height * recordings.width
-        features = pixels if merged else 2 * pixels
-        step = (recordings.t // _microseconds(dt)).astype(np.int64)
-        inside = step < steps
-        feature = recordings.y.astype(np.int64) * recordings.width + recordings.x
-        if not merged:
-            feature += recordings.p.astype(np.int64) * pixels
-        row = recordings.sample[inside].astype(np.int64) * steps + step[inside]
-        key = np.sort(row * features + feature[inside])
-        key = key[np.diff(key, prepend=-1) > 0]
-        row, col = np.divmod(key, features)
-        rows = len(recordings.label) * steps
-        ptr = np.zeros(rows + 1, dtype=np.int64)
-        np.cumsum(np.bincount(row, minlength=rows), out=ptr[1:])
-        return cls(ptr, col.astype(np.int32), recordings.label, steps, features)
-
-    @classmethod
-    def concatenate(cls, stores: Sequence[EventStore]) -> EventStore:
-        """Stores of one shape, end to end."""
-        if len(stores) == 1:
-            return stores[0]
-        first = np.cumsum([0, *(store.ptr[-1] for store in stores)])
-        ptr = [store.ptr[:-1] + start for store, start in zip(stores, first[:-1], strict=True)]
-        return cls(
-            np.concatenate([*ptr, first[-1:]]),
-            np.concatenate([store.col for store in stores]),
-            np.concatenate([store.label for store in stores]),
-            stores[0].steps,
-            stores[0].features,
-        )
+        self.check(index[~self._sound[index]])
+        ptr = np.zeros(len(index) * self.steps + 1, dtype=np.int64)
+        np.cumsum(self.length[index].ravel(), out=ptr[1:])
+        runs = zip(self._first[index].tolist(), self._first[index + 1].tolist(), strict=True)
+        col = np.concatenate([self.col[:0], *(self.col[first:last] for first, last in runs)])
+        return ptr, col.astype(np.int32, copy=False)
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
-        """The recordings `index`, in that order, as one batch; a few vectorised copies."""
+        """The recordings `index`, in that order, as one batch."""
+        return self.assemble(index, *self.events(index))
+
+    def assemble(self, index: NDArray[np.int64], ptr: NDArray[np.int64], col: NDArray[np.int32]) -> Batch:
+        """A batch of the recordings `index` with these events."""
         import torch
 
         from snn_zo.ops.spikes import Rows, Spikes
 
-        rows = index[:, None] * self.steps + np.arange(self.steps)
-        ptr = np.zeros(rows.size + 1, dtype=np.int64)
-        np.cumsum((self.ptr[rows + 1] - self.ptr[rows]).ravel(), out=ptr[1:])
-        # a sample's rows lie end to end in the store: one run of `col` for each sample
-        first = self.ptr[index * self.steps]
-        length = self.ptr[(index + 1) * self.steps] - first
-        place = np.arange(ptr[-1]) + np.repeat(first - ptr[: -1 : self.steps], length)
-        events = Rows(torch.from_numpy(ptr), torch.from_numpy(self.col[place]))
-        return Batch(
-            Spikes.from_events((len(index), self.steps, self.features), events),
-            torch.from_numpy(self.label[index]),
-            torch.from_numpy(index),
-        )
+        events = Rows(torch.from_numpy(ptr), torch.from_numpy(col))
+        shape = (len(index), self.steps, self.features)
+        return Batch(Spikes.from_events(shape, events), torch.from_numpy(self.label[index]), torch.from_numpy(index))
 
-    def save(self, path: Path) -> None:
-        """Write to an .npz file, whole or not at all."""
-        with replacing(path) as file:
-            np.savez(file, **self._asdict())
-
-    @classmethod
-    def load(cls, path: Path) -> EventStore:
-        """Read what `save` wrote.
+    def check(self, index: NDArray[np.int64]) -> None:
+        """Compare recordings with their checksums.
 
         Raises:
-            ValueError: the file is damaged.
+            DamagedStoreError: one is not what was written.
         """
-        import zipfile
+        for sample in index.tolist():
+            rows, col = self.length[sample], self.col[self._first[sample] : self._first[sample + 1]]
+            if crc32(col.data, crc32(rows.data)) != self._checksum[sample]:
+                raise DamagedStoreError(f"{self.path}: recording {sample} is damaged")
+        self._sound[index] = True
 
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                parts = {name: arrays[name] for name in cls._fields}
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is not an event store: {error}") from error
-        parts["steps"], parts["features"] = int(parts["steps"]), int(parts["features"])
-        return cls(**parts)
+    @staticmethod
+    def write(path: Path, grid: Grid, pieces: Iterable[Piece], about: dict[str, Any]) -> None:
+        """Write a store, whole or not at all.
+
+        Args:
+            path: of the file.
+            grid: that the recordings were binned on.
+            pieces: packed recordings, and their places in the original files; the columns of one piece at a time are
+                in memory.
+            about: anything that JSON holds; written last, so that making the pieces may add to it.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        input_type = np.dtype(np.uint16 if grid.features < 1 << 16 else np.int32)
+        length_type = np.dtype(np.int32) if grid.counts else input_type
+        with replacing(path) as file:
+            file.write(bytes(HEADER))
+            parts = [_columns(file, *piece, input_type, length_type) for piece in pieces]
+            length, label, origin, checksum = (np.concatenate(part) for part in zip(*parts, strict=True))
+            first = np.append(0, np.cumsum(length.sum(1, dtype=np.int64)))
+            rest = {"length": length, "label": label, "origin": origin, "checksum": checksum, "first": first}
+            rest["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+            arrays = {"col": _Place(input_type.str, [int(first[-1])], HEADER, None)}
+            arrays |= {name: _append(file, array) for name, array in rest.items()}
+            header = {"format": FORMAT, "steps": grid.steps, "features": grid.features}
+            _write_header(file, header | {"arrays": arrays, "size": file.tell()})
 
 
-def _microseconds(dt: float) -> int | float:
-    """dt ms in us: a whole number where it is one but for rounding, so that the edge of a time step is sharp."""
-    exact = 1000 * dt
-    whole = round(exact)
-    return whole if whole and math.isclose(exact, whole, rel_tol=1e-12) else exact
+class _Place(NamedTuple):
+    """Where an array lies in the file, and its crc32 (None: each recording has its own)."""
+
+    dtype: str
+    shape: list[int]
+    offset: int
+    checksum: int | None
 
 
-def all_samples(store: EventStore) -> NDArray[np.int64]:
-    """[S] the numbers of all recordings of a store."""
-    return np.arange(len(store.label))
+def _columns(
+    file: BinaryIO, packed: Packed, origin: NDArray[np.int64], input_type: np.dtype, length_type: np.dtype
+) -> tuple[NDArray, ...]:
+    """Write the columns of a piece; its `length`, `label`, `origin` and `checksum`."""
+    col, length = packed.col.astype(input_type), packed.length.astype(length_type)
+    file.write(col.data)
+    runs = np.split(col, np.cumsum(packed.length.sum(1))[:-1])
+    checksum = (
+        [crc32(run.data, crc32(rows.data)) for run, rows in zip(runs, length, strict=True)] if len(length) else []
+    )
+    return length, packed.label, origin, np.array(checksum, np.uint32)
+
+
+def _append(file: BinaryIO, array: NDArray) -> _Place:
+    file.write(bytes(-file.tell() % 64))
+    offset = file.tell()
+    file.write(array.data)
+    whole = None if array.ndim > 1 else crc32(array.data)
+    return _Place(array.dtype.str, list(array.shape), offset, whole)
+
+
+def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:
+    content = json.dumps(header).encode()
+    file.seek(0)
+    file.write(f"{crc32(content):08x} ".encode() + content)
+
+
+def _read_header(file: BinaryIO) -> dict[str, Any]:
+    checksum, _, content = file.read(HEADER).rstrip(b"\0").partition(b" ")
+    if checksum != f"{crc32(content):08x}".encode():
+        raise DamagedStoreError(f"{file.name} is no event store")
+    header = json.loads(content)
+    if header["size"] != os.fstat(file.fileno()).st_size:
+        raise DamagedStoreError(f"{file.name} is cut short")
+    return header
+
+
+def _read_array(file: BinaryIO, name: str, place: _Place) -> NDArray:
+    """An array in memory; mapped where it is not checked as a whole."""
+    if place.checksum is None and int(np.prod(place.shape)):
+        mapped = np.memmap(file, place.dtype, "r", place.offset, tuple(place.shape))
+        return mapped.view(np.ndarray)  # slices of a memmap are slow to make
+    file.seek(place.offset)
+    array = np.fromfile(file, place.dtype, int(np.prod(place.shape))).reshape(place.shape)
+    if place.checksum is not None and crc32(array.data) != place.checksum:
+        raise DamagedStoreError(f"{file.name}: {name} is damaged")
+    return array

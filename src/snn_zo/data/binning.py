@@ -1,0 +1,112 @@
+"""Events in continuous time, binned into the rows of T steps and N inputs that the network sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from snn_zo.data.recordings import Recordings
+
+
+@dataclass(frozen=True)
+class Grid:
+    """T steps of N inputs; input (p * rows + y) * columns + x, without p where polarities are merged.
+
+    Attributes:
+        height, width: pixels of the sensor.
+        polarities: 1 where they are merged, else 2.
+        dt: time step in ms.
+        steps: T.
+        start: of the first step, ms after the beginning of the recording.
+        downsample: side of the square of pixels that share an input.
+        counts: whether an input that gets c events in a step spikes c times, rather than once.
+    """
+
+    height: int
+    width: int
+    polarities: int
+    dt: float
+    steps: int
+    start: float = 0.0
+    downsample: int = 1
+    counts: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Inputs from top to bottom."""
+        return -(-self.height // self.downsample)
+
+    @property
+    def columns(self) -> int:
+        """Inputs from left to right."""
+        return -(-self.width // self.downsample)
+
+    @property
+    def features(self) -> int:
+        """N."""
+        return self.polarities * self.rows * self.columns
+
+
+class Packed(NamedTuple):
+    """S recordings on a grid, as compressed sparse rows.
+
+    Attributes:
+        length: [S, T] int64 events of each row.
+        col: [K] int32 inputs, row after row; ascending in a row, each once (or c times, where c events are counted).
+        label: [S] int64 class.
+    """
+
+    length: NDArray[np.int64]
+    col: NDArray[np.int32]
+    label: NDArray[np.int64]
+
+    @classmethod
+    def concatenate(cls, pieces: Sequence[Packed], grid: Grid) -> Packed:
+        """Pieces end to end; none at all make an empty one."""
+        import numpy as np
+
+        length = [np.zeros((0, grid.steps), np.int64), *(piece.length for piece in pieces)]
+        col = [np.zeros(0, np.int32), *(piece.col for piece in pieces)]
+        label = [np.zeros(0, np.int64), *(piece.label for piece in pieces)]
+        return cls(np.concatenate(length), np.concatenate(col), np.concatenate(label))
+
+
+def pack(recordings: Recordings, grid: Grid) -> Packed:
+    """Recordings on a grid; what falls before its first or after its last step is dropped."""
+    import numpy as np
+
+    if (recordings.height, recordings.width) != (grid.height, grid.width):
+        raise ValueError(f"{recordings.width} x {recordings.height} recordings do not fit {grid}")
+    step = ((recordings.t - microseconds(grid.start)) // microseconds(grid.dt)).astype(np.int64)
+    inside = (step >= 0) & (step < grid.steps)
+    y, x = (place.astype(np.int64) // grid.downsample for place in (recordings.y, recordings.x))
+    if grid.polarities > 1:
+        y += recordings.p.astype(np.int64) * grid.rows
+    row = recordings.sample.astype(np.int64) * grid.steps + step
+    key = row * grid.features + y * grid.columns + x
+    length, col = rows_of(key[inside], len(recordings.label) * grid.steps, grid)
+    return Packed(length.reshape(-1, grid.steps), col, recordings.label)
+
+
+def rows_of(key: NDArray[np.int64], rows: int, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Row lengths [rows] and columns [K] of events in any order, given as row * N + input."""
+    import numpy as np
+
+    key = np.sort(key)
+    if not grid.counts:
+        key = key[np.diff(key, prepend=-1) > 0]
+    row, col = np.divmod(key, grid.features)
+    return np.bincount(row, minlength=rows), col.astype(np.int32)
+
+
+def microseconds(ms: float) -> int | float:
+    """ms in us: a whole number where it is one but for rounding, so that the edge of a time step is sharp."""
+    exact = 1000 * ms
+    whole = round(exact)
+    return whole if (whole or not ms) and math.isclose(exact, whole, rel_tol=1e-12) else exact

@@ -1,0 +1,47 @@
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from snn_zo.cli import describe
+from snn_zo.data.description import Part
+from snn_zo.data.randman import Randman
+
+
+def test_part_counts_events(tmp_path):
+    dataset = Randman(cache_dir=str(tmp_path), samples=20, classes=3, units=7, steps=30)
+    train = dataset.splits().train
+    part = Part.of("train", train, dataset.classes)
+    frames = train.store.batch(train.sample).spikes.to_dense().numpy()
+    label = train.store.label[train.sample]
+    np.testing.assert_array_equal(part.events, frames.sum((1, 2)))
+    np.testing.assert_allclose(part.rate, frames.sum(2).mean(0))
+    np.testing.assert_array_equal(part.per_class, np.bincount(label))
+    for one in range(3):
+        np.testing.assert_allclose(part.image[one], frames[label == one].sum(1).mean(0))
+        step, col = part.example[one]
+        np.testing.assert_array_equal(np.stack(frames[label == one][0].nonzero()), [step, col])
+
+
+@pytest.mark.parametrize("data", ["digits", "randman"])
+def test_describe_writes_a_page_in_one_file(data, tmp_path, monkeypatch, capsys):
+    overrides = [f"data={data}", "data.limit=10", "data.val_fraction=0.2", f"outputs={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["data", "describe", *overrides])
+    describe()
+    assert re.search(r"train .* 60 ", capsys.readouterr().out)
+    folder = tmp_path / "data" / data
+    assert sorted(path.name for path in folder.iterdir()) == ["describe.html", "describe.png"]
+    page = (folder / "describe.html").read_text()
+    assert "data:image/png;base64," in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert (folder / "describe.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_describe_without_data_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "NMNIST/Train/1").mkdir(parents=True)
+    (tmp_path / "NMNIST/Train/1/1.bin").write_bytes(b"1234")
+    monkeypatch.setattr(sys, "argv", ["data", "describe", "data=nmnist", f"data.root={tmp_path}"])
+    with pytest.raises(SystemExit):
+        describe()
+    assert re.fullmatch(r"error: .*1\.bin is damaged, 4 bytes .*\n", capsys.readouterr().err)
