@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import lightning
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from snn_zo.data.augmentation import Augmentation
 from snn_zo.data.dataset import EventDataset
 from snn_zo.data.packing import open_or_build
+from snn_zo.data.resident import ResidentStore, fits, streamed
 from snn_zo.data.splits import Splits, Subset
 from snn_zo.data.store import Batch, DamagedStoreError
 
@@ -32,6 +36,7 @@ class EventDataModule(lightning.LightningDataModule):
         super().__init__()
         self.dataset, self.seed = dataset, seed
         self._splits: Splits | None = None
+        self._resident: dict[Path, ResidentStore] = {}
 
     @property
     def splits(self) -> Splits:
@@ -44,23 +49,47 @@ class EventDataModule(lightning.LightningDataModule):
         """Pack the recordings, once a machine."""
         _ = self.splits
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Batch | Wanted]:
         """Batches, in another order each epoch, augmented."""
         return self._loader(self.splits.train, self.dataset.shuffle, self.dataset.augment)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch | Wanted]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.val)
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Batch | Wanted]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.test)
 
-    def _loader(self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None) -> DataLoader[Batch]:
+    def _loader(
+        self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None
+    ) -> DataLoader[Batch | Wanted]:
         order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle)
-        batches = _Batches(self.dataset, subset, self.seed, augment or Augmentation())
+        augment = augment or Augmentation()
+        batches = _Batches(self.dataset, subset, self.seed, augment, not augment.used() and self._is_resident(subset))
         # a "sample" of this loader is a whole batch: there is nothing to collate
         return DataLoader(batches, sampler=order, batch_size=None, num_workers=self.dataset.workers)
+
+    def _is_resident(self, subset: Subset) -> bool:
+        """Whether the recordings are on the GPU that trains; they are put there if they fit."""
+        store, device = subset.store, self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if store.path not in self._resident and fits(store, device):
+            self._resident[store.path] = ResidentStore(store, device)
+            log.info("%s is held on %s", store.path.name, device)
+        return store.path in self._resident
+
+    def transfer_batch_to_device(self, batch: Batch | Wanted, device: torch.device, dataloader_idx: int) -> Batch:
+        """Put a batch together on the device, or send it there."""
+        if isinstance(batch, Wanted):
+            return self._resident[batch.path].batch(batch.sample.numpy())
+        return streamed(batch, device)
+
+
+class Wanted(NamedTuple):
+    """A batch that the device puts together itself: numbers of recordings of a store."""
+
+    path: Path
+    sample: Tensor
 
 
 class Request(NamedTuple):
@@ -102,17 +131,21 @@ class BatchOrder(Sampler[Request]):
             yield Request(self.epoch, order[start : start + self.batch_size])
 
 
-class _Batches(Dataset[Batch]):
+class _Batches(Dataset[Batch | Wanted]):
     """A split, indexed by what its batches are made of."""
 
-    def __init__(self, dataset: EventDataset, subset: Subset, seed: int, augment: Augmentation) -> None:
-        self.dataset, self.subset, self.seed, self.augment = dataset, subset, seed, augment
+    def __init__(
+        self, dataset: EventDataset, subset: Subset, seed: int, augment: Augmentation, resident: bool = False
+    ) -> None:
+        self.dataset, self.subset, self.seed, self.augment, self.resident = dataset, subset, seed, augment, resident
 
     def __len__(self) -> int:
         return len(self.subset.sample)
 
-    def __getitem__(self, request: Request) -> Batch:
+    def __getitem__(self, request: Request) -> Batch | Wanted:
         sample = self.subset.sample[request.positions]
+        if self.resident:
+            return Wanted(self.subset.store.path, torch.from_numpy(sample))
         ptr, col = self._events(sample)
         if self.augment.used():
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)

@@ -70,6 +70,7 @@ class EventStore:
         features: N.
         label: [S] int64 class.
         origin: [S] int64 place of each recording in the original files.
+        col, length, first: as in the file.
         about: what `write` was told.
 
     Raises:
@@ -83,7 +84,7 @@ class EventStore:
             header = _read_header(file)
             arrays = {name: _read_array(file, name, _Place(*place)) for name, place in header["arrays"].items()}
         self.steps, self.features = int(header["steps"]), int(header["features"])
-        self.label, self.origin, self._first = arrays["label"], arrays["origin"], arrays["first"]
+        self.label, self.origin, self.first = arrays["label"], arrays["origin"], arrays["first"]
         self.col, self.length, self._checksum = arrays["col"], arrays["length"], arrays["checksum"]
         self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
         self._sound = np.zeros(len(self.label), bool)
@@ -103,7 +104,7 @@ class EventStore:
         self.check(index[~self._sound[index]])
         ptr = np.zeros(len(index) * self.steps + 1, dtype=np.int64)
         np.cumsum(self.length[index].ravel(), out=ptr[1:])
-        runs = zip(self._first[index].tolist(), self._first[index + 1].tolist(), strict=True)
+        runs = zip(self.first[index].tolist(), self.first[index + 1].tolist(), strict=True)
         col = np.concatenate([self.col[:0], *(self.col[first:last] for first, last in runs)])
         return ptr, col.astype(np.int32, copy=False)
 
@@ -128,7 +129,7 @@ class EventStore:
             DamagedStoreError: one is not what was written.
         """
         for sample in index.tolist():
-            rows, col = self.length[sample], self.col[self._first[sample] : self._first[sample + 1]]
+            rows, col = self.length[sample], self.col[self.first[sample] : self.first[sample + 1]]
             if crc32(col.data, crc32(rows.data)) != self._checksum[sample]:
                 raise DamagedStoreError(f"{self.path}: recording {sample} is damaged")
         self._sound[index] = True
