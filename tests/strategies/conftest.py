@@ -74,7 +74,7 @@ def forced_uniform(monkeypatch):
     """Replaces the random numbers: element i draws `values[i]`, or all draw one number."""
 
     def force(values: float | torch.Tensor) -> None:
-        def uniform(self, element, size, first, count):
+        def uniform(self, element, size, first, count, pool_size=0):
             values_of = torch.as_tensor(values, dtype=torch.float64).expand(element.max() + 1)
             return values_of[element, None].expand(-1, count)
 

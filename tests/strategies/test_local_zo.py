@@ -177,9 +177,9 @@ def test_gradient_draws_nothing_beyond_reach(monkeypatch, z, m):
     calls = []
     uniform = Draw.uniform
 
-    def recorded(self, element, size, first, count):
+    def recorded(self, element, size, first, count, pool_size=0):
         calls.append((element.tolist(), first, count))
-        return uniform(self, element, size, first, count)
+        return uniform(self, element, size, first, count, pool_size)
 
     monkeypatch.setattr(Draw, "uniform", recorded)
     c = strategy.reach
