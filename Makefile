@@ -8,7 +8,7 @@ train: $(VENV)/.installed
 	$(BIN)/python train.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
