@@ -42,7 +42,11 @@ def stop(folder: Path, with_signal: int, *overrides: str) -> int:
     """Signal a run after its second epoch; its exit code."""
     variables = os.environ | {"SNN_ZO_OUTPUTS": str(folder)}
     command = [sys.executable, str(ROOT / "train.py"), *overrides]
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # the tests' own processes may ignore it, which a child inherits
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert process.stdout is not None
     while "epoch   2" not in process.stdout.readline():
         assert process.poll() is None

@@ -132,9 +132,7 @@ def test_evaluation_is_not_augmented():
 
 def test_what_a_data_set_does_not_allow():
     folders = {"root": "x", "cache_dir": "x"}
-    with pytest.raises(
-        ValueError, match=r"augment.flip would change what a recording of NMNIST is; allowed are crop, d"
-    ):
+    with pytest.raises(ValueError, match=r"^augment\.flip would change what a recording of NMNIST is"):
         NMNIST(**folders, augment=Augmentation(flip=0.5))
     FashionMNIST(**folders, augment=Augmentation(flip=0.5))
 
