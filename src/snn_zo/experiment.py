@@ -210,7 +210,8 @@ def _module(settings: TrainSettings, config: DictConfig, backend: str) -> Spikin
         backend=backend,
     )
     optimizer = instantiate(config.optim)
-    reason = reason_against(config.trainer, backend, optimizer) if settings.cuda_graph else None
+    schedule = instantiate(config.schedule) if config.schedule else None
+    reason = reason_against(config.trainer, backend, optimizer, schedule) if settings.cuda_graph else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
     classifier = CapturedClassifier if settings.cuda_graph and not reason else SpikingClassifier
@@ -219,7 +220,7 @@ def _module(settings: TrainSettings, config: DictConfig, backend: str) -> Spikin
         settings.data.classes,
         settings.seed,
         optimizer=optimizer,
-        schedule=instantiate(config.schedule) if config.schedule else None,
+        schedule=schedule,
         regularizer=settings.regularizer,
         backend=backend,
     )

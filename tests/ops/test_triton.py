@@ -85,6 +85,8 @@ def check(network, strategy, neuron=SOFT, tolerance=1e-10, **settings):
         assert torch.equal(ours.fired(), theirs.fired())
         assert ours.event_count == theirs.event_count
         assert ours.drawn == theirs.drawn
+        if neuron.reset == "hard" and ours.active is not None:
+            assert (ours.handle > 0).sum() == (theirs.handle > 0).sum()
     for ours, theirs in zip(found, expected, strict=True):
         assert_near(ours, theirs, tolerance)
     return layers, found

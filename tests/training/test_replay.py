@@ -18,6 +18,7 @@ from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
 from snn_zo.training import DivergedError, SpikingClassifier
 from snn_zo.training.replay import WARM_UP, Replay, for_replay, reason_against
+from snn_zo.training.schedules import cosine, one_cycle
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="TRITON_INTERPRET=1 runs these on a CPU")
 
@@ -56,7 +57,7 @@ def ordinary(batches):
         loss = module.compute(batch, step).loss
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return module, losses
 
 
@@ -88,6 +89,59 @@ def test_replay_captures_once():
     for step, batch in enumerate(make_batches(WARM_UP + 3)):
         replay(batch, step)
     assert len(captured) == 1
+
+
+def test_replay_smaller_batches_stay_ordinary():
+    """A last batch of another size, whenever it comes, is neither captured nor lets go of what the graph reads."""
+    shapes, held = [], []
+
+    def capture(work):
+        shapes.append(replay._batch.spikes.shape)
+        return work
+
+    module = make_module()
+    replay = make_replay(module, capture)
+    batches = [*make_batches(WARM_UP), *make_batches(1, size=2), *make_batches(2), *make_batches(1, size=2)]
+    for step, batch in enumerate(batches):
+        replay(batch, step)
+        if shapes:
+            held.append(replay._limits)
+    replay.settle()
+    assert shapes == [(3, 4, 6)]
+    assert all(limits is held[0] for limits in held)
+    assert_same_weights(module, ordinary(batches)[0])
+
+
+def test_replay_that_cannot_be_captured(caplog):
+    """One line, and ordinary steps to the same weights."""
+
+    def capture(work):
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    batches = make_batches(WARM_UP + 2)
+    module = make_module()
+    replay = make_replay(module, capture)
+    for step, batch in enumerate(batches):
+        replay(batch, step)
+    assert_same_weights(module, ordinary(batches)[0])
+    (record,) = caplog.records
+    assert record.message.endswith("cannot be captured: operation not permitted")
+
+
+def test_replay_learning_rate_after_a_checkpoint():
+    """A checkpoint brings the rate back on the CPU; a capture takes a tensor on the device that schedules write to."""
+    module = make_module()
+    replay = make_replay(module)
+    batches = make_batches(WARM_UP + 1)
+    for step in range(WARM_UP):
+        replay(batches[step], step)
+    state = replay.optimizer.state_dict()
+    state["param_groups"][0]["lr"] = 0.5
+    replay.optimizer.load_state_dict(state)
+    replay(batches[WARM_UP], WARM_UP)
+    (group,) = replay.optimizer.param_groups
+    assert torch.is_tensor(group["lr"])
+    assert group["lr"].dtype == torch.float32
 
 
 def test_replay_overflow_is_done_again():
@@ -158,6 +212,9 @@ def test_reason_against():
             {"gradient_clip_val": 1.0}, "triton", adam
         )
         assert "trainer.devices=2 is not captured" in reason_against({"devices": 2}, "triton", adam)
+        assert "trainer.detect_anomaly=True" in reason_against({"detect_anomaly": True}, "triton", adam)
+        assert "schedule=one_cycle changes the momentum" in reason_against({}, "triton", adam, partial(one_cycle))
+        assert reason_against({}, "triton", adam, partial(cosine)) is None
 
 
 def test_captured_classifier_in_lightning(tmp_path):

@@ -82,6 +82,8 @@ def peak_bytes(entry: Entry, contestant: Contestant) -> int | None:
     process of its own, which makes the same network and batch, runs a tiny network first so that compiled code and
     thread pools are there, resets the mark and makes two steps.
     """
+    if contestant.whole_step is not None:
+        return None  # a replay takes nothing anew
     if contestant.case.device == "cuda":
         return _step_on_gpu(contestant)
     if not STATUS.exists():

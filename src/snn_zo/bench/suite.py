@@ -84,7 +84,8 @@ def measure(case: BenchSettings, entries: list[Entry]) -> list[Row]:
         rows[name].time(timing)
     for entry in entries if case.memory else ():
         if entry.name in ready:
-            rows[entry.name].saved_bytes = saved_bytes(ready[entry.name])
+            if ready[entry.name].whole_step is None:
+                rows[entry.name].saved_bytes = saved_bytes(ready[entry.name])
             rows[entry.name].peak_bytes = peak_bytes(entry, ready[entry.name])
     return list(rows.values())
 

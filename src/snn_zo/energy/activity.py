@@ -91,7 +91,8 @@ class Activity:
 
 
 def _count(value: torch.Tensor) -> int:
-    return int(value) if value.is_cpu else cast("int", value)
+    # a copy: a replayed step overwrites its tensors
+    return int(value) if value.is_cpu else cast("int", value.clone())
 
 
 def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
@@ -131,7 +132,7 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
         s.path.get("forward", "events"), weight, s.path.get("input gradient", "gather" if everywhere else "scan"),
         everywhere,
     )  # fmt: skip
-    within_reach = cast("int", s.drawn) if drawn else 0
+    within_reach = _count(torch.as_tensor(s.drawn)) if drawn else 0
     return Activity(
         features, n, t, forms, 1, b, _count(x.event_count), _count(s.event_count), active, within_reach, live_rows,
         live_events_in, live_events, live_active_in, errors,

@@ -98,7 +98,7 @@ class Draw:
         within, row = element % size, element // size
         if pool_size:
             place = within[:, None] + self.offset(first, count)[row]
-            chosen = pool(self.seed, self.layer, pool_size).to(place.device)[place % pool_size]
+            chosen = pool(self.seed, self.layer, pool_size, place.device)[place % pool_size]
         else:
             chosen = self._words(within, self.sample[row], first, count)
         return (2**32 - chosen).double() * 2.0**-32
@@ -121,8 +121,8 @@ class Draw:
 
 
 @lru_cache(maxsize=64)
-def pool(seed: int, layer: int, size: int) -> torch.Tensor:
+def pool(seed: int, layer: int, size: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """[size] int64 words that a layer reuses, from a block that no draw reads."""
-    i = torch.arange(size)
+    i = torch.arange(size, device=device)
     zero = torch.zeros_like(i)
     return philox4x32((i, zero, zero, torch.full_like(i, _MASK)), (seed, layer))[0]

@@ -94,9 +94,6 @@ class _Table(NamedTuple):
     slope: torch.Tensor
     mass: float
 
-    def on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.w.to(device), self.log_survival.to(device), self.slope.to(device)
-
 
 class Tabulated(Threshold):
     """Density proportional to x^-a (-h'(x)) by quadrature, for functions without an elementary S.
@@ -112,6 +109,7 @@ class Tabulated(Threshold):
         self.function, self.a, self.name = function, a, f"tabulated_{function.name}"
         self.has_mean = function.tail_order + a > 2
         self.order = function.order_at_zero + 1 - a  # 1 - S ~ x^order
+        self._placed: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def _density(self, x: torch.Tensor) -> torch.Tensor:
         return self.function.fall(x) * x.pow(-self.a)
@@ -153,12 +151,19 @@ class Tabulated(Threshold):
     def mass(self) -> float:  # type: ignore[override]
         return self._table.mass
 
+    def _table_on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        # kept: a copy at each call would have a GPU wait for the host
+        if device not in self._placed:
+            w, log_survival, slope, _ = self._table
+            self._placed[device] = (w.to(device), log_survival.to(device), slope.to(device))
+        return self._placed[device]
+
     def _hermite(self, i: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """log S and its slope at w in interval i; beyond the table the last slope goes on.
 
         Where log S starts as w^3, a cubic has no room for the w^4 that it needs in the first interval.
         """
-        nodes, value, slope = self._table.on(w.device)
+        nodes, value, slope = self._table_on(w.device)
         h = nodes[1] - nodes[0]
         s = (w - nodes[i]) / h
         y0, y1, d0, d1 = value[i], value[i + 1], slope[i] * h, slope[i + 1] * h
@@ -179,7 +184,7 @@ class Tabulated(Threshold):
         return self._hermite(i, w)[0].exp().to(x.dtype)
 
     def inverse_survival(self, q: torch.Tensor) -> torch.Tensor:
-        nodes, value, _ = self._table.on(q.device)
+        nodes, value, _ = self._table_on(q.device)
         y = q.double().log()
         i = (torch.searchsorted(-value, -y, right=True) - 1).clamp(0, self.nodes - 2)
         s = ((y - value[i]) / (value[i + 1] - value[i])).clamp(min=1e-30)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -47,8 +46,10 @@ class CapturedClassifier(SpikingClassifier):
         """Do the training step; the update is part of it."""
         optimizer_closure()
 
-    def on_train_epoch_end(self) -> None:
-        """Validation and checkpoints see the weights that every batch of the epoch has led to."""
+    def on_validation_start(self) -> None:
+        """Validation and checkpoints see the weights that every batch so far has led to."""
         self.replay.settle()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+
+    def on_train_epoch_end(self) -> None:
+        """The same without a validation."""
+        self.replay.settle()

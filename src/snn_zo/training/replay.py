@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from snn_zo.data.store import Batch
 from snn_zo.ops import Rows, Spikes
 from snn_zo.ops.triton.capacity import Plan, enlarged
+from snn_zo.training.schedules import one_cycle
 from snn_zo.training.step import DivergedError, Step
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Replay:
     Lists of spikes and active elements have room for what was needed so far and a third more. If a batch needs more,
     or its loss is not finite, the device leaves the weights and the optimizer's state as they are (the optimizer's
     `found_inf`, made for mixed precision, does that). The host sees it a few steps later, makes room and does that
-    batch again, so that no gradient is lost.
+    batch again, so that no gradient is lost; what was logged of the step is what its shortened lists gave.
 
     Args:
         compute: the step's result for a batch and an optimizer step, which keys the random draws.
@@ -58,6 +59,7 @@ class Replay:
         self.compute, self.optimizer, self.capture = compute, optimizer, capture or cuda_graph
         self.plan = Plan()
         self.ordinary = 0
+        self._shape: tuple[int, int, int] | None = None
         self._again: Callable[[], None] | None = None
         self._pending: deque[_Pending] = deque()
 
@@ -68,17 +70,16 @@ class Replay:
             DivergedError: the loss of this step, or of one of the last few, is not a number.
         """
         self.settle(DEPTH - 1)
-        if self.ordinary < WARM_UP:
+        self._shape = self._shape or batch.spikes.shape
+        # the last batch of an epoch may be a smaller one
+        if self.ordinary < WARM_UP or batch.spikes.shape != self._shape:
             self.ordinary += 1
             return self._ordinary(batch, step)
+        if self._again is None or len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
+            self._prepare(batch)
         if self._again is None:
-            self._prepare(batch)
-        if batch.spikes.shape != self._batch.spikes.shape:  # the last batch of an epoch
             return self._ordinary(batch, step)
-        if len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
-            self._prepare(batch)
         self._stage(batch, step)
-        assert self._again is not None
         self._again()
         done = None
         flags = self._flags.to("cpu", non_blocking=True, copy=True)
@@ -124,9 +125,22 @@ class Replay:
         self._batch = Batch(spikes, batch.label.clone(), batch.sample.clone())
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._stage(batch, 0)
-        self.plan.limits(device)  # a copy from the host cannot be captured
+        place_learning_rate(self.optimizer, device)  # a checkpoint brings it back on the CPU
+        # the graph reads this tensor, whatever the plan makes of itself later
+        self._limits = self.plan.limits(device)
+        self._rehearse()
+        try:
+            self._again = self.capture(self._captured)
+        except RuntimeError as error:
+            self._again, self.ordinary = None, -(2**62)
+            log.warning("cuda_graph: ordinary steps from here on, as the step cannot be captured: %s", _line(error))
+
+    def _rehearse(self) -> None:
+        """A planned step without its update: kernels for its sizes are compiled here, and not while capturing."""
+        with self.plan.step():
+            result = self.compute(self._batch, self._step)
+        result.loss.backward()
         self.optimizer.zero_grad()
-        self._again = self.capture(self._captured)
 
     def _stage(self, batch: Batch, step: int) -> None:
         ours, events = self._batch, batch.spikes.events
@@ -174,33 +188,48 @@ def for_replay(make_optimizer: Callable[..., Optimizer], parameters: Any, device
     if "capturable" in inspect.signature(_class_of(make_optimizer)).parameters and device.type == "cuda":
         settings["capturable"] = True
     optimizer = make_optimizer(parameters, **settings)
-    for group in optimizer.param_groups:
-        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+    place_learning_rate(optimizer, device)
     return optimizer
 
 
-def reason_against(config: Any, backend: str, make_optimizer: Callable[..., Optimizer]) -> str | None:
+def place_learning_rate(optimizer: Optimizer, device: torch.device) -> None:
+    """Have a captured update read the learning rate anew at each replay."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+
+
+def reason_against(
+    config: Any, backend: str, make_optimizer: Callable[..., Optimizer], make_schedule: Any = None
+) -> str | None:
     """Why a run cannot be captured, or None.
 
     Args:
         config: of the trainer.
         backend: that runs.
         make_optimizer: a partial of an optimizer class.
+        make_schedule: a partial that makes the schedule, or None.
     """
     if backend != "triton" or not torch.cuda.is_available():
         return f"backend '{backend}' on this device is not captured; it takes backend triton on a CUDA device"
     if "fused" not in inspect.signature(_class_of(make_optimizer)).parameters:
         return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"
+    if make_schedule is not None and _class_of(make_schedule) is one_cycle:
+        return "schedule=one_cycle changes the momentum at each step, which is not captured; schedule=cosine does not"
     wanted = {
         "gradient_clip_val": (None, 0),
         "accumulate_grad_batches": (1,),
         "precision": ("32-true", "32"),
         "devices": (1,),
+        "detect_anomaly": (False, None),
     }
     for name, values in wanted.items():
         if config.get(name, values[0]) not in values:
             return f"trainer.{name}={config[name]} is not captured; it takes {values[0]}"
     return None
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _class_of(make_optimizer: Callable[..., Optimizer]) -> Any:

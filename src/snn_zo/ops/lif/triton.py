@@ -12,7 +12,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.active import ActiveSet, active_set, local_error, look_for
+from snn_zo.ops.triton.active import ActiveSet, active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Wanted
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy
@@ -39,7 +39,7 @@ class _Lif(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, current: Tensor, events: Rows, active: ActiveSet, neuron: Neuron) -> Tensor:
         ctx.shape, ctx.events, ctx.active, ctx.neuron = tuple(current.shape), events, active, neuron
-        return current.new_zeros(()).expand(len(active.g))
+        return handle_of(active, neuron.reset == "hard")
 
     @staticmethod
     @once_differentiable

@@ -12,7 +12,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.active import ActiveSet, active_set, local_error, look_for
+from snn_zo.ops.triton.active import ActiveSet, active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Wanted
 from snn_zo.ops.triton.lanes import require_lanes
 from snn_zo.ops.triton.scan import Look, scan
@@ -71,8 +71,7 @@ class _SpikingLinear(torch.autograd.Function):
     def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: _Layer) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.layer = layer
-        # nobody reads a handle's values
-        return weight.new_zeros(()).expand(len(layer.active.g))
+        return handle_of(layer.active, layer.neuron.reset == "hard")
 
     @staticmethod
     @once_differentiable

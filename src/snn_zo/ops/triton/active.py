@@ -36,7 +36,7 @@ def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Loo
         assert draw is not None
         known = cast("ZerothOrder", strategy)
         near, limit = _limits(known, device)
-        words = _pool(draw.seed, draw.layer, known.pool, device) if known.pool else None
+        words = pool(draw.seed, draw.layer, known.pool, device) if known.pool else None
         return Look(DRAWN, reach, near, limit, draw, words)
     if type(strategy).gradient is Deterministic.gradient and strategy.reach < float("inf"):
         return Look(WINDOW, reach)
@@ -72,9 +72,11 @@ def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]
     return near, (2.0**32 * (1 - bound.clamp(max=1))).long().to(device)
 
 
-@cache
-def _pool(seed: int, layer: int, size: int, device: torch.device) -> Tensor:
-    return pool(seed, layer, size).to(device)
+def handle_of(active: ActiveSet, hard: bool) -> Tensor:
+    """[K] what autograd carries: 1 at active elements that spiked where a hard reset has them counted, else zeros."""
+    if hard and active.rows is not None:
+        return ((active.u > 0) & active.u.isfinite()).to(active.g.dtype)
+    return active.g.new_zeros(()).expand(len(active.g))
 
 
 def local_error(active: ActiveSet, grad: Tensor) -> Tensor:

@@ -149,8 +149,8 @@ def scan(
         return torch.stack(totals).flatten(1)
 
     # without a plan: room for an eighth of the elements to spike, a quarter to be near; else it is done again
-    share = t * min(block, n)
-    room = settle((share // 8 + 64, share // 4 + 64, share // 4 + 64), fill)
+    share, lists = t * min(block, n), look.kind in (WINDOW, DRAWN)
+    room = settle((share // 8 + 64, share // 4 + 64 if lists else 0, share // 16 + 64 if lists else 0), fill)
     rows, *_ = _packed(found[0], shape, room[3])
     if look.kind not in (WINDOW, DRAWN):
         return Scanned(rows, None, nothing, u, nothing, g)
