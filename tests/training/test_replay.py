@@ -236,6 +236,7 @@ def test_captured_classifier_in_lightning(tmp_path):
         off = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
         trainer = lightning.Trainer(max_epochs=2, accelerator="cpu", default_root_dir=tmp_path, **off)
         loader = torch.utils.data.DataLoader(batches, batch_size=None)
+        trainer.validate(module, loader, verbose=False)  # there is nothing to settle yet
         trainer.fit(module, loader, loader)
         assert trainer.global_step == 2 * len(batches)
         assert {"train/loss", "train/acc", "val/acc", "loss"} <= set(trainer.callback_metrics)

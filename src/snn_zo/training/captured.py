@@ -19,6 +19,7 @@ class CapturedClassifier(SpikingClassifier):
     """
 
     guards_loss = True
+    replay: Replay | None = None
 
     def new_optimizer(self) -> Optimizer:
         """The optimizer in the form that a graph needs."""
@@ -33,6 +34,7 @@ class CapturedClassifier(SpikingClassifier):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """The whole step."""
+        assert self.replay is not None
         step = self.replay(batch, self.global_step)
         return {"loss": step.loss, "hidden": self.report(step, batch)}
 
@@ -48,8 +50,12 @@ class CapturedClassifier(SpikingClassifier):
 
     def on_validation_start(self) -> None:
         """Validation and checkpoints see the weights that every batch so far has led to."""
-        self.replay.settle()
+        self._settle()
 
     def on_train_epoch_end(self) -> None:
         """The same without a validation."""
-        self.replay.settle()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.replay is not None:  # not in a validation outside of a training
+            self.replay.settle()

@@ -60,6 +60,7 @@ class Replay:
         self.plan = Plan()
         self.ordinary = 0
         self._shape: tuple[int, int, int] | None = None
+        self._capturable = True
         self._again: Callable[[], None] | None = None
         self._pending: deque[_Pending] = deque()
 
@@ -72,7 +73,7 @@ class Replay:
         self.settle(DEPTH - 1)
         self._shape = self._shape or batch.spikes.shape
         # the last batch of an epoch may be a smaller one
-        if self.ordinary < WARM_UP or batch.spikes.shape != self._shape:
+        if self.ordinary < WARM_UP or batch.spikes.shape != self._shape or not self._capturable:
             self.ordinary += 1
             return self._ordinary(batch, step)
         if self._again is None or len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
@@ -132,7 +133,7 @@ class Replay:
         try:
             self._again = self.capture(self._captured)
         except RuntimeError as error:
-            self._again, self.ordinary = None, -(2**62)
+            self._capturable = False
             log.warning("cuda_graph: ordinary steps from here on, as the step cannot be captured: %s", _line(error))
 
     def _rehearse(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu.scan import DRAWN, EVERYTHING, WINDOW, Look, Scanned
 from snn_zo.ops.cpu.threads import over_ranges
 from snn_zo.ops.spikes import Rows
@@ -21,20 +22,6 @@ SPARSE = 0.25
 
 PIECE = 2**15
 """Elements that an elementwise formula is evaluated at in one go."""
-
-
-class ActiveSet(NamedTuple):
-    """Active elements of a layer.
-
-    Attributes:
-        rows: rows (b, t) of the active neurons; None for every element.
-        g: [K] local derivative, [B * T * N] where every element is meant.
-        u: [K] distance to threshold, likewise.
-    """
-
-    rows: Rows | None
-    g: Tensor
-    u: Tensor
 
 
 def look_for(strategy: Strategy, draw: Draw | None) -> Look:

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu import gradients
-from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
+from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import Look, scan
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.active import ActiveSet, active_set, handle_of, local_error, look_for
+from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Wanted
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy

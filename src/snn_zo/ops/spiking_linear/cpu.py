@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,36 +11,17 @@ from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import gradients
-from snn_zo.ops.cpu.active import ActiveSet, active_set, look_for
+from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
 from snn_zo.ops.shapes import require_type
 from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spiking_linear.layer import Layer
 from snn_zo.strategies import Draw, Strategy
 
 GEMM_DENSITY = 0.12
 """Share of spiking inputs from which a dense product is faster than adding the rows of the spikes."""
 ADDITION = 2.0
 """Time of one addition of the adjoint form (it loads and stores its target) in multiply-adds of the trace form."""
-
-
-class _Layer(NamedTuple):
-    """What the backward needs besides the weight.
-
-    Attributes:
-        shape: (B, T, N).
-        x: the input.
-        events: the layer's spikes.
-        active: its active set.
-        neuron: its settings.
-        path: filled in with the forms of the gradients of weight and input.
-    """
-
-    shape: tuple[int, int, int]
-    x: Spikes
-    events: Rows
-    active: ActiveSet
-    neuron: Neuron
-    path: dict[str, str]
 
 
 def spiking_linear(
@@ -65,14 +46,14 @@ def spiking_linear(
             return Spikes.from_events(shape, events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
     path = {"forward": "dense" if dense else "events"}
-    layer = _Layer(shape, x, events, active, neuron, path)
+    layer = Layer(shape, x, events, active, neuron, path)
     handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
     return Spikes(shape, events, active.rows, active.g, handle, path, scanned.drawn)
 
 
 class _SpikingLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: _Layer) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.layer = layer
         return (layer.active.u > 0).to(weight.dtype)
@@ -91,7 +72,7 @@ class _SpikingLinear(torch.autograd.Function):
         return grad_x, grad_weight, grad_bias, None
 
 
-def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+def _sparse(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """Gradients of x.handle, weight and bias from the active elements."""
     (b, t, n), neuron, x = layer.shape, layer.neuron, layer.x
     assert layer.active.rows is not None
@@ -118,7 +99,7 @@ def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...])
     return grad_x, grad_weight, grad_bias
 
 
-def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+def _dense(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """Gradients of x.handle, weight and bias where every element is active."""
     (b, t, n), x = layer.shape, layer.x
     g, u = (part.view(layer.shape).numpy() for part in layer.active[1:])

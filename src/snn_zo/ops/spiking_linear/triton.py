@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,33 +10,14 @@ from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.shapes import require_type
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spiking_linear.layer import Layer
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.active import ActiveSet, active_set, handle_of, local_error, look_for
+from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Wanted
 from snn_zo.ops.triton.lanes import require_lanes
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy
-
-
-class _Layer(NamedTuple):
-    """What the backward needs besides the weight.
-
-    Attributes:
-        shape: (B, T, N).
-        x: the input.
-        events: the layer's spikes.
-        active: its active set.
-        neuron: its settings.
-        path: filled in with the form of the weight's gradient.
-    """
-
-    shape: tuple[int, int, int]
-    x: Spikes
-    events: Rows
-    active: ActiveSet
-    neuron: Neuron
-    path: dict[str, str]
 
 
 def spiking_linear(
@@ -61,14 +42,14 @@ def spiking_linear(
             return Spikes.from_events(shape, scanned.events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
     path = {"forward": "dense" if dense else "events"}
-    layer = _Layer(shape, x, scanned.events, active, neuron, path)
+    layer = Layer(shape, x, scanned.events, active, neuron, path)
     handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
     return Spikes(shape, scanned.events, active.rows, active.g, handle, path, scanned.drawn)
 
 
 class _SpikingLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: _Layer) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.layer = layer
         return handle_of(layer.active, layer.neuron.reset == "hard")
@@ -88,7 +69,7 @@ class _SpikingLinear(torch.autograd.Function):
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
-def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _sparse(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias from the active elements."""
     shape, x, neuron, (rows, g, u) = layer.shape, layer.x, layer.neuron, layer.active
     assert rows is not None
@@ -122,7 +103,7 @@ def _sparse(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...])
     return grad_x, grad_weight, grad_bias
 
 
-def _dense(layer: _Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _dense(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias where every element is active."""
     shape, x, neuron, (_, g, u) = layer.shape, layer.x, layer.neuron, layer.active
     adjoint = ds.view(shape)

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from snn_zo.ops.spikes import Rows
+from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.triton.scan import DRAWN, EVERYTHING, FORMULAS, WINDOW, Look, Scanned
 from snn_zo.strategies import Deterministic, Draw, Strategy, Surrogate, ZerothOrder
 from snn_zo.strategies.draw import pool
-
-
-class ActiveSet(NamedTuple):
-    """Active elements of a layer.
-
-    Attributes:
-        rows: rows (b, t) of neurons that may be active, about one per cent more than are; None for every element.
-        g: [K] local derivative, [B * T * N] where every element is meant.
-        u: [K] distance to threshold, likewise; [0] where it is not needed.
-    """
-
-    rows: Rows | None
-    g: Tensor
-    u: Tensor
 
 
 def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Look:
