@@ -22,7 +22,14 @@ from snn_zo.config.sources import register, root
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
-    _start("train", _job)
+    try:
+        _start("train", _job)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    from hydra_plugins.snn_zo_launcher import SweepLauncher
+
+    if SweepLauncher.sweep:
+        sys.exit(SweepLauncher.sweep.conclude())
 
 
 def bench() -> None:
@@ -69,13 +76,13 @@ def _job(config: DictConfig) -> float:
         settings = build(config, "", TrainSettings)
         folder = _resumed(settings, overrides) if settings.resume else None
         from snn_zo import experiment
+        from snn_zo.sweep.jobs import study_name
     except EXPECTED as error:
         _fail(explain(error))
     try:
         if folder:
             return experiment.resume(folder)
-        study = choices.get("sweeps") or choices.get("experiment") or settings.dataset
-        return experiment.run(settings, config, study, overrides)
+        return experiment.run(settings, config, study_name(choices, settings), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:
