@@ -161,18 +161,16 @@ def report() -> None:
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
     arguments = parser.parse_args()
 
-    from rich.console import Console
-
     from snn_zo.atomic import write_atomically
     from snn_zo.report import export
     from snn_zo.report.comparison import compare
     from snn_zo.report.runs import read_runs
-    from snn_zo.report.table import PIPE_WIDTH, print_comparison
+    from snn_zo.report.table import print_comparison
 
     files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
         comparison = compare(read_runs(arguments.folders))
-        print_comparison(comparison, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH))
+        print_comparison(comparison)
         for path, text in files.items():
             if path:
                 write_atomically(path, text(comparison))
