@@ -22,7 +22,9 @@ from snn_zo.config.sources import register, root, study_name
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
-    if any(argument.startswith("sweeps=") for argument in sys.argv) and not {"-m", "--multirun"} & {*sys.argv}:
+    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(
+        argument.startswith("-") for argument in sys.argv
+    ):
         sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
     try:
         _start("train", _job)
