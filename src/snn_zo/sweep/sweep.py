@@ -53,7 +53,7 @@ class Sweep:
         self.jobs += jobs
         self._record()
         progress = Progress(jobs, first, total)
-        if not first or progress.jobs:
+        if not first:
             self._announce(progress)
         if progress.jobs:
             with terminate_like_ctrl_c(), progress:
