@@ -14,6 +14,7 @@ from snn_zo.callbacks.step_clock import StepClock
 from snn_zo.data.store import Batch
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.table_file import TableFile
+from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class RunRecord(lightning.Callback):
 
     metrics.csv holds nothing that a clock or a sensor said: it is the same for the same settings and seed. What is
     logged as `measured/...` goes to timing.csv, and so do the seconds of an epoch's forward passes (with loss and
-    metrics) and backward passes, unless whole steps are replayed.
+    metrics) and backward passes, unless whole steps are replayed. Of several devices the first one writes.
 
     Args:
         folder: the run's folder.
@@ -43,6 +44,8 @@ class RunRecord(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Drop the rows of epochs that a resumed run does again."""
+        if not trainer.is_global_zero:
+            return
         for table in (self.metrics, self.timing):
             table.keep(lambda row: int(row["epoch"]) < trainer.current_epoch)
 
@@ -106,6 +109,7 @@ class RunRecord(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the epoch's rows."""
         train_s = time.perf_counter() - self._epoch_start - self._val_s
+        samples = sum(of_all_devices(self._samples))
         if not trainer.is_global_zero:
             return
         epoch = {"epoch": trainer.current_epoch, "step": trainer.global_step}
@@ -114,7 +118,7 @@ class RunRecord(lightning.Callback):
         values = {name: value for name, value in logged.items() if name not in measured}
         rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.metrics.append(epoch | rate | values)
-        times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": self._samples / train_s}
+        times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": samples / train_s}
         self.timing.append(epoch | times | (self._steps.seconds() if self._steps else {}) | measured)
         shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
         log.info("epoch %d: %s", trainer.current_epoch, shown)
