@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard.tables import interval, points
@@ -13,14 +15,23 @@ from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
 FEW = 5
-"""Pairs of seeds below which a bootstrap interval is easily too narrow."""
+"""Seeds below which a bootstrap interval is easily too narrow."""
+NAMED = 4
+"""Variants that a sentence names; of more it says how many."""
 
-Sentence = list[str]
-"""Parts of which every second one is to stand out."""
+
+def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """Runs by state; the dead ones are among the completed ones."""
+    by_status = Counter(run.status for run in runs)
+    states = ["completed", "running", "queued", "failed", "interrupted"]
+    if by_status["unknown"]:
+        states.append("unknown")
+    dead = sum(run.status == "completed" and run.dead is True for run in runs)
+    return [*((state, by_status[state]) for state in states), ("dead", dead)]
 
 
-def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Sentence]:
-    """One paragraph for each data set: the most accurate variant, what it is not to be told apart from, the cheapest.
+def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
+    """For each data set: the most accurate variant, what it is and is not ahead of, and which costs least.
 
     Args:
         comparison: what the pairs are from.
@@ -30,50 +41,83 @@ def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Sentence
     return [_finding(data, [v for v in ranked if v.data == data], pairs) for data in comparison.data]
 
 
-def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Runs by state; dead ones are completed ones too."""
-    by_status = Counter(run.status for run in runs)
-    states = ("completed", "running", "queued", "failed", "interrupted", "unknown")
-    dead = sum(run.status == "completed" and run.dead is True for run in runs)
-    return [*((state, by_status[state]) for state in states if state != "unknown" or by_status[state]), ("dead", dead)]
-
-
-def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Sentence:
-    measured = [(variant, estimate) for variant in ranked if (estimate := variant.estimate("accuracy"))]
+def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
+    measured = [(variant, found) for variant in ranked if (found := variant.estimate("accuracy"))]
     if not measured:
-        return [f"On {data} no run is completed yet: there is nothing to compare."]
+        return _say("On {} no run is completed yet: there is nothing to compare.", data)
     (best, accuracy), *others = measured
     if not others:
-        return [f"On {data}, ", best.label, f" reaches {_accuracy(accuracy)}. There is no other variant to compare it with."]
+        alone = "On {}, <strong>{}</strong> reaches {} on the test set. There is no other variant to compare it with."
+        return _say(alone, data, best.label, _accuracy(accuracy))
     against = {id(pair.b): pair for pair in pairs if pair.a is best}
-    said = [f"On {data}, ", best.label, f" has the highest mean test accuracy of {len(measured)} variants: {_accuracy(accuracy)}. "]
-    open_, beaten = [], []
-    for variant, _ in others:
-        pair = against.get(id(variant))
-        (beaten if pair and _is_clear(pair) else open_).append(variant)
-    said += _told_apart(best, open_, beaten, against)
-    cheapest = _cheapest([best, *open_])
-    return [*said, *_cheaper(best, cheapest)] if cheapest else said
+    clear = [variant for variant, _ in others if id(variant) in against and _is_clear(against[id(variant)])]
+    level = [variant for variant, _ in others if variant not in clear]
+    first = "On {}, <strong>{}</strong> has the highest mean test accuracy of {} variants: {}."
+    said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
+    said += [_ahead(clear, against)] if clear else []
+    said += [_level(level, against)] if level else []
+    return Markup(" ").join([*said, *_cost([best, *level], measured)])
 
 
-def _told_apart(
-    best: Variant, open_: Sequence[Variant], beaten: Sequence[Variant], against: dict[int, Pair]
-) -> Sentence:
-    """Which variants the best one is ahead of, by how much, and how sure that is; an even number of parts."""
-    text = ""
-    if beaten:
-        pair = against[id(beaten[0])]
-        text += f"It is ahead of {_names(beaten)}"
-        text += f": of {beaten[0].label} " if len(beaten) > 1 else " "
-        text += f"by {_difference(pair)}. "
-        if pair.n < FEW:
-            text += f"So few seeds make an interval that is easily too narrow. "
-    if open_:
-        text += f"It is not to be told apart from {_names(open_)}"
-        pair = against.get(id(open_[0]))
-        text += f" ({'' if len(open_) == 1 else open_[0].label + ': '}{_difference(pair)}). " if pair else ", with no seed in common. "
-    return [*_append_to_last(text)]
+def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    nearest = against[id(clear[0])]
+    caution = ""
+    if nearest.n < FEW:
+        caution = f" With {nearest.n} seeds such an interval is easily too narrow."
+    of = "" if len(clear) == 1 else f"of {clear[0].label} "
+    return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, _difference(nearest), caution)
 
 
-def _append_to_last(text: str) -> Sentence:
-    return ["", text] if text else []
+def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    pair = against.get(id(level[0]))
+    if pair is None:
+        why = "no seed in common"
+    elif pair.difference.low is None:
+        why = f"{points(pair.difference.mean)} points on one seed, which gives no interval"
+    else:
+        why = _difference(pair)
+    of = "" if len(level) == 1 else f"{level[0].label}: "
+    return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
+
+
+def _cost(candidates: Sequence[Variant], measured: Sequence[tuple[Variant, Estimate]]) -> list[Markup]:
+    """Which of the best took the least energy."""
+    costs = [(found.mean, variant) for variant in candidates if (found := variant.estimate("joules"))]
+    if not costs:
+        return []
+    prices = {variant.alive[0].cost_table for _, variant in costs}
+    if len(prices) > 1:
+        return [_say("Their energies were modelled with different prices and are not compared.")]
+    least, cheapest = min(costs, key=lambda pair: pair[0])
+    ratio = cheapest.estimate("energy_ratio")
+    dense = f", {percent(ratio.mean)} of what dense products would take" if ratio else ""
+    if len(costs) == 1:
+        return [_say("Its training took {} (modelled, {}){}.", joules(least), prices.pop(), dense)]
+    text = "Of these, <strong>{}</strong> took the least energy to train: {} (modelled, {}){}."
+    return [_say(text, cheapest.label, joules(least), prices.pop(), dense)]
+
+
+def _is_clear(pair: Pair) -> bool:
+    return pair.difference.low is not None and pair.difference.low > 0
+
+
+def _accuracy(accuracy: Estimate) -> str:
+    if accuracy.low is None:
+        return f"{percent(accuracy.mean)} (one seed, so no interval)"
+    return f"{percent(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
+
+
+def _difference(pair: Pair) -> str:
+    shown = f"{points(pair.difference.mean)} points"
+    return f"{shown} (95 % interval {interval(pair.difference, points)}, {pair.n} pairs of seeds)"
+
+
+def _names(variants: Sequence[Variant]) -> str:
+    names = [variant.label for variant in variants[:NAMED]]
+    if len(variants) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(variants) - NAMED + 1} others"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _say(text: str, *values: object) -> Markup:
+    return Markup(text).format(*values)

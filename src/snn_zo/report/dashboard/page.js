@@ -147,7 +147,7 @@ function fillChoices() {
 }
 
 function setUpChoices() {
-  const choices = { metric: "metric", x: "x", activity: "activity", confused: "confusion", reference: "reference" };
+  const choices = { metric: "metric", x: "x", "activity-kind": "activity", confused: "confusion", reference: "reference" };
   for (const [id, key] of Object.entries(choices)) {
     const select = document.getElementById(id);
     select.addEventListener("change", () => {

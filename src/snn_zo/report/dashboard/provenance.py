@@ -1,0 +1,115 @@
+"""What made the runs: commands, versions, commits and machines, and where these differ."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from snn_zo.report.runs import Run, _content, _parse_json, _parse_yaml
+
+LONGEST = 200
+MOST = 40
+"""Packages, and different values of a fact, that are listed."""
+
+
+@dataclass
+class Fact:
+    """What the runs recorded about one thing, with the number of runs of each answer, the most frequent first."""
+
+    name: str
+    values: list[tuple[str, int]]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the runs do not agree."""
+        return len(self.values) > 1
+
+
+def facts(runs: Sequence[Run]) -> list[Fact]:
+    """Commit, versions and machine, by what it is; what differs comes first."""
+    found: dict[str, Counter[str]] = {}
+    for run in runs:
+        for name, value in _recorded(run.environment):
+            found.setdefault(name, Counter())[value[:LONGEST]] += 1
+    made = [Fact(name, values.most_common(MOST)) for name, values in found.items()]
+    return sorted(made, key=lambda fact: not fact.differs)
+
+
+def commands(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """Command lines that the runs were started by, with the number of runs of each."""
+    lines: Counter[str] = Counter()
+    for run in runs:
+        command = run.environment.get("command")
+        if isinstance(command, list) and command:
+            lines[_line(command)] += 1
+    return lines.most_common(MOST)
+
+
+def sweeps(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Name of each study that a sweep made, and the command line of that sweep."""
+    made = []
+    for folder in dict.fromkeys(run.path.resolve().parent for run in runs):
+        about = _read(folder / "sweep.json")
+        command = about.get("command") if isinstance(about, dict) else None
+        if isinstance(command, list) and command:
+            made.append((folder.name, _line(command) + _started(about)))
+    return made
+
+
+def single_commands(runs: Sequence[Run]) -> list[str]:
+    """For each run that left its overrides, the command line that trains it alone."""
+    made = []
+    for run in runs:
+        overrides = _read(run.path / "overrides.yaml")
+        if isinstance(overrides, list):
+            made.append(f"{_line(['train.py', *overrides])}    # {run.name}")
+    return made
+
+
+def _line(command: list[Any]) -> str:
+    return shlex.join(["python", *(str(part)[: 5 * LONGEST] for part in command[:MOST])])
+
+
+def _started(about: dict[str, Any]) -> str:
+    started = about.get("started")
+    return f"    # {started[:LONGEST]}" if isinstance(started, str) else ""
+
+
+def _read(path: Path) -> Any:
+    """Content of a JSON or YAML file of a run or study; None where it is missing or damaged."""
+    parse = _parse_json if path.suffix == ".json" else _parse_yaml
+    try:
+        return parse(_content(path))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def _recorded(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    git, hardware, packages = (environment.get(name) for name in ("git", "hardware", "packages"))
+    if isinstance(git, dict):
+        yield "git commit", _commit(git)
+    for name in ("backend", "python"):
+        if name in environment:
+            yield name, str(environment[name])
+    if isinstance(hardware, dict):
+        for name in ("host", "system", "cpu", "cores", "threads", "gpus"):
+            if name in hardware:
+                value = hardware[name]
+                yield name, (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+    if isinstance(packages, dict):
+        for name, value in list(packages.items())[:MOST]:
+            yield str(name)[:LONGEST], str(value)
+
+
+def _commit(git: dict[str, Any]) -> str:
+    """The commit, and a mark of the uncommitted changes that tells different ones apart."""
+    diff = git.get("diff")
+    changed = f" with uncommitted changes {hashlib.sha256(diff.encode()).hexdigest()[:8]}" if isinstance(diff, str) and diff else ""
+    return f"{git.get('sha')}{changed}"
