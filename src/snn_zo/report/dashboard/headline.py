@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
-from snn_zo.report.dashboard.tables import interval, points
+from snn_zo.report.dashboard.tables import interval
 from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
@@ -56,7 +56,7 @@ def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Mar
     said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
     said += [_ahead(clear, against)] if clear else []
     said += [_level(level, against)] if level else []
-    return Markup(" ").join([*said, *_cost([best, *level], measured)])
+    return Markup(" ").join([*said, *_cost([best, *level]), *_cheapest(best, clear, against)])
 
 
 def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
@@ -65,7 +65,8 @@ def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     if nearest.n < FEW:
         caution = f" With {nearest.n} seeds such an interval is easily too narrow."
     of = "" if len(clear) == 1 else f"of {clear[0].label} "
-    return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, _difference(nearest), caution)
+    by = f"{100 * nearest.difference.mean:.2f} points ({_interval(nearest, '{:.2f}'.format)})"
+    return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
 
 
 def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
@@ -73,14 +74,14 @@ def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     if pair is None:
         why = "no seed in common"
     elif pair.difference.low is None:
-        why = f"{points(pair.difference.mean)} points on one seed, which gives no interval"
+        why = f"{100 * pair.difference.mean:+.2f} points on one seed, which gives no interval"
     else:
-        why = _difference(pair)
+        why = f"{100 * pair.difference.mean:+.2f} points, {_interval(pair, '{:+.2f}'.format)}"
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
 
 
-def _cost(candidates: Sequence[Variant], measured: Sequence[tuple[Variant, Estimate]]) -> list[Markup]:
+def _cost(candidates: Sequence[Variant]) -> list[Markup]:
     """Which of the best took the least energy."""
     costs = [(found.mean, variant) for variant in candidates if (found := variant.estimate("joules"))]
     if not costs:
@@ -97,6 +98,20 @@ def _cost(candidates: Sequence[Variant], measured: Sequence[tuple[Variant, Estim
     return [_say(text, cheapest.label, joules(least), prices.pop(), dense)]
 
 
+def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
+    """Which of the less accurate ones takes the least energy, and what that costs."""
+    own = best.estimate("joules")
+    costs = [(found.mean, variant) for variant in beaten if (found := variant.estimate("joules"))]
+    if own is None or not costs:
+        return []
+    least, cheapest = min(costs, key=lambda pair: pair[0])
+    if least >= own.mean or cheapest.alive[0].cost_table != best.alive[0].cost_table:
+        return []
+    text = "<strong>{}</strong> took {}, {} of what {} took, for {:.2f} points less."
+    lost = 100 * against[id(cheapest)].difference.mean
+    return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost)]
+
+
 def _is_clear(pair: Pair) -> bool:
     return pair.difference.low is not None and pair.difference.low > 0
 
@@ -107,9 +122,9 @@ def _accuracy(accuracy: Estimate) -> str:
     return f"{percent(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
 
 
-def _difference(pair: Pair) -> str:
-    shown = f"{points(pair.difference.mean)} points"
-    return f"{shown} (95 % interval {interval(pair.difference, points)}, {pair.n} pairs of seeds)"
+def _interval(pair: Pair, shown: Callable[[float], str]) -> str:
+    ends = (shown(100 * end) for end in pair.difference[1:3] if end is not None)
+    return f"95 % interval {' to '.join(ends)}, {pair.n} seeds"
 
 
 def _names(variants: Sequence[Variant]) -> str:
@@ -120,4 +135,5 @@ def _names(variants: Sequence[Variant]) -> str:
 
 
 def _say(text: str, *values: object) -> Markup:
-    return Markup(text).format(*values)
+    # a number stays with its sign of percent
+    return Markup(Markup(text).format(*values).replace(" %", "\N{NO-BREAK SPACE}%"))

@@ -6,16 +6,24 @@ const report = JSON.parse(document.getElementById("report").textContent);
 /** What the reader has chosen. */
 const chosen = { data: 0, hidden: new Set(), metric: "", x: "epoch", activity: "active", confusion: -1, reference: -1 };
 
+// Okabe and Ito's colours, which colour-blind readers tell apart, with an ochre for their yellow; lighter on a dark page
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31"];
+const COLOURS_ON_DARK = ["#3D9FDC", "#F0733A", "#1FBE94", "#E39BC6", "#F2B33D", "#A5DCFA", "#C2A36B"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
 const SHOWN_AT_FIRST = 12;
+const METRICS = {
+  "val/acc": "validation accuracy",
+  "val/loss": "validation loss",
+  "train/acc": "training accuracy",
+  "train/loss": "training loss",
+};
 
 /** Colour, dash and marker of a variant: the same in every figure. @param {number} index */
 function styleOf(index) {
   const rank = report.variants[index].rank;
   return {
-    color: COLOURS[rank % COLOURS.length],
+    color: (isDark() ? COLOURS_ON_DARK : COLOURS)[rank % COLOURS.length],
     dash: DASHES[Math.floor(rank / COLOURS.length) % DASHES.length],
     symbol: SYMBOLS[rank % SYMBOLS.length],
   };
@@ -59,10 +67,12 @@ function setUpTheme() {
   button.addEventListener("click", () => {
     document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     say();
+    drawLegend();
     redraw();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     say();
+    drawLegend();
     redraw();
   });
   say();
@@ -102,16 +112,18 @@ function drawLegend() {
 }
 
 function setUpLegend() {
-  for (let data = 0; data < report.datasets.length; data++)
-    report.variants.forEach((variant, index) => {
-      if (variant.rank >= SHOWN_AT_FIRST) chosen.hidden.add(index);
-    });
+  const isBest = (index) => report.variants[index].rank < SHOWN_AT_FIRST;
+  chosen.hidden = new Set([...report.variants.keys()].filter((index) => !isBest(index)));
   const showOnly = (wanted) => {
     chosen.hidden = new Set(report.variants.keys());
     for (const index of variantsHere().filter(wanted)) chosen.hidden.delete(index);
     drawLegend();
     redraw();
   };
+  const best = document.getElementById("best");
+  best.hidden = chosen.hidden.size === 0;
+  best.textContent = `best ${SHOWN_AT_FIRST}`;
+  best.addEventListener("click", () => showOnly(isBest));
   document.getElementById("all").addEventListener("click", () => showOnly(() => true));
   document.getElementById("none").addEventListener("click", () => showOnly(() => false));
   const data = document.getElementById("dataset");
@@ -140,7 +152,7 @@ function fillChoices() {
   const named = (indices) => indices.map((index) => [index, report.variants[index].label]);
   const metrics = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))];
   const curves = metrics.filter((name) => !name.startsWith("sparsity/"));
-  fill("metric", curves.map((name) => [name, name]), "metric");
+  fill("metric", curves.map((name) => [name, METRICS[name]]), "metric");
   fill("confused", named(here.filter((index) => report.variants[index].confusion)), "confusion");
   const paired = new Set(report.pairs.flatMap((pair) => [pair.a, pair.b]));
   fill("reference", named(here.filter((index) => paired.has(index))), "reference");
@@ -255,12 +267,14 @@ function setUpDrawing() {
     theme.before = document.documentElement.dataset.theme;
     document.documentElement.dataset.theme = "light";
     chosen.paper = true;
+    drawLegend();
     drawAll();
   });
   addEventListener("afterprint", () => {
     if (theme.before) document.documentElement.dataset.theme = theme.before;
     else delete document.documentElement.dataset.theme;
     chosen.paper = false;
+    drawLegend();
     redraw();
   });
 }

@@ -17,12 +17,20 @@ function scaleOf(values, log, shown) {
     const distinct = [...new Set(values)].sort((a, b) => a - b);
     const back = (part) => (at === Math.log10 ? 10 ** (low + part * (high - low)) : low + part * (high - low));
     const ticks = distinct.length <= 6 ? distinct : [0, 0.25, 0.5, 0.75, 1].map(back);
-    return { share, ticks: ticks.map((value) => [share(value), shown(value)]) };
+    return { share, ticks: apart(ticks.map((value) => [share(value), shown(value)])) };
   }
   const names = [...new Set(values.map(String))].sort();
   const share = (value) => (names.length > 1 ? names.indexOf(String(value)) / (names.length - 1) : 0.5);
   const step = Math.ceil(names.length / 12);
   return { share, ticks: names.filter((_, i) => i % step === 0).map((name) => [share(name), name]) };
+}
+
+/** Ticks, from the ends inwards, that do not run into each other. */
+function apart(ticks) {
+  const kept = [];
+  for (const tick of [ticks[0], ticks[ticks.length - 1], ...ticks.slice(1, -1)])
+    if (kept.every(([share]) => Math.abs(share - tick[0]) > 0.06)) kept.push(tick);
+  return kept;
 }
 
 const number = (value) => String(Number(Number(value).toPrecision(3)));

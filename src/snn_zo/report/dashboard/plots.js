@@ -4,7 +4,7 @@ const PHASES = {
   forward: "#77AADD", grad_input: "#EE8866", grad_weight: "#EEDD88", neuron: "#44BB99", optimizer: "#FFAABB", memory: "#BBBBBB",
 };
 const PARTS = { forward: "#77AADD", backward: "#EE8866", rest: "#BBBBBB" };
-const PAPER_WIDTH = 680; // px, the width of A4 between its margins
+const PAPER_WIDTH = 690; // px, the width of A4 between its margins
 
 /** Text for plotly, which would read tags, entities and %{...} in it. */
 function plain(text, length = 48) {
@@ -30,7 +30,17 @@ function axis(title, more = {}) {
 }
 
 const PERCENT = { tickformat: "~p" };
-const SI = { tickformat: "~s", exponentformat: "SI" };
+const JOULES = { tickformat: "~s", ticksuffix: "J" };
+
+/** A logarithmic axis with ticks at 1, 2 and 5 where there is a decade or more; plotly's own crowd or vanish. */
+function logAxis(title, format, values) {
+  const low = Math.log10(Math.min(...values));
+  const high = Math.log10(Math.max(...values));
+  const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
+  const steps = high - low > 4 ? [1] : [1, 2, 5];
+  const ticks = high - low < 0.7 ? { nticks: 6 } : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
+  return axis(title, { type: "log", ...ticks, ...format });
+}
 
 function layoutOf(more) {
   return {
@@ -74,7 +84,7 @@ function curvesFigure() {
   const name = chosen.metric;
   const data = shownVariants().flatMap((index) => curve(index, name, chosen.x));
   if (!data.length) return null;
-  const y = axis(plain(name), /acc|top/.test(name) ? PERCENT : {});
+  const y = axis(METRICS[name], name.endsWith("acc") ? PERCENT : {});
   return { data, layout: layoutOf({ height: 430, xaxis: axis(X_TITLE[chosen.x], { rangemode: "tozero" }), yaxis: y }) };
 }
 
@@ -134,12 +144,13 @@ function againstFigure(quantity, title, format, shown) {
     });
   }
   if (!data.some((trace) => trace.text?.length)) return null;
-  const x = axis(title, { type: "log", ...format });
+  const values = data.flatMap((trace) => trace.x).filter((value) => value > 0);
+  const x = logAxis(title, format, values);
   return { data, layout: layoutOf({ xaxis: x, yaxis: axis("test accuracy", PERCENT) }) };
 }
 
-/** Stacked horizontal bars: `rows` of a label and its parts, J or s. */
-function barsFigure(rows, colours, title) {
+/** Stacked horizontal bars: `rows` of a label and its parts. */
+function barsFigure(rows, colours, title, format) {
   const kept = rows.filter(([, parts]) => parts);
   if (!kept.length) return null;
   const at = kept.map((_, i) => i);
@@ -148,11 +159,11 @@ function barsFigure(rows, colours, title) {
     if (x.every((value) => value === null)) return [];
     const marker = { color, line: { color: themed("paper"), width: 0.5 } };
     const shown = name.replace("_", " ");
-    return [{ type: "bar", orientation: "h", x, y: at, name: shown, marker, hovertemplate: `${shown}: %{x:.3~s}<extra></extra>` }];
+    return [{ type: "bar", orientation: "h", x, y: at, name: shown, marker, hovertemplate: `${shown}: %{x:.3~s}${format.ticksuffix ?? "s"}<extra></extra>` }];
   });
   const y = { tickvals: at, ticktext: kept.map(([label]) => plain(label, 30)), autorange: "reversed", showgrid: false };
   const height = 130 + 34 * kept.length;
-  const x = axis(title, { ...SI, rangemode: "tozero", nticks: 6 });
+  const x = axis(title, { ...format, rangemode: "tozero", nticks: 6 });
   return { data, layout: layoutOf({ barmode: "stack", bargap: 0.35, height, xaxis: x, yaxis: axis("", y), showlegend: true, legend: LEGEND }) };
 }
 
@@ -162,8 +173,8 @@ function energyFigure(withMemory) {
   const here = shownVariants().map((index) => report.variants[index]);
   const rows = here.map(({ label, energy }) => [label, parts(energy?.modelled)]);
   const dense = here.find(({ energy }) => energy?.dense);
-  if (dense) rows.push(["dense products", parts(dense.energy.dense)]);
-  return barsFigure(rows, PHASES, withMemory ? "J of the training, memory included" : "J of the training, operations alone");
+  if (dense && withMemory) rows.push(["dense products", parts(dense.energy.dense)]);
+  return barsFigure(rows, PHASES, withMemory ? "operations and memory" : "operations alone", JOULES);
 }
 
 function timesFigure() {
@@ -175,7 +186,7 @@ function timesFigure() {
     return [label, { forward, backward, rest: Math.max(0, epoch - known) }];
   });
   const split = rows.some(([, parts]) => parts && parts.forward !== null);
-  const figure = barsFigure(rows, PARTS, split ? "s an epoch" : "s an epoch (forward and backward were not timed)");
+  const figure = barsFigure(rows, PARTS, "seconds an epoch", {});
   if (figure && !split) figure.layout.showlegend = false;
   return figure;
 }
@@ -199,7 +210,8 @@ function confusionFigure(node) {
   const ticks = { showgrid: false, ticks: "", showline: false, ...(classes <= 20 ? { dtick: 1 } : {}) };
   const size = Math.min(chosen.paper ? PAPER_WIDTH : node.clientWidth, 620);
   const y = axis("true class", { ...ticks, autorange: "reversed", scaleanchor: "x", constrain: "domain" });
-  return { data: [heat], layout: layoutOf({ height: Math.max(320, 0.9 * size), xaxis: axis("predicted class", { ...ticks, constrain: "domain" }), yaxis: y }) };
+  const title = { text: plain(report.variants[chosen.confusion].label), font: { size: 12 }, x: 0.5 };
+  return { data: [heat], layout: layoutOf({ title, margin: { l: 58, r: 16, t: 34, b: 48 }, height: Math.max(320, 0.9 * size), xaxis: axis("predicted class", { ...ticks, constrain: "domain" }), yaxis: y }) };
 }
 
 function pairsFigure() {
@@ -246,7 +258,7 @@ function pairsFigure() {
 const FIGURES = {
   curves: curvesFigure,
   "accuracy-active": () => againstFigure("active", "active fraction of the backward pass", PERCENT, percent),
-  "accuracy-energy": () => againstFigure("joules", "modelled energy of the training, J", SI, joules),
+  "accuracy-energy": () => againstFigure("joules", "modelled energy of the training", JOULES, joules),
   operations: () => energyFigure(false),
   energy: () => energyFigure(true),
   times: timesFigure,

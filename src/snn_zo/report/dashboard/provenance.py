@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,13 @@ class Fact:
 
 
 def facts(runs: Sequence[Run]) -> list[Fact]:
-    """Commit, versions and machine, by what it is; what differs comes first."""
-    found: dict[str, Counter[str]] = {}
-    for run in runs:
-        for name, value in _recorded(run.environment):
-            found.setdefault(name, Counter())[value[:LONGEST]] += 1
-    made = [Fact(name, values.most_common(MOST)) for name, values in found.items()]
+    """Commit, machine and versions; what differs comes first, and packages that agree are one line."""
+    environments = [run.environment for run in runs]
+    made = _count(_machine(environment) for environment in environments)
+    packages = _count(_packages(environment) for environment in environments)
+    agreed = [f"{fact.name} {fact.values[0][0]}" for fact in packages if not fact.differs]
+    made += [fact for fact in packages if fact.differs]
+    made += [Fact("packages", [(", ".join(agreed), len(runs))])] if agreed else []
     return sorted(made, key=lambda fact: not fact.differs)
 
 
@@ -91,8 +92,21 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _recorded(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    git, hardware, packages = (environment.get(name) for name in ("git", "hardware", "packages"))
+def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:
+    found: dict[str, Counter[str]] = {}
+    for facts_of_run in recorded:
+        for name, value in facts_of_run:
+            found.setdefault(name[:LONGEST], Counter())[value[:LONGEST]] += 1
+    return [Fact(name, values.most_common(MOST)) for name, values in list(found.items())[:MOST]]
+
+
+def _packages(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    packages = environment.get("packages")
+    return [(str(name), str(found)) for name, found in packages.items()][:MOST] if isinstance(packages, dict) else []
+
+
+def _machine(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    git, hardware = environment.get("git"), environment.get("hardware")
     if isinstance(git, dict):
         yield "git commit", _commit(git)
     for name in ("backend", "python"):
@@ -103,13 +117,12 @@ def _recorded(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
             if name in hardware:
                 value = hardware[name]
                 yield name, (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
-    if isinstance(packages, dict):
-        for name, value in list(packages.items())[:MOST]:
-            yield str(name)[:LONGEST], str(value)
 
 
 def _commit(git: dict[str, Any]) -> str:
     """The commit, and a mark of the uncommitted changes that tells different ones apart."""
     diff = git.get("diff")
-    changed = f" with uncommitted changes {hashlib.sha256(diff.encode()).hexdigest()[:8]}" if isinstance(diff, str) and diff else ""
-    return f"{git.get('sha')}{changed}"
+    if not isinstance(diff, str) or not diff:
+        return str(git.get("sha"))
+    mark = hashlib.sha256(diff.encode(errors="replace")).hexdigest()[:8]
+    return f"{git.get('sha')} with uncommitted changes ({mark})"
