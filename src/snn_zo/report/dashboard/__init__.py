@@ -13,12 +13,12 @@ from typing import Any
 from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
-from snn_zo.report.comparison import Comparison
+from snn_zo.report.comparison import MANY, Comparison
 from snn_zo.report.dashboard import headline, provenance
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.page import render
-from snn_zo.report.runs import Run
+from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.variants import Variant
 
 HERE = Path(__file__).parent
@@ -40,9 +40,10 @@ TRACEBACKS = 2_000_000
 
 
 @dataclass
-class Failure:
+class Trouble:
     """A run that failed or was stopped, or that could not be read in full."""
 
+    anchor: str
     name: str
     variant: str
     href: str
@@ -105,9 +106,9 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
     runs = comparison.runs
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]
-    pairs = comparison.pairs()
+    pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
     return {
-        "title": f"Spike gradients compared on {_and(comparison.data)}" if runs else "Spike gradients compared",
+        "title": f"Spike gradients compared on {_and([data for data in comparison.data if data != UNKNOWN])}",
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),
@@ -121,10 +122,11 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
             variants_table(comparison, [v for v in ranked if v.data == data], f"variants-{i}")
             for i, data in enumerate(comparison.data)
         ],
-        "runs": runs_table(ordered, labels, path),
+        "runs": runs_table(ordered, labels, path, {place: trouble.anchor for place, trouble in troubles.items()}),
         "methods": sorted({run.method for run in runs}),
         "pairs": pairs_table(pairs) if pairs else None,
-        "failures": _failures(ordered, labels, path),
+        "all_pairs": len(comparison.variants) <= MANY,
+        "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
         "commands": provenance.commands(runs),
         "sweeps": provenance.sweeps(runs),
@@ -139,11 +141,12 @@ def _compared(comparison: Comparison) -> str:
     return f"Compared: {_and(methods)}; {len(comparison.variants)} variants in all; seed{'s' if len(seeds) != 1 else ''} {shown or 'unknown'}."
 
 
-def _failures(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> list[Failure]:
+def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[Path, Trouble]:
     told = [run for run in runs if run.status in ("failed", "interrupted") or run.reason or run.problems]
     longest = TRACEBACKS // max(len(told), 1)
-    return [
-        Failure(
+    return {
+        run.path: Trouble(
+            f"trouble-{i}",
             run.name,
             labels[run.path],
             link(run, path),
@@ -152,8 +155,8 @@ def _failures(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> list[
             (run.traceback or "")[-longest:],
             run.problems,
         )
-        for run in told
-    ]
+        for i, run in enumerate(told)
+    }
 
 
 def _and(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
-from snn_zo.report.dashboard.tables import interval
+from snn_zo.report.dashboard.tables import interval, points
 from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
@@ -65,7 +65,7 @@ def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     if nearest.n < FEW:
         caution = f" With {nearest.n} seeds such an interval is easily too narrow."
     of = "" if len(clear) == 1 else f"of {clear[0].label} "
-    by = f"{100 * nearest.difference.mean:.2f} points ({_interval(nearest, '{:.2f}'.format)})"
+    by = f"{_gain(nearest.difference.mean)} points ({_interval(nearest, _gain)})"
     return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
 
 
@@ -74,9 +74,9 @@ def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     if pair is None:
         why = "no seed in common"
     elif pair.difference.low is None:
-        why = f"{100 * pair.difference.mean:+.2f} points on one seed, which gives no interval"
+        why = f"{points(pair.difference.mean)} points on one seed, which gives no interval"
     else:
-        why = f"{100 * pair.difference.mean:+.2f} points, {_interval(pair, '{:+.2f}'.format)}"
+        why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
 
@@ -107,8 +107,8 @@ def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
     least, cheapest = min(costs, key=lambda pair: pair[0])
     if least >= own.mean or cheapest.alive[0].cost_table != best.alive[0].cost_table:
         return []
-    text = "<strong>{}</strong> took {}, {} of what {} took, for {:.2f} points less."
-    lost = 100 * against[id(cheapest)].difference.mean
+    text = "<strong>{}</strong> took {}, {} of what {} took, for {} points less."
+    lost = _gain(against[id(cheapest)].difference.mean)
     return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost)]
 
 
@@ -122,9 +122,13 @@ def _accuracy(accuracy: Estimate) -> str:
     return f"{percent(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
 
 
+def _gain(value: float) -> str:
+    """A positive difference of fractions, in percentage points."""
+    return f"{100 * value:.2f}"
+
+
 def _interval(pair: Pair, shown: Callable[[float], str]) -> str:
-    ends = (shown(100 * end) for end in pair.difference[1:3] if end is not None)
-    return f"95 % interval {' to '.join(ends)}, {pair.n} seeds"
+    return f"95 % interval {interval(pair.difference, shown)}, {pair.n} seeds"
 
 
 def _names(variants: Sequence[Variant]) -> str:

@@ -21,19 +21,16 @@ const METRICS = {
 
 /** Colour, dash and marker of a variant: the same in every figure. @param {number} index */
 function styleOf(index) {
-  const rank = report.variants[index].rank;
+  const { style } = report.variants[index];
   return {
-    color: (isDark() ? COLOURS_ON_DARK : COLOURS)[rank % COLOURS.length],
-    dash: DASHES[Math.floor(rank / COLOURS.length) % DASHES.length],
-    symbol: SYMBOLS[rank % SYMBOLS.length],
+    color: (isDark() ? COLOURS_ON_DARK : COLOURS)[style % COLOURS.length],
+    dash: DASHES[Math.floor(style / COLOURS.length) % DASHES.length],
+    symbol: SYMBOLS[style % SYMBOLS.length],
   };
 }
 
 /** Variants of the chosen data set, best first. */
-function variantsHere() {
-  const here = report.variants.flatMap((variant, index) => (variant.data === chosen.data ? [index] : []));
-  return here.sort((a, b) => report.variants[a].rank - report.variants[b].rank);
-}
+const variantsHere = () => report.variants.flatMap((variant, index) => (variant.data === chosen.data ? [index] : []));
 
 const shownVariants = () => variantsHere().filter((index) => !chosen.hidden.has(index));
 
@@ -112,18 +109,18 @@ function drawLegend() {
 }
 
 function setUpLegend() {
-  const isBest = (index) => report.variants[index].rank < SHOWN_AT_FIRST;
-  chosen.hidden = new Set([...report.variants.keys()].filter((index) => !isBest(index)));
+  const isProminent = (index) => report.variants[index].style < SHOWN_AT_FIRST;
+  chosen.hidden = new Set([...report.variants.keys()].filter((index) => !isProminent(index)));
   const showOnly = (wanted) => {
     chosen.hidden = new Set(report.variants.keys());
     for (const index of variantsHere().filter(wanted)) chosen.hidden.delete(index);
     drawLegend();
     redraw();
   };
-  const best = document.getElementById("best");
-  best.hidden = chosen.hidden.size === 0;
-  best.textContent = `best ${SHOWN_AT_FIRST}`;
-  best.addEventListener("click", () => showOnly(isBest));
+  const prominent = document.getElementById("prominent");
+  prominent.hidden = chosen.hidden.size === 0;
+  prominent.textContent = `first ${SHOWN_AT_FIRST}`;
+  prominent.addEventListener("click", () => showOnly(isProminent));
   document.getElementById("all").addEventListener("click", () => showOnly(() => true));
   document.getElementById("none").addEventListener("click", () => showOnly(() => false));
   const data = document.getElementById("dataset");

@@ -40,12 +40,14 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
     place = {id(variant): i for i, variant in enumerate(ranked)}
     points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, MOST))
     matrices = _matrices(ranked)
+    fronts = [_fronts(comparison, data, place) for data in datasets]
+    order = [i for data, front in zip(datasets, fronts, strict=True) for i in prominence(ranked, data, front)]
     return {
         "datasets": datasets,
         "variants": [
             {
                 "data": datasets.index(variant.data),
-                "rank": sum(other.data == variant.data for other in ranked[:i]),
+                "style": sum(ranked[j].data == variant.data for j in order[: order.index(i)]),
                 "label": variant.label,
                 "method": variant.method,
                 "varied": {name: _setting(name, value) for name, value in variant.varied.items()},
@@ -62,10 +64,23 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
             for data in datasets
         ],
         "runs": [_run(run, i) for i, variant in enumerate(ranked) for run in variant.runs],
-        "fronts": [_fronts(comparison, data, place) for data in datasets],
+        "fronts": fronts,
         "pairs": _pairs(comparison, place),
         "downloads": dict(downloads),
     }
+
+
+def prominence(ranked: Sequence[Variant], data: str, fronts: Mapping[str, list[list[int]]]) -> list[int]:
+    """Places of a data set's variants in the order in which they get colours, and in which there is room for them.
+
+    The best of each method comes first, then the Pareto fronts, then the others.
+    """
+    here = [i for i, variant in enumerate(ranked) if variant.data == data]
+    methods: dict[str, int] = {}
+    for i in here:
+        methods.setdefault(ranked[i].method, i)
+    on_fronts = sorted({i for several in fronts.values() for front in several for i in front})
+    return list(dict.fromkeys([*methods.values(), *on_fronts, *here]))
 
 
 def curves(variant: Variant, points: int) -> dict[str, Any]:

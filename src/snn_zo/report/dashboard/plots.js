@@ -36,6 +36,7 @@ const JOULES = { tickformat: "~s", ticksuffix: "J" };
 function logAxis(title, format, values) {
   const low = Math.log10(Math.min(...values));
   const high = Math.log10(Math.max(...values));
+  if (!values.length) return axis(title, { type: "log", ...format });
   const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
   const steps = high - low > 4 ? [1] : [1, 2, 5];
   const ticks = high - low < 0.7 ? { nticks: 6 } : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
@@ -93,6 +94,7 @@ function layersFigure(node) {
   const suffix = `/${chosen.activity}`;
   const names = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))]
     .filter((name) => name.startsWith("sparsity/") && name.endsWith(suffix) && name.split("/").length > 2);
+  const values = here.flatMap((index) => names.flatMap((name) => report.variants[index].curves.y[name]?.[0] ?? [])).filter((value) => value > 0);
   const data = [];
   const columns = Math.min(names.length, isNarrow(node) ? 1 : 3);
   const rows = Math.ceil(names.length / columns);
@@ -102,7 +104,8 @@ function layersFigure(node) {
     const number = i ? i + 1 : "";
     for (const index of here) data.push(...curve(index, name, "epoch", { xaxis: `x${number}`, yaxis: `y${number}` }));
     layout[`xaxis${number}`] = axis("epoch", { rangemode: "tozero" });
-    layout[`yaxis${number}`] = axis(i % columns ? "" : chosen.activity.replace("_", " "), { ...PERCENT, type: "log", matches: i ? "y" : undefined });
+    const title = i % columns ? "" : chosen.activity.replace("_", " ");
+    layout[`yaxis${number}`] = { ...logAxis(title, PERCENT, values), matches: i ? "y" : undefined };
     const place = { xref: `x${number} domain`, yref: `y${number} domain`, x: 0, y: 1.02, xanchor: "left", yanchor: "bottom" };
     layout.annotations.push({ ...place, text: plain(name.slice("sparsity/".length, -suffix.length)), showarrow: false });
   });
@@ -150,7 +153,7 @@ function againstFigure(quantity, title, format, shown) {
 }
 
 /** Stacked horizontal bars: `rows` of a label and its parts. */
-function barsFigure(rows, colours, title, format) {
+function barsFigure(node, rows, colours, title, format) {
   const kept = rows.filter(([, parts]) => parts);
   if (!kept.length) return null;
   const at = kept.map((_, i) => i);
@@ -161,23 +164,23 @@ function barsFigure(rows, colours, title, format) {
     const shown = name.replace("_", " ");
     return [{ type: "bar", orientation: "h", x, y: at, name: shown, marker, hovertemplate: `${shown}: %{x:.3~s}${format.ticksuffix ?? "s"}<extra></extra>` }];
   });
-  const y = { tickvals: at, ticktext: kept.map(([label]) => plain(label, 30)), autorange: "reversed", showgrid: false };
+  const y = { tickvals: at, ticktext: kept.map(([label]) => plain(label, isNarrow(node) ? 20 : 30)), autorange: "reversed", showgrid: false };
   const height = 130 + 34 * kept.length;
-  const x = axis(title, { ...format, rangemode: "tozero", nticks: 6 });
+  const x = axis(title, { ...format, rangemode: "tozero", nticks: isNarrow(node) ? 4 : 6 });
   return { data, layout: layoutOf({ barmode: "stack", bargap: 0.35, height, xaxis: x, yaxis: axis("", y), showlegend: true, legend: LEGEND }) };
 }
 
-function energyFigure(withMemory) {
+function energyFigure(node, withMemory) {
   const names = Object.keys(PHASES).filter((name) => withMemory || name !== "memory");
   const parts = (energy) => energy && Object.fromEntries(names.map((name) => [name, energy[name]]));
   const here = shownVariants().map((index) => report.variants[index]);
   const rows = here.map(({ label, energy }) => [label, parts(energy?.modelled)]);
   const dense = here.find(({ energy }) => energy?.dense);
   if (dense && withMemory) rows.push(["dense products", parts(dense.energy.dense)]);
-  return barsFigure(rows, PHASES, withMemory ? "operations and memory" : "operations alone", JOULES);
+  return barsFigure(node, rows, PHASES, withMemory ? "operations and memory" : "operations alone", JOULES);
 }
 
-function timesFigure() {
+function timesFigure(node) {
   const rows = shownVariants().map((index) => {
     const { label, times } = report.variants[index];
     const { forward, backward, epoch } = times;
@@ -186,7 +189,7 @@ function timesFigure() {
     return [label, { forward, backward, rest: Math.max(0, epoch - known) }];
   });
   const split = rows.some(([, parts]) => parts && parts.forward !== null);
-  const figure = barsFigure(rows, PARTS, "seconds an epoch", {});
+  const figure = barsFigure(node, rows, PARTS, "seconds an epoch", {});
   if (figure && !split) figure.layout.showlegend = false;
   return figure;
 }
@@ -214,7 +217,7 @@ function confusionFigure(node) {
   return { data: [heat], layout: layoutOf({ title, margin: { l: 58, r: 16, t: 34, b: 48 }, height: Math.max(320, 0.9 * size), xaxis: axis("predicted class", { ...ticks, constrain: "domain" }), yaxis: y }) };
 }
 
-function pairsFigure() {
+function pairsFigure(node) {
   const reference = chosen.reference;
   const shown = new Set(shownVariants());
   const rows = report.pairs.flatMap(({ a, b, difference, improvement, n }) => {
@@ -249,7 +252,7 @@ function pairsFigure() {
   }));
   const head = { xref: "paper", x: 1.01, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: "P (pairs)" };
   const zero = { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: themed("ink"), width: 1 } };
-  const y = { tickvals: at, ticktext: rows.map((row) => plain(report.variants[row.other].label, 30)), range: [rows.length - 0.4, -0.6], showgrid: false };
+  const y = { tickvals: at, ticktext: rows.map((row) => plain(report.variants[row.other].label, isNarrow(node) ? 20 : 30)), range: [rows.length - 0.4, -0.6], showgrid: false };
   const x = axis(`points of accuracy above ${plain(report.variants[reference].label, 30)}`);
   const layout = layoutOf({ height: 130 + 32 * rows.length, margin: { l: 58, r: 92, t: 30, b: 48 }, xaxis: x, yaxis: axis("", y), shapes: [zero], annotations: [...annotations, head] });
   return { data: [trace], layout };
@@ -259,8 +262,8 @@ const FIGURES = {
   curves: curvesFigure,
   "accuracy-active": () => againstFigure("active", "active fraction of the backward pass", PERCENT, percent),
   "accuracy-energy": () => againstFigure("joules", "modelled energy of the training", JOULES, joules),
-  operations: () => energyFigure(false),
-  energy: () => energyFigure(true),
+  operations: (node) => energyFigure(node, false),
+  energy: (node) => energyFigure(node, true),
   times: timesFigure,
   layers: layersFigure,
   confusion: confusionFigure,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from snn_zo.report.runs import Run, _content, _parse_json, _parse_yaml
+from snn_zo.report.runs import Run, _clean, _content, _parse_json, _parse_yaml
 
 LONGEST = 200
 MOST = 40
@@ -75,12 +75,12 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
 
 
 def _line(command: list[Any]) -> str:
-    return shlex.join(["python", *(str(part)[: 5 * LONGEST] for part in command[:MOST])])
+    return _clean(shlex.join(["python", *map(str, command[:MOST])]), 10 * LONGEST)
 
 
 def _started(about: dict[str, Any]) -> str:
     started = about.get("started")
-    return f"    # {started[:LONGEST]}" if isinstance(started, str) else ""
+    return f"    # {_clean(started, LONGEST)}" if isinstance(started, str) else ""
 
 
 def _read(path: Path) -> Any:
@@ -96,7 +96,7 @@ def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:
     found: dict[str, Counter[str]] = {}
     for facts_of_run in recorded:
         for name, value in facts_of_run:
-            found.setdefault(name[:LONGEST], Counter())[value[:LONGEST]] += 1
+            found.setdefault(_clean(name, LONGEST), Counter())[_clean(value, LONGEST)] += 1
     return [Fact(name, values.most_common(MOST)) for name, values in list(found.items())[:MOST]]
 
 

@@ -39,10 +39,9 @@ class Cell:
 
 @dataclass
 class Row:
-    """Cells; the row's anchor; what the page filters by."""
+    """Cells, and what the page filters by."""
 
     cells: list[Cell]
-    id: str | None = None
     marks: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,8 +102,8 @@ def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
     ]
 
 
-def runs_table(runs: Sequence[Run], labels: dict[Path, str], page: Path) -> Table:
-    """A row for each run."""
+def runs_table(runs: Sequence[Run], labels: dict[Path, str], page: Path, trouble: dict[Path, str]) -> Table:
+    """A row for each run; `trouble` has the anchors of those that the page says more about."""
     columns = [
         Column("run", word=True),
         Column("variant", word=True),
@@ -120,9 +119,7 @@ def runs_table(runs: Sequence[Run], labels: dict[Path, str], page: Path) -> Tabl
         Column("epochs"),
         Column("s / epoch"),
     ]
-    rows = [
-        Row(_run_cells(run, labels[run.path], page), f"run-{i}", _marks(run)) for i, run in enumerate(runs)
-    ]
+    rows = [Row(_run_cells(run, labels[run.path], page, trouble.get(run.path)), _marks(run)) for run in runs]
     return Table("runs", columns, rows)
 
 
@@ -130,13 +127,13 @@ def _marks(run: Run) -> dict[str, str]:
     return {"method": run.method, "status": run.status, "dead": "yes" if run.dead else "no"}
 
 
-def _run_cells(run: Run, label: str, page: Path) -> list[Cell]:
+def _run_cells(run: Run, label: str, page: Path, trouble: str | None) -> list[Cell]:
     return [
         Cell(run.name, run.name, link(run, page)),
         Cell(label, label),
         Cell(run.data, run.data),
         _cell(run.seed, str),
-        Cell(run.status, run.status, tag="dead" if run.dead else None),
+        _state(run, trouble),
         _cell(run.accuracy, percent),
         _cell(run.val_accuracy, percent),
         _cell(run.active, percent),
@@ -146,6 +143,12 @@ def _run_cells(run: Run, label: str, page: Path) -> list[Cell]:
         _cell(run.epochs, str),
         _cell(run.epoch_s, "{:.3g}".format),
     ]
+
+
+def _state(run: Run, trouble: str | None) -> Cell:
+    """Failed and dead runs are marked, and what there is to say of a run is linked."""
+    tag = "failed" if run.status == "failed" else "dead" if run.dead else None
+    return Cell("" if tag == run.status else run.status, run.status, trouble and f"#{trouble}", tag)
 
 
 def pairs_table(pairs: Sequence[Pair]) -> Table:
@@ -178,7 +181,7 @@ def pairs_table(pairs: Sequence[Pair]) -> Table:
 
 def points(value: float) -> str:
     """A difference of fractions, in percentage points."""
-    return f"{100 * value:+.2f}"
+    return f"{100 * value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(estimate: Estimate | None, shown: Callable[[float], str] = percent) -> str:
