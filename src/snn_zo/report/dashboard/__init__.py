@@ -125,7 +125,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "runs": runs_table(ordered, labels, path, {place: trouble.anchor for place, trouble in troubles.items()}),
         "methods": sorted({run.method for run in runs}),
         "pairs": pairs_table(pairs) if pairs else None,
-        "all_pairs": len(comparison.variants) <= MANY,
+        "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
         "commands": provenance.commands(runs),
@@ -137,8 +137,10 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
 def _compared(comparison: Comparison) -> str:
     seeds = sorted({run.seed for run in comparison.runs if run.seed is not None})
     methods = sorted({variant.method for variant in comparison.variants})
-    shown = _and([str(seed) for seed in seeds]) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]} ({len(seeds)} seeds)"
-    return f"Compared: {_and(methods)}; {len(comparison.variants)} variants in all; seed{'s' if len(seeds) != 1 else ''} {shown or 'unknown'}."
+    shown = (
+        _and([str(seed) for seed in seeds]) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]} ({len(seeds)} seeds)"
+    )
+    return f"Compared: {_and(methods)}; {_several(len(comparison.variants), 'variant')} in all; seeds {shown or 'unknown'}."
 
 
 def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[Path, Trouble]:
@@ -157,6 +159,10 @@ def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[
         )
         for i, run in enumerate(told)
     }
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _and(names: Sequence[str]) -> str:

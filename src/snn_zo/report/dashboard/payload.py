@@ -41,13 +41,17 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
     points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, MOST))
     matrices = _matrices(ranked)
     fronts = [_fronts(comparison, data, place) for data in datasets]
-    order = [i for data, front in zip(datasets, fronts, strict=True) for i in prominence(ranked, data, front)]
+    styles = {
+        i: style
+        for data, front in zip(datasets, fronts, strict=True)
+        for style, i in enumerate(prominence(ranked, data, front))
+    }
     return {
         "datasets": datasets,
         "variants": [
             {
                 "data": datasets.index(variant.data),
-                "style": sum(ranked[j].data == variant.data for j in order[: order.index(i)]),
+                "style": styles[i],
                 "label": variant.label,
                 "method": variant.method,
                 "varied": {name: _setting(name, value) for name, value in variant.varied.items()},
@@ -115,7 +119,9 @@ def energy(variant: Variant) -> dict[str, Any] | None:
     parts = {}
     for kind in ("modelled", "dense"):
         bills = [bill[kind] for bill in found if isinstance(bill.get(kind), dict)]
-        columns = {phase: [value for bill in bills if (value := _number(bill.get(phase))) is not None] for phase in PHASES}
+        columns = {
+            phase: [value for bill in bills if (value := _number(bill.get(phase))) is not None] for phase in PHASES
+        }
         parts[kind] = {phase: float(np.mean(values)) for phase, values in columns.items() if values} or None
     return parts if parts["modelled"] else None
 

@@ -12,6 +12,17 @@ function plain(text, length = 48) {
   return short.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{");
 }
 
+/** A label in lines of about `width` characters. */
+function wrapped(label, width) {
+  const lines = [""];
+  for (const word of plain(label, 60).split(" ")) {
+    const last = lines[lines.length - 1];
+    if (!last || last.length + word.length < width) lines[lines.length - 1] = last ? `${last} ${word}` : word;
+    else lines.push(word);
+  }
+  return lines.join("<br>");
+}
+
 /** A colour of the style sheet, as the present theme has it. */
 function themed(name) {
   const probe = document.getElementById("main");
@@ -30,6 +41,7 @@ function axis(title, more = {}) {
 }
 
 const PERCENT = { tickformat: "~p" };
+const ACCURACY = { ...PERCENT, autorangeoptions: { clipmin: 0, clipmax: 1.01 } };
 const JOULES = { tickformat: "~s", ticksuffix: "J" };
 
 /** A logarithmic axis with ticks at 1, 2 and 5 where there is a decade or more; plotly's own crowd or vanish. */
@@ -39,7 +51,7 @@ function logAxis(title, format, values) {
   if (!values.length) return axis(title, { type: "log", ...format });
   const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
   const steps = high - low > 4 ? [1] : [1, 2, 5];
-  const ticks = high - low < 0.7 ? { nticks: 6 } : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
+  const ticks = high > low && high - low < 0.7 ? { nticks: 6 } : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
   return axis(title, { type: "log", ...ticks, ...format });
 }
 
@@ -85,7 +97,7 @@ function curvesFigure() {
   const name = chosen.metric;
   const data = shownVariants().flatMap((index) => curve(index, name, chosen.x));
   if (!data.length) return null;
-  const y = axis(METRICS[name], name.endsWith("acc") ? PERCENT : {});
+  const y = axis(METRICS[name], name.endsWith("acc") ? ACCURACY : {});
   return { data, layout: layoutOf({ height: 430, xaxis: axis(X_TITLE[chosen.x], { rangemode: "tozero" }), yaxis: y }) };
 }
 
@@ -149,7 +161,7 @@ function againstFigure(quantity, title, format, shown) {
   if (!data.some((trace) => trace.text?.length)) return null;
   const values = data.flatMap((trace) => trace.x).filter((value) => value > 0);
   const x = logAxis(title, format, values);
-  return { data, layout: layoutOf({ xaxis: x, yaxis: axis("test accuracy", PERCENT) }) };
+  return { data, layout: layoutOf({ xaxis: x, yaxis: axis("test accuracy", ACCURACY) }) };
 }
 
 /** Stacked horizontal bars: `rows` of a label and its parts. */
@@ -164,8 +176,8 @@ function barsFigure(node, rows, colours, title, format) {
     const shown = name.replace("_", " ");
     return [{ type: "bar", orientation: "h", x, y: at, name: shown, marker, hovertemplate: `${shown}: %{x:.3~s}${format.ticksuffix ?? "s"}<extra></extra>` }];
   });
-  const y = { tickvals: at, ticktext: kept.map(([label]) => plain(label, isNarrow(node) ? 20 : 30)), autorange: "reversed", showgrid: false };
-  const height = 130 + 34 * kept.length;
+  const y = { tickvals: at, ticktext: kept.map(([label]) => wrapped(label, isNarrow(node) ? 16 : 32)), autorange: "reversed", showgrid: false };
+  const height = 130 + (isNarrow(node) ? 42 : 34) * kept.length;
   const x = axis(title, { ...format, rangemode: "tozero", nticks: isNarrow(node) ? 4 : 6 });
   return { data, layout: layoutOf({ barmode: "stack", bargap: 0.35, height, xaxis: x, yaxis: axis("", y), showlegend: true, legend: LEGEND }) };
 }
@@ -252,9 +264,9 @@ function pairsFigure(node) {
   }));
   const head = { xref: "paper", x: 1.01, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: "P (pairs)" };
   const zero = { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: themed("ink"), width: 1 } };
-  const y = { tickvals: at, ticktext: rows.map((row) => plain(report.variants[row.other].label, isNarrow(node) ? 20 : 30)), range: [rows.length - 0.4, -0.6], showgrid: false };
-  const x = axis(`points of accuracy above ${plain(report.variants[reference].label, 30)}`);
-  const layout = layoutOf({ height: 130 + 32 * rows.length, margin: { l: 58, r: 92, t: 30, b: 48 }, xaxis: x, yaxis: axis("", y), shapes: [zero], annotations: [...annotations, head] });
+  const y = { tickvals: at, ticktext: rows.map((row) => wrapped(report.variants[row.other].label, isNarrow(node) ? 16 : 32)), range: [rows.length - 0.4, -0.6], showgrid: false };
+  const x = axis(`points of accuracy above${isNarrow(node) ? "<br>" : " "}${plain(report.variants[reference].label)}`);
+  const layout = layoutOf({ height: 130 + (isNarrow(node) ? 42 : 32) * rows.length, margin: { l: 58, r: 92, t: 30, b: 48 }, xaxis: x, yaxis: axis("", y), shapes: [zero], annotations: [...annotations, head] });
   return { data: [trace], layout };
 }
 
