@@ -22,7 +22,14 @@ from snn_zo.config.sources import register, root
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
-    _start("train", _job)
+    try:
+        _start("train", _job)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    from hydra_plugins.snn_zo_launcher import SweepLauncher
+
+    if SweepLauncher.sweep:
+        sys.exit(SweepLauncher.sweep.conclude())
 
 
 def bench() -> None:
@@ -69,13 +76,13 @@ def _job(config: DictConfig) -> float:
         settings = build(config, "", TrainSettings)
         folder = _resumed(settings, overrides) if settings.resume else None
         from snn_zo import experiment
+        from snn_zo.sweep.jobs import study_name
     except EXPECTED as error:
         _fail(explain(error))
     try:
         if folder:
             return experiment.resume(folder)
-        study = choices.get("sweeps") or choices.get("experiment") or settings.dataset
-        return experiment.run(settings, config, study, overrides)
+        return experiment.run(settings, config, study_name(choices, settings), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:
@@ -144,17 +151,36 @@ def evaluate() -> None:
 
 
 def report() -> None:
-    """`snn-zo-report FOLDER ...`: a table of the runs in these folders."""
-    from snn_zo.report.table import print_table
+    """`snn-zo-report FOLDER ...`: compare the runs in these folders."""
+    import argparse
 
-    folders = [Path(argument) for argument in sys.argv[1:]]
-    if not folders or "--help" in sys.argv:
-        print("usage: snn-zo-report FOLDER ...    a table of the runs below these folders, by method")
-        sys.exit(0 if folders else 1)
+    parser = argparse.ArgumentParser(prog="snn-zo-report", description="compare runs, by method and settings")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders of them")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line a run")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a line a variant, as CSV")
+    parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    arguments = parser.parse_args()
+
+    from rich.console import Console
+
+    from snn_zo.atomic import write_atomically
+    from snn_zo.report import export
+    from snn_zo.report.comparison import compare
+    from snn_zo.report.runs import read_runs
+    from snn_zo.report.table import PIPE_WIDTH, print_comparison
+
+    files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
-        print_table(folders)
+        comparison = compare(read_runs(arguments.folders))
+        print_comparison(comparison, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH))
+        for path, text in files.items():
+            if path:
+                write_atomically(path, text(comparison))
+                print(path)
     except FileNotFoundError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}")
 
 
 def _fail(message: str) -> NoReturn:

@@ -200,10 +200,10 @@ def _read(path: Path) -> Run | None:
         study=_clean(place.parent.name),
         name=_clean(place.name),
         status=status if status in STATUSES else UNKNOWN,
-        reason=_text(" ".join(str(summary["reason"])[:MAX_TEXT].split()) if summary.get("reason") else None),
+        reason=_line(summary.get("reason")),
         traceback=_text(summary.get("traceback"), 100 * MAX_TEXT),
-        data=_text(summary.get("data")) or _text(config.get("dataset")) or UNKNOWN,
-        method=_text(summary.get("method")) or _text(config.get("method")) or UNKNOWN,
+        data=_line(summary.get("data")) or _line(config.get("dataset")) or UNKNOWN,
+        method=_line(summary.get("method")) or _line(config.get("method")) or UNKNOWN,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
         settings={name: value for name, value in flatten(config).items() if not _ignored(name)},
         summary=summary,
@@ -385,6 +385,10 @@ def _positive(value: Any, *names: str) -> float | None:
 def _fraction(value: Any, *names: str) -> float | None:
     found = _positive(value, *names)
     return found if found is not None and found <= 1 else None
+
+
+def _line(value: Any) -> str | None:
+    return " ".join(_clean(value).split()) or None if isinstance(value, str) else None
 
 
 def _text(value: Any, longest: int = MAX_TEXT) -> str | None:

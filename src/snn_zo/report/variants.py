@@ -188,7 +188,8 @@ def shown(name: str, value: Any) -> str:
         return f"{value:g}"
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    text = str(value).rpartition(".")[2] if name.endswith(TARGET) else str(value)
+    text = " ".join(str(value).split())
+    text = text.rpartition(".")[2] if name.endswith(TARGET) else text
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

@@ -1,0 +1,70 @@
+"""Hydra's way to the jobs of a sweep. Hydra looks for plugins in this package, and imports all of them each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+class SweepLauncher(Launcher):
+    """Hands the jobs that a sweeper has made to a `snn_zo.sweep.Sweep`, in place of calling the task function.
+
+    All jobs are composed and checked before the first one begins. A job that fails has no return value, which Hydra's
+    own sweepers and Optuna's take as what it is: no reason to end the sweep.
+
+    Args:
+        engine: dotted name of the engine's class, see `snn_zo.sweep.engines`.
+        settings: of the engine.
+    """
+
+    sweep: Any = None
+    """Of this process; None where no job was launched."""
+
+    def __init__(self, engine: str, **settings: Any) -> None:
+        self.engine, self.settings = engine, settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """See Hydra."""
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """See Hydra."""
+        from hydra.utils import get_class
+
+        from snn_zo.sweep.sweep import Sweep
+
+        setup_globals()
+        jobs = [self._compose(list(overrides), initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
+        if SweepLauncher.sweep is None:
+            engine = get_class(self.engine)(**self.settings)
+            SweepLauncher.sweep = Sweep(engine, self.config.hydra.sweeper.get("n_trials"))
+        SweepLauncher.sweep.run(jobs)
+        return [
+            JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED, _return_value=job.result())
+            for job in jobs
+        ]
+
+    def _compose(self, overrides: list[str], number: int) -> Any:
+        """A job, with its config checked."""
+        from snn_zo.config import build
+        from snn_zo.config.schema import TrainSettings
+        from snn_zo.sweep.jobs import Job, study_name
+
+        config = self.context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)
+        choices = config.hydra.runtime.choices
+        task = deepcopy(config)
+        with open_dict(task):
+            del task["hydra"]
+        settings = build(task, "", TrainSettings)
+        OmegaConf.resolve(task)  # while `hydra:` is this job's
+        return Job(overrides, settings, task, study_name(choices, settings))

@@ -1,0 +1,42 @@
+"""Tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from snn_zo.sweep.engines.engine import needs, work
+
+
+class Ray:
+    """Tasks of a Ray cluster.
+
+    Args:
+        address: of the cluster; None for one on this machine, `auto` for the one that runs here.
+        num_cpus: of each run, which uses as many threads.
+        num_gpus: of each run.
+    """
+
+    def __init__(self, address: str | None = None, num_cpus: int = 1, num_gpus: float = 0) -> None:
+        self.address, self.num_cpus, self.num_gpus = address, num_cpus, num_gpus
+        self._ray = needs("ray")
+        self._tasks: list[Any] = []
+
+    def run(self, folders: Sequence[Path]) -> None:
+        """See `Engine`."""
+        ray = self._ray
+        ray.init(address=self.address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        try:
+            task = ray.remote(num_cpus=self.num_cpus, num_gpus=self.num_gpus, max_retries=0)(work)
+            place = os.getcwd()
+            self._tasks = [task.remote(str(folder.absolute()), place, self.num_cpus) for folder in folders]
+            ray.wait(self._tasks, num_returns=len(self._tasks))
+        finally:
+            ray.shutdown()
+
+    def stop(self) -> None:
+        """See `Engine`."""
+        for task in self._tasks:
+            self._ray.cancel(task, force=True)

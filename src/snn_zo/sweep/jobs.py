@@ -1,0 +1,105 @@
+"""The jobs of a sweep, each with its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from snn_zo.config import ConfigError
+from snn_zo.config.schema import TrainSettings
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.identity import identity
+from snn_zo.runs.index import by_identity
+from snn_zo.runs.new import new_run, requeue
+
+
+@dataclass
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        overrides: of the command line and the sweeper.
+        settings: the checked root of its config.
+        config: the same, as Hydra composed it.
+        study: name of the study where the settings give none.
+        folder: of its run, once it has been placed.
+        due: whether it has to be run; else an earlier run, or an equal job, has its result.
+    """
+
+    overrides: list[str]
+    settings: TrainSettings
+    config: DictConfig
+    study: str
+    folder: RunFolder = field(init=False)
+    due: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Its run folder."""
+        return self.folder.path
+
+    @property
+    def parent(self) -> Path:
+        """The study's folder."""
+        return Path(self.settings.outputs) / (self.settings.study or self.study)
+
+    def result(self) -> float | list[float] | None:
+        """What the sweeper is to know: the entries of summary.json that `objectives` names; None if there are none."""
+        summary = self.folder.read_summary()
+        if summary.get("status") != "completed":
+            return None
+        values = [value for name in self.settings.objectives if (value := _entry(summary, name)) is not None]
+        if len(values) < len(self.settings.objectives):
+            return None
+        return values[0] if len(values) == 1 else values
+
+
+def place(jobs: Sequence[Job], rerun: str | None) -> None:
+    """Give each job its run folder: that of an earlier run of the same experiment, or a new one.
+
+    A completed run is not done again, nor is one that failed; one that was stopped or killed is gone on with.
+
+    Args:
+        jobs: of a sweep.
+        rerun: `failed` or `all` for new runs of those that failed, or of all.
+
+    Raises:
+        ConfigError: a name is given to several jobs.
+        OSError: a folder cannot be written.
+    """
+    known: dict[Path, dict[str, RunFolder]] = {}
+    placed: dict[tuple[Path, str], Job] = {}
+    for job in jobs:
+        digest = identity(job.config)
+        if (job.parent, digest) in placed:
+            job.folder, job.due = placed[job.parent, digest].folder, False
+            continue
+        if job.settings.name is not None and placed:
+            raise ConfigError("name= names one run, and a sweep has several: study= names the sweep")
+        if job.parent not in known:
+            known[job.parent] = by_identity(job.parent)
+        earlier = known[job.parent].get(digest)
+        status = earlier.read_summary().get("status") if earlier else None
+        if earlier is None or rerun == "all" or rerun == status == "failed":
+            job.folder = new_run(job.settings, job.config, job.study, job.overrides)
+        else:
+            job.folder, job.due = earlier, status not in ("completed", "failed")
+        if job.due and earlier is job.folder:
+            requeue(job.folder, job.config)
+        placed[job.parent, digest] = job
+
+
+def study_name(choices: Mapping[str, str | None], settings: TrainSettings) -> str:
+    """The sweep, the experiment or else the data set, as chosen on the command line."""
+    return choices.get("sweeps") or choices.get("experiment") or settings.dataset
+
+
+def _entry(summary: dict[str, Any], name: str) -> float | None:
+    value: Any = summary
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) else None
