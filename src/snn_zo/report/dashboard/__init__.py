@@ -17,6 +17,7 @@ from snn_zo.report.comparison import MANY, Comparison
 from snn_zo.report.dashboard import headline, provenance
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
+from snn_zo.report.export import latex, runs_csv, summary_csv
 from snn_zo.report.page import render
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.variants import Variant
@@ -35,6 +36,7 @@ SECTIONS = {
     "all-runs": "Runs",
     "made-by": "Commands and versions",
 }
+DOWNLOADS = {"runs.csv": runs_csv, "summary.csv": summary_csv, "comparison.tex": latex}
 TRACEBACKS = 2_000_000
 """Characters of all tracebacks together; of each the end is kept."""
 
@@ -69,13 +71,15 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
     """
     from plotly.offline import get_plotlyjs
 
+    files = {name: text(comparison) for name, text in DOWNLOADS.items()}
     scripts = [get_plotlyjs(), "\n".join((HERE / name).read_text() for name in SCRIPTS)]
     ranked = _ranked(comparison)
     page = render(
         HERE / "page.html",
         **_content(comparison, ranked, path),
         own_style=Markup((HERE / "dashboard.css").read_text()),
-        report=embedded(payload(comparison, ranked, {})),
+        report=embedded(payload(comparison, ranked, files)),
+        downloads=list(files),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
     )
@@ -137,10 +141,9 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
 def _compared(comparison: Comparison) -> str:
     seeds = sorted({run.seed for run in comparison.runs if run.seed is not None})
     methods = sorted({variant.method for variant in comparison.variants})
-    shown = (
-        _and([str(seed) for seed in seeds]) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]} ({len(seeds)} seeds)"
-    )
-    return f"Compared: {_and(methods)}; {_several(len(comparison.variants), 'variant')} in all; seeds {shown or 'unknown'}."
+    shown = _and([str(seed) for seed in seeds]) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]} ({len(seeds)})"
+    variants = _several(len(comparison.variants), "variant")
+    return f"Compared: {_and(methods)}; {variants} in all; seeds {shown or 'unknown'}."
 
 
 def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[Path, Trouble]:

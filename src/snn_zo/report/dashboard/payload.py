@@ -64,7 +64,7 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
             for i, variant in enumerate(ranked)
         ],
         "swept": [
-            short_names(dict.fromkeys(name for variant in ranked if variant.data == data for name in variant.varied))
+            short_names(list(dict.fromkeys(name for v in ranked if v.data == data for name in v.varied)))
             for data in datasets
         ],
         "runs": [_run(run, i) for i, variant in enumerate(ranked) for run in variant.runs],
@@ -91,7 +91,7 @@ def curves(variant: Variant, points: int) -> dict[str, Any]:
     """Means over seeds, each epoch over those that have reached it, with the lowest and the highest seed.
 
     Returns:
-        `x`: epochs, Joules and seconds, [E]; `y`: for each quantity mean, low and high, [E]; no low and high of one seed.
+        `x`: epochs, Joules and seconds, [E]; `y`: for each quantity mean, low and high, [E], or the mean of one seed.
     """
     runs = [run for run in variant.runs if run.status in LEARNING and run.metrics]
     epochs = max((len(column) for run in runs for column in run.metrics.values()), default=0)
@@ -114,15 +114,14 @@ def curves(variant: Variant, points: int) -> dict[str, Any]:
 
 
 def energy(variant: Variant) -> dict[str, Any] | None:
-    """Modelled J by phase, and those of dense products, means over the completed runs; None where nothing counted."""
-    found = [run.summary["energy"] for run in variant.done if isinstance(run.summary.get("energy"), dict)]
+    """Modelled J by phase, and those of dense products, means over the runs that are not dead; None where nothing counted."""
+    found = [run.summary["energy"] for run in variant.alive if isinstance(run.summary.get("energy"), dict)]
     parts = {}
     for kind in ("modelled", "dense"):
         bills = [bill[kind] for bill in found if isinstance(bill.get(kind), dict)]
-        columns = {
-            phase: [value for bill in bills if (value := _number(bill.get(phase))) is not None] for phase in PHASES
-        }
-        parts[kind] = {phase: float(np.mean(values)) for phase, values in columns.items() if values} or None
+        columns = {phase: [_number(bill.get(phase)) for bill in bills] for phase in PHASES}
+        known = {phase: [value for value in column if value is not None] for phase, column in columns.items()}
+        parts[kind] = {phase: float(np.mean(values)) for phase, values in known.items() if values} or None
     return parts if parts["modelled"] else None
 
 

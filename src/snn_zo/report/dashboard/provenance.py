@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from snn_zo.report.runs import Run, _clean, _content, _parse_json, _parse_yaml
 
+JOB = "process.py"
+"""The script of a sweep's jobs, which are not to be started by hand."""
 LONGEST = 200
 MOST = 40
 """Packages, and different values of a fact, that are listed."""
@@ -44,11 +44,11 @@ def facts(runs: Sequence[Run]) -> list[Fact]:
 
 
 def commands(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Command lines that the runs were started by, with the number of runs of each."""
+    """Command lines that the runs were started by, with the number of runs of each; not those of a sweep's jobs."""
     lines: Counter[str] = Counter()
     for run in runs:
         command = run.environment.get("command")
-        if isinstance(command, list) and command:
+        if isinstance(command, list) and command and not str(command[0]).endswith(JOB):
             lines[_line(command)] += 1
     return lines.most_common(MOST)
 
@@ -75,7 +75,8 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
 
 
 def _line(command: list[Any]) -> str:
-    return _clean(shlex.join(["python", *map(str, command[:MOST])]), 10 * LONGEST)
+    words = [str(word) for word in command[:MOST]]
+    return _clean(shlex.join(["python", *words] if words[0].endswith(".py") else words), 10 * LONGEST)
 
 
 def _started(about: dict[str, Any]) -> str:
@@ -88,7 +89,7 @@ def _read(path: Path) -> Any:
     parse = _parse_json if path.suffix == ".json" else _parse_yaml
     try:
         return parse(_content(path))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+    except Exception:  # yaml lets through whatever its constructors raise
         return None
 
 

@@ -15,7 +15,7 @@ from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 
 
 @dataclass
@@ -97,7 +97,7 @@ def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
         _cell(variant.estimate("energy_ratio"), percent),
         _cell(variant.estimate("joules"), joules),
         _cell(variant.estimate("epoch_s"), "{:.3g}".format),
-        _cell(comparison.speed_up(variant), "{:.3g} ×".format),
+        _cell(comparison.speed_up(variant), "{:.3g} \N{MULTIPLICATION SIGN}".format),
         *(Cell(str(count) if count else MISSING, str(count)) for count in counts),
     ]
 
