@@ -107,12 +107,12 @@ def _ranked(comparison: Comparison) -> list[Variant]:
 
 
 def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, Any]:
-    runs = comparison.runs
+    runs, known = comparison.runs, [data for data in comparison.data if data != UNKNOWN]
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]
     pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
     return {
-        "title": f"Spike gradients compared on {_and([data for data in comparison.data if data != UNKNOWN])}",
+        "title": " on ".join(filter(None, ["Spike gradients compared", _and(known)])),
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),

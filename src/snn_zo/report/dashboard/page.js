@@ -46,7 +46,12 @@ const percent = (value, digits = 3) => (value === null ? "–" : `${Number((100 
 
 function joules(value) {
   if (value === null) return "–";
-  for (const [prefix, size] of [["k", 1e3], ["", 1], ["m", 1e-3], ["µ", 1e-6]])
+  for (const [prefix, size] of [
+    ["k", 1e3],
+    ["", 1],
+    ["m", 1e-3],
+    ["µ", 1e-6],
+  ])
     if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(3))} ${prefix}J`;
   return `${Number((value / 1e-9).toPrecision(3))} nJ`;
 }
@@ -84,7 +89,12 @@ function swatch(index) {
   svg.setAttribute("viewBox", "0 0 26 12");
   svg.setAttribute("aria-hidden", "true");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  for (const [name, value] of Object.entries({ d: "M1 6H25", stroke: color, "stroke-width": 3, "stroke-dasharray": pattern }))
+  for (const [name, value] of Object.entries({
+    d: "M1 6H25",
+    stroke: color,
+    "stroke-width": 3,
+    "stroke-dasharray": pattern,
+  }))
     line.setAttribute(name, value);
   svg.append(line);
   return svg;
@@ -149,14 +159,24 @@ function fillChoices() {
   const named = (indices) => indices.map((index) => [index, report.variants[index].label]);
   const metrics = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))];
   const curves = metrics.filter((name) => !name.startsWith("sparsity/"));
-  fill("metric", curves.map((name) => [name, METRICS[name]]), "metric");
+  fill(
+    "metric",
+    curves.map((name) => [name, METRICS[name]]),
+    "metric",
+  );
   fill("confused", named(here.filter((index) => report.variants[index].confusion)), "confusion");
   const paired = new Set(report.pairs.flatMap((pair) => [pair.a, pair.b]));
   fill("reference", named(here.filter((index) => paired.has(index))), "reference");
 }
 
 function setUpChoices() {
-  const choices = { metric: "metric", x: "x", "activity-kind": "activity", confused: "confusion", reference: "reference" };
+  const choices = {
+    metric: "metric",
+    x: "x",
+    "activity-kind": "activity",
+    confused: "confusion",
+    reference: "reference",
+  };
   for (const [id, key] of Object.entries(choices)) {
     const select = document.getElementById(id);
     select.addEventListener("change", () => {
@@ -189,9 +209,9 @@ function sortTable(table, column, descending) {
 function setUpTables() {
   for (const table of document.querySelectorAll("table.sortable"))
     [...table.tHead.rows[0].cells].forEach((cell, column) =>
-      cell.querySelector("button").addEventListener("click", () =>
-        sortTable(table, column, cell.getAttribute("aria-sort") === "ascending"),
-      ),
+      cell
+        .querySelector("button")
+        .addEventListener("click", () => sortTable(table, column, cell.getAttribute("aria-sort") === "ascending")),
     );
   setUpFilter();
 }
@@ -199,7 +219,9 @@ function setUpTables() {
 function setUpFilter() {
   const table = document.getElementById("runs");
   if (!table) return;
-  const [text, method, status] = ["filter-text", "filter-method", "filter-status"].map((id) => document.getElementById(id));
+  const [text, method, status] = ["filter-text", "filter-method", "filter-status"].map((id) =>
+    document.getElementById(id),
+  );
   const rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
   const apply = () => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -36,7 +36,7 @@ function apart(ticks) {
 const number = (value) => String(Number(Number(value).toPrecision(3)));
 
 function parallelAxes(runs) {
-  const settings = Object.entries(report.swept[chosen.data]).map(([setting, name]) => ({
+  const settings = Object.entries(report.swept[chosen.data] ?? {}).map(([setting, name]) => ({
     name,
     of: (run) => report.variants[run.variant].varied[setting],
     log: false,
@@ -79,7 +79,9 @@ function drawParallel(node) {
   const lines = runs.map((run) => {
     const points = axes.flatMap((one, i) => {
       const value = one.of(run);
-      return value === null || value === undefined ? [] : [`${x(i).toFixed(1)} ${y(one.scale.share(value)).toFixed(1)}`];
+      return value === null || value === undefined
+        ? []
+        : [`${x(i).toFixed(1)} ${y(one.scale.share(value)).toFixed(1)}`];
     });
     const path = svg("path", { d: `M${points.join("L")}`, stroke: styleOf(run.variant).color });
     path.append(svg("title", {}));
@@ -96,10 +98,21 @@ function drawParallel(node) {
 function parallelAxis(one, x, y, picture, update) {
   const group = svg("g", { transform: `translate(${x} 0)` });
   const { top, bottom } = PARALLEL;
-  group.append(svg("line", { class: "axis", y1: top, y2: bottom }), svg("text", { y: top - 24, "text-anchor": "middle" }, one.name));
-  for (const [share, text] of one.scale.ticks) group.append(svg("text", { class: "tick", x: 5, y: y(share) + 3 }, text));
+  group.append(
+    svg("line", { class: "axis", y1: top, y2: bottom }),
+    svg("text", { y: top - 24, "text-anchor": "middle" }, one.name),
+  );
+  for (const [share, text] of one.scale.ticks)
+    group.append(svg("text", { class: "tick", x: 5, y: y(share) + 3 }, text));
   const brush = svg("rect", { class: "brush", x: -7, width: 14 });
-  const grip = svg("rect", { class: "grip", x: -16, width: 32, y: top - 8, height: bottom - top + 16, "data-axis": one.name });
+  const grip = svg("rect", {
+    class: "grip",
+    x: -16,
+    width: 32,
+    y: top - 8,
+    height: bottom - top + 16,
+    "data-axis": one.name,
+  });
   const show = () => {
     const range = brushes.get(one.name);
     brush.setAttribute("y", range ? y(range[1]) : 0);

@@ -114,7 +114,7 @@ def curves(variant: Variant, points: int) -> dict[str, Any]:
 
 
 def energy(variant: Variant) -> dict[str, Any] | None:
-    """Modelled J by phase, and those of dense products, means over the runs that are not dead; None where nothing counted."""
+    """Modelled J by phase, and of dense products: means over runs that are not dead; None where nothing counted."""
     found = [run.summary["energy"] for run in variant.alive if isinstance(run.summary.get("energy"), dict)]
     parts = {}
     for kind in ("modelled", "dense"):

@@ -1,7 +1,12 @@
 "use strict";
 
 const PHASES = {
-  forward: "#77AADD", grad_input: "#EE8866", grad_weight: "#EEDD88", neuron: "#44BB99", optimizer: "#FFAABB", memory: "#BBBBBB",
+  forward: "#77AADD",
+  grad_input: "#EE8866",
+  grad_weight: "#EEDD88",
+  neuron: "#44BB99",
+  optimizer: "#FFAABB",
+  memory: "#BBBBBB",
 };
 const PARTS = { forward: "#77AADD", backward: "#EE8866", rest: "#BBBBBB" };
 const PAPER_WIDTH = 690; // px, the width of A4 between its margins
@@ -36,7 +41,14 @@ const isNarrow = (node) => !chosen.paper && node.clientWidth < 520;
 
 function axis(title, more = {}) {
   const rule = themed("rule");
-  const line = { gridcolor: rule, linecolor: themed("soft"), zeroline: false, showline: true, ticks: "outside", ticklen: 4 };
+  const line = {
+    gridcolor: rule,
+    linecolor: themed("soft"),
+    zeroline: false,
+    showline: true,
+    ticks: "outside",
+    ticklen: 4,
+  };
   return { title: { text: title, standoff: 8 }, automargin: true, tickcolor: themed("soft"), ...line, ...more };
 }
 
@@ -51,7 +63,10 @@ function logAxis(title, format, values) {
   if (!values.length) return axis(title, { type: "log", ...format });
   const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
   const steps = high - low > 4 ? [1] : [1, 2, 5];
-  const ticks = high > low && high - low < 0.7 ? { nticks: 6 } : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
+  const ticks =
+    high > low && high - low < 0.7
+      ? { nticks: 6 }
+      : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
   return axis(title, { type: "log", ...ticks, ...format });
 }
 
@@ -60,7 +75,12 @@ function layoutOf(more) {
     font: { family: "system-ui, -apple-system, Segoe UI, Liberation Sans, sans-serif", size: 12, color: themed("ink") },
     paper_bgcolor: themed("paper"),
     plot_bgcolor: themed("paper"),
-    hoverlabel: { align: "left", bgcolor: themed("shade"), bordercolor: themed("soft"), font: { color: themed("ink") } },
+    hoverlabel: {
+      align: "left",
+      bgcolor: themed("shade"),
+      bordercolor: themed("soft"),
+      font: { color: themed("ink") },
+    },
     margin: { l: 58, r: 16, t: 12, b: 48 },
     showlegend: false,
     hovermode: "closest",
@@ -71,7 +91,11 @@ function layoutOf(more) {
 
 const LEGEND = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", traceorder: "normal" };
 
-const alpha = (hex, share) => hex + Math.round(255 * share).toString(16).padStart(2, "0");
+const alpha = (hex, share) =>
+  hex +
+  Math.round(255 * share)
+    .toString(16)
+    .padStart(2, "0");
 
 /** A mean with its band; `axes` names the subplot. */
 function curve(index, name, x, axes = {}) {
@@ -87,7 +111,15 @@ function curve(index, name, x, axes = {}) {
     traces.push({ ...edge, y: low }, { ...edge, y: high, fill: "tonexty", fillcolor: alpha(color, 0.16) });
   }
   const hovertemplate = `${plain(label)}<br>%{x:.4~g}, %{y:.4~g}<extra></extra>`;
-  traces.push({ x: at, y: mean, mode: at.length > 1 ? "lines" : "markers", line: { color, dash, width: 1.8 }, marker: { color }, hovertemplate, ...axes });
+  traces.push({
+    x: at,
+    y: mean,
+    mode: at.length > 1 ? "lines" : "markers",
+    line: { color, dash, width: 1.8 },
+    marker: { color },
+    hovertemplate,
+    ...axes,
+  });
   return traces;
 }
 
@@ -104,9 +136,12 @@ function curvesFigure() {
 function layersFigure(node) {
   const here = shownVariants();
   const suffix = `/${chosen.activity}`;
-  const names = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))]
-    .filter((name) => name.startsWith("sparsity/") && name.endsWith(suffix) && name.split("/").length > 2);
-  const values = here.flatMap((index) => names.flatMap((name) => report.variants[index].curves.y[name]?.[0] ?? [])).filter((value) => value > 0);
+  const names = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))].filter(
+    (name) => name.startsWith("sparsity/") && name.endsWith(suffix) && name.split("/").length > 2,
+  );
+  const values = here
+    .flatMap((index) => names.flatMap((name) => report.variants[index].curves.y[name]?.[0] ?? []))
+    .filter((value) => value > 0);
   const data = [];
   const columns = Math.min(names.length, isNarrow(node) ? 1 : 3);
   const rows = Math.ceil(names.length / columns);
@@ -118,8 +153,19 @@ function layersFigure(node) {
     layout[`xaxis${number}`] = axis("epoch", { rangemode: "tozero" });
     const title = i % columns ? "" : chosen.activity.replace("_", " ");
     layout[`yaxis${number}`] = { ...logAxis(title, PERCENT, values), matches: i ? "y" : undefined };
-    const place = { xref: `x${number} domain`, yref: `y${number} domain`, x: 0, y: 1.02, xanchor: "left", yanchor: "bottom" };
-    layout.annotations.push({ ...place, text: plain(name.slice("sparsity/".length, -suffix.length)), showarrow: false });
+    const place = {
+      xref: `x${number} domain`,
+      yref: `y${number} domain`,
+      x: 0,
+      y: 1.02,
+      xanchor: "left",
+      yanchor: "bottom",
+    };
+    layout.annotations.push({
+      ...place,
+      text: plain(name.slice("sparsity/".length, -suffix.length)),
+      showarrow: false,
+    });
   });
   return data.length ? { data, layout } : null;
 }
@@ -127,9 +173,15 @@ function layersFigure(node) {
 /** The Pareto fronts, each from its cheapest to its most accurate variant. */
 function frontTraces(quantity) {
   const line = { color: themed("soft"), dash: "dot", width: 1.5, shape: "hv" };
-  return report.fronts[chosen.data][quantity].map((front) => {
+  return (report.fronts[chosen.data]?.[quantity] ?? []).map((front) => {
     const variants = front.map((index) => report.variants[index]).filter((variant) => variant[quantity][0] > 0);
-    return { x: variants.map((v) => v[quantity][0]), y: variants.map((v) => v.accuracy[0]), mode: "lines", line, hoverinfo: "skip" };
+    return {
+      x: variants.map((v) => v[quantity][0]),
+      y: variants.map((v) => v.accuracy[0]),
+      mode: "lines",
+      line,
+      hoverinfo: "skip",
+    };
   });
 }
 
@@ -143,7 +195,10 @@ function againstFigure(quantity, title, format, shown) {
     data.push({
       x: runs.map((run) => run[quantity]),
       y: runs.map((run) => run.accuracy),
-      text: runs.map((run) => `${plain(run.name)}<br>${percent(run.accuracy)} at ${shown(run[quantity])}${run.dead ? "<br>dead" : ""}`),
+      text: runs.map(
+        (run) =>
+          `${plain(run.name)}<br>${percent(run.accuracy)} at ${shown(run[quantity])}${run.dead ? "<br>dead" : ""}`,
+      ),
       mode: "markers",
       hovertemplate: "%{text}<extra></extra>",
       marker: { color, size: 6, opacity: 0.5, symbol: runs.map((run) => (run.dead ? "x" : "circle")) },
@@ -152,7 +207,9 @@ function againstFigure(quantity, title, format, shown) {
     data.push({
       x: [variant[quantity][0]],
       y: [variant.accuracy[0]],
-      text: [`${plain(variant.label)}<br>mean of ${variant.accuracy[3]}: ${percent(variant.accuracy[0])} at ${shown(variant[quantity][0])}`],
+      text: [
+        `${plain(variant.label)}<br>mean of ${variant.accuracy[3]}: ${percent(variant.accuracy[0])} at ${shown(variant[quantity][0])}`,
+      ],
       mode: "markers",
       hovertemplate: "%{text}<extra></extra>",
       marker: { color, symbol, size: 12, line: { color: themed("paper"), width: 1.5 } },
@@ -174,12 +231,38 @@ function barsFigure(node, rows, colours, title, format) {
     if (x.every((value) => value === null)) return [];
     const marker = { color, line: { color: themed("paper"), width: 0.5 } };
     const shown = name.replace("_", " ");
-    return [{ type: "bar", orientation: "h", x, y: at, name: shown, marker, hovertemplate: `${shown}: %{x:.3~s}${format.ticksuffix ?? "s"}<extra></extra>` }];
+    return [
+      {
+        type: "bar",
+        orientation: "h",
+        x,
+        y: at,
+        name: shown,
+        marker,
+        hovertemplate: `${shown}: %{x:.3~s}${format.ticksuffix ?? "s"}<extra></extra>`,
+      },
+    ];
   });
-  const y = { tickvals: at, ticktext: kept.map(([label]) => wrapped(label, isNarrow(node) ? 16 : 32)), autorange: "reversed", showgrid: false };
+  const y = {
+    tickvals: at,
+    ticktext: kept.map(([label]) => wrapped(label, isNarrow(node) ? 16 : 32)),
+    autorange: "reversed",
+    showgrid: false,
+  };
   const height = 130 + (isNarrow(node) ? 42 : 34) * kept.length;
   const x = axis(title, { ...format, rangemode: "tozero", nticks: isNarrow(node) ? 4 : 6 });
-  return { data, layout: layoutOf({ barmode: "stack", bargap: 0.35, height, xaxis: x, yaxis: axis("", y), showlegend: true, legend: LEGEND }) };
+  return {
+    data,
+    layout: layoutOf({
+      barmode: "stack",
+      bargap: 0.35,
+      height,
+      xaxis: x,
+      yaxis: axis("", y),
+      showlegend: true,
+      legend: LEGEND,
+    }),
+  };
 }
 
 function energyFigure(node, withMemory) {
@@ -217,16 +300,51 @@ function confusionFigure(node) {
     return row.map((value) => (total ? value / total : 0));
   });
   const text = mean.map((row) => row.map((value) => (value ? String(Number(value.toPrecision(3))) : "")));
-  const bar = { title: { text: "share of the class", side: "right" }, tickformat: "~p", thickness: 12, outlinewidth: 0 };
-  const scale = isDark() ? [[0, "#1f2326"], [0.5, "#2f6690"], [1, "#bfe1ff"]] : [[0, "#f7f7f4"], [0.5, "#6fa8d3"], [1, "#08306b"]];
-  const heat = { type: "heatmap", z: share, text, zmin: 0, zmax: 1, colorscale: scale, colorbar: isNarrow(node) ? undefined : bar, showscale: !isNarrow(node), xgap: 1, ygap: 1 };
+  const bar = {
+    title: { text: "share of the class", side: "right" },
+    tickformat: "~p",
+    thickness: 12,
+    outlinewidth: 0,
+  };
+  const scale = isDark()
+    ? [
+        [0, "#1f2326"],
+        [0.5, "#2f6690"],
+        [1, "#bfe1ff"],
+      ]
+    : [
+        [0, "#f7f7f4"],
+        [0.5, "#6fa8d3"],
+        [1, "#08306b"],
+      ];
+  const heat = {
+    type: "heatmap",
+    z: share,
+    text,
+    zmin: 0,
+    zmax: 1,
+    colorscale: scale,
+    colorbar: isNarrow(node) ? undefined : bar,
+    showscale: !isNarrow(node),
+    xgap: 1,
+    ygap: 1,
+  };
   if (classes <= 20) heat.texttemplate = "%{text}";
   heat.hovertemplate = "class %{y} as %{x}: %{text} recordings, %{z:.3~p}<extra></extra>";
   const ticks = { showgrid: false, ticks: "", showline: false, ...(classes <= 20 ? { dtick: 1 } : {}) };
   const size = Math.min(chosen.paper ? PAPER_WIDTH : node.clientWidth, 620);
   const y = axis("true class", { ...ticks, autorange: "reversed", scaleanchor: "x", constrain: "domain" });
   const title = { text: plain(report.variants[chosen.confusion].label), font: { size: 12 }, x: 0.5 };
-  return { data: [heat], layout: layoutOf({ title, margin: { l: 58, r: 16, t: 34, b: 48 }, height: Math.max(320, 0.9 * size), xaxis: axis("predicted class", { ...ticks, constrain: "domain" }), yaxis: y }) };
+  return {
+    data: [heat],
+    layout: layoutOf({
+      title,
+      margin: { l: 58, r: 16, t: 34, b: 48 },
+      height: Math.max(320, 0.9 * size),
+      xaxis: axis("predicted class", { ...ticks, constrain: "domain" }),
+      yaxis: y,
+    }),
+  };
 }
 
 function pairsFigure(node) {
@@ -241,7 +359,18 @@ function pairsFigure(node) {
     const inverse = (value) => (value === null ? null : 1 - value);
     if (!flip) return [{ other, mean, low, high, better, least, most, n }];
     const negative = (value) => (value === null ? null : -value);
-    return [{ other, mean: -mean, low: negative(high), high: negative(low), better: inverse(better), least: inverse(most), most: inverse(least), n }];
+    return [
+      {
+        other,
+        mean: -mean,
+        low: negative(high),
+        high: negative(low),
+        better: inverse(better),
+        least: inverse(most),
+        most: inverse(least),
+        n,
+      },
+    ];
   });
   if (!rows.length) return null;
   rows.sort((a, b) => b.mean - a.mean);
@@ -254,19 +383,55 @@ function pairsFigure(node) {
     y: at,
     mode: "markers",
     marker: { color: styles.map(({ color }) => color), symbol: styles.map(({ symbol }) => symbol), size: 10 },
-    error_x: { type: "data", symmetric: false, array: rows.map((r) => spread(r, "high")), arrayminus: rows.map((r) => spread(r, "low")), color: themed("soft"), thickness: 1.4, width: 5 },
-    text: rows.map((row) => `${points(row.mean)} points${row.low === null ? "" : ` (${points(row.low)} to ${points(row.high)})`}`),
+    error_x: {
+      type: "data",
+      symmetric: false,
+      array: rows.map((r) => spread(r, "high")),
+      arrayminus: rows.map((r) => spread(r, "low")),
+      color: themed("soft"),
+      thickness: 1.4,
+      width: 5,
+    },
+    text: rows.map(
+      (row) => `${points(row.mean)} points${row.low === null ? "" : ` (${points(row.low)} to ${points(row.high)})`}`,
+    ),
     hovertemplate: "%{text}<extra></extra>",
   };
   const annotations = rows.map((row, i) => ({
-    xref: "paper", x: 1.01, xanchor: "left", y: i, showarrow: false, align: "left",
+    xref: "paper",
+    x: 1.01,
+    xanchor: "left",
+    y: i,
+    showarrow: false,
+    align: "left",
     text: row.better === null ? `${row.n} pair` : `${Number(row.better.toPrecision(2))}  (${row.n})`,
   }));
-  const head = { xref: "paper", x: 1.01, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: "P (pairs)" };
+  const head = {
+    xref: "paper",
+    x: 1.01,
+    xanchor: "left",
+    yref: "paper",
+    y: 1,
+    yanchor: "bottom",
+    showarrow: false,
+    text: "P (pairs)",
+  };
   const zero = { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: themed("ink"), width: 1 } };
-  const y = { tickvals: at, ticktext: rows.map((row) => wrapped(report.variants[row.other].label, isNarrow(node) ? 16 : 32)), range: [rows.length - 0.4, -0.6], showgrid: false };
+  const y = {
+    tickvals: at,
+    ticktext: rows.map((row) => wrapped(report.variants[row.other].label, isNarrow(node) ? 16 : 32)),
+    range: [rows.length - 0.4, -0.6],
+    showgrid: false,
+  };
   const x = axis(`points of accuracy above${isNarrow(node) ? "<br>" : " "}${plain(report.variants[reference].label)}`);
-  const layout = layoutOf({ height: 130 + (isNarrow(node) ? 42 : 32) * rows.length, margin: { l: 58, r: 92, t: 30, b: 48 }, xaxis: x, yaxis: axis("", y), shapes: [zero], annotations: [...annotations, head] });
+  const layout = layoutOf({
+    height: 130 + (isNarrow(node) ? 42 : 32) * rows.length,
+    margin: { l: 58, r: 92, t: 30, b: 48 },
+    xaxis: x,
+    yaxis: axis("", y),
+    shapes: [zero],
+    annotations: [...annotations, head],
+  });
   return { data: [trace], layout };
 }
 
