@@ -461,7 +461,7 @@ def test_figures_can_be_saved(kind, start, sweep, visit):
     page = visit(sweep)
     page.wait_for_selector("#curves .main-svg")
     page.locator("#curves").hover()
-    title = "Download plot as SVG" if kind == "svg" else "Download plot as a PNG"
+    title = f"Save as {kind.upper()}"
     with page.expect_download() as download:
         page.locator(
             f"#curves .modebar-btn[data-title^='{title}'], #curves .modebar-btn[aria-label^='{title}']"

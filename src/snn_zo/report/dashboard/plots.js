@@ -89,7 +89,23 @@ function layoutOf(more) {
   };
 }
 
-const LEGEND = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", traceorder: "normal" };
+const ABOVE = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", traceorder: "normal" };
+const BELOW = {
+  orientation: "h",
+  x: 0,
+  y: 0,
+  yref: "container",
+  xanchor: "left",
+  yanchor: "bottom",
+  traceorder: "normal",
+};
+
+/** The layout of a figure that leaves the page, where it has to name its variants itself. */
+function withLegend({ data, layout }) {
+  const names = data.filter((trace) => trace.showlegend);
+  const room = 22 * Math.ceil(names.length / 3);
+  return names.length ? { ...layout, showlegend: true, legend: BELOW, height: layout.height + room } : layout;
+}
 
 const alpha = (hex, share) =>
   hex +
@@ -107,7 +123,7 @@ function curve(index, name, x, axes = {}) {
   const at = curves.x[x];
   const traces = [];
   if (low) {
-    const edge = { x: at, mode: "lines", line: { width: 0 }, hoverinfo: "skip", ...axes };
+    const edge = { x: at, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false, ...axes };
     traces.push({ ...edge, y: low }, { ...edge, y: high, fill: "tonexty", fillcolor: alpha(color, 0.16) });
   }
   const hovertemplate = `${plain(label)}<br>%{x:.4~g}, %{y:.4~g}<extra></extra>`;
@@ -118,6 +134,8 @@ function curve(index, name, x, axes = {}) {
     line: { color, dash, width: 1.8 },
     marker: { color },
     hovertemplate,
+    name: plain(label),
+    showlegend: (axes.xaxis ?? "x") === "x", // once for all subplots
     ...axes,
   });
   return traces;
@@ -145,14 +163,19 @@ function layersFigure(node) {
   const data = [];
   const columns = Math.min(names.length, isNarrow(node) ? 1 : 3);
   const rows = Math.ceil(names.length / columns);
-  const grid = { rows, columns, pattern: "independent", xgap: 0.12, ygap: 0.24 };
+  const grid = { rows, columns, pattern: "independent", xgap: 0.06, ygap: 0.24 };
   const layout = layoutOf({ grid, height: 70 + 290 * rows, margin: { l: 62, r: 12, t: 28, b: 46 }, annotations: [] });
   names.forEach((name, i) => {
     const number = i ? i + 1 : "";
     for (const index of here) data.push(...curve(index, name, "epoch", { xaxis: `x${number}`, yaxis: `y${number}` }));
     layout[`xaxis${number}`] = axis("epoch", { rangemode: "tozero" });
-    const title = i % columns ? "" : chosen.activity.replace("_", " ");
-    layout[`yaxis${number}`] = { ...logAxis(title, PERCENT, values), matches: i ? "y" : undefined };
+    const first = i % columns === 0;
+    const title = first ? chosen.activity.replace("_", " ") : "";
+    layout[`yaxis${number}`] = {
+      ...logAxis(title, PERCENT, values),
+      matches: i ? "y" : undefined,
+      showticklabels: first,
+    };
     const place = {
       xref: `x${number} domain`,
       yref: `y${number} domain`,
@@ -181,6 +204,7 @@ function frontTraces(quantity) {
       mode: "lines",
       line,
       hoverinfo: "skip",
+      showlegend: false,
     };
   });
 }
@@ -201,6 +225,7 @@ function againstFigure(quantity, title, format, shown) {
       ),
       mode: "markers",
       hovertemplate: "%{text}<extra></extra>",
+      showlegend: false,
       marker: { color, size: 6, opacity: 0.5, symbol: runs.map((run) => (run.dead ? "x" : "circle")) },
     });
     if (!variant.accuracy || !(variant[quantity]?.[0] > 0)) continue;
@@ -212,6 +237,8 @@ function againstFigure(quantity, title, format, shown) {
       ],
       mode: "markers",
       hovertemplate: "%{text}<extra></extra>",
+      name: plain(variant.label),
+      showlegend: true,
       marker: { color, symbol, size: 12, line: { color: themed("paper"), width: 1.5 } },
     });
   }
@@ -260,7 +287,7 @@ function barsFigure(node, rows, colours, title, format) {
       xaxis: x,
       yaxis: axis("", y),
       showlegend: true,
-      legend: LEGEND,
+      legend: ABOVE,
     }),
   };
 }
@@ -447,19 +474,21 @@ const FIGURES = {
   pairs: pairsFigure,
 };
 
+/** A button that saves a figure with its legend. */
+function saver(format, icon, scale) {
+  const click = (node) => {
+    const layout = withLegend(node);
+    const size = { width: node.clientWidth, height: layout.height };
+    Plotly.downloadImage({ data: node.data, layout }, { format, filename: node.id, scale, ...size });
+  };
+  return { name: format, title: `Save as ${format.toUpperCase()}`, icon, click };
+}
+
 const CONFIG = {
   displaylogo: false,
   responsive: true,
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
-  toImageButtonOptions: { format: "png", scale: 3 },
-  modeBarButtonsToAdd: [
-    {
-      name: "svg",
-      title: "Download plot as SVG",
-      icon: Plotly.Icons.disk,
-      click: (node) => Plotly.downloadImage(node, { format: "svg", filename: node.id }),
-    },
-  ],
+  modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+  modeBarButtonsToAdd: [saver("png", Plotly.Icons.camera, 3), saver("svg", Plotly.Icons.disk, 1)],
 };
 
 /** Draw a figure anew, or say that there is nothing to draw. */
@@ -477,8 +506,9 @@ function drawFigure(id) {
     return;
   }
   if (!node.data) node.replaceChildren();
-  node.style.minHeight = `${figure.layout.height}px`;
-  const size = chosen.paper ? { width: PAPER_WIDTH, autosize: false } : { autosize: true };
-  const config = { ...CONFIG, toImageButtonOptions: { ...CONFIG.toImageButtonOptions, filename: id } };
-  Plotly.react(node, figure.data, { ...figure.layout, ...size }, config);
+  const layout = chosen.paper
+    ? { ...withLegend(figure), width: PAPER_WIDTH, autosize: false }
+    : { ...figure.layout, autosize: true };
+  node.style.minHeight = `${layout.height}px`;
+  Plotly.react(node, figure.data, layout, CONFIG);
 }

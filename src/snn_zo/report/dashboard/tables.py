@@ -181,7 +181,8 @@ def pairs_table(pairs: Sequence[Pair]) -> Table:
 
 def points(value: float) -> str:
     """A difference of fractions, in percentage points."""
-    return f"{100 * value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    rounded = round(100 * value, 2) + 0.0  # no negative zero
+    return f"{rounded:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(estimate: Estimate | None, shown: Callable[[float], str] = percent) -> str:
