@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -11,6 +12,8 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from snn_zo.config.sources import study_name
 
 
 class SweepLauncher(Launcher):
@@ -33,6 +36,9 @@ class SweepLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See Hydra."""
         self.context, self.config = hydra_context, config
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        # what sweepers write of their own goes to the study's folder
+        config.hydra.sweep.dir = f"{config.outputs}/{config.study or study_name(config.hydra)}"
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """See Hydra."""
@@ -55,16 +61,20 @@ class SweepLauncher(Launcher):
         """A job, with its config checked."""
         from snn_zo.config import build
         from snn_zo.config.schema import TrainSettings
-        from snn_zo.sweep.jobs import Job, study_name
+        from snn_zo.sweep.jobs import Job, label
 
         config = self.context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         HydraConfig.instance().set_config(config)
-        choices = config.hydra.runtime.choices
         task = deepcopy(config)
         with open_dict(task):
             del task["hydra"]
         settings = build(task, "", TrainSettings)
         OmegaConf.resolve(task)  # while `hydra:` is this job's
-        return Job(overrides, settings, task, study_name(choices, settings))
+        return Job(overrides, label(overrides, self._everywhere()), settings, task, study_name(config.hydra))
+
+    def _everywhere(self) -> set[str]:
+        """Overrides that all jobs of the sweep have."""
+        params = self.config.hydra.sweeper.get("params") or {}
+        return {*self.config.hydra.overrides.task, *(f"{name}={value}" for name, value in params.items())}

@@ -16,20 +16,26 @@ from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
-from snn_zo.config.sources import register, root
+from snn_zo.config.sources import register, root, study_name
 
 
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
+    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(
+        argument.startswith("-") for argument in sys.argv
+    ):
+        sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
     try:
         _start("train", _job)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-    from hydra_plugins.snn_zo_launcher import SweepLauncher
+    finally:
+        # however it ended: what its jobs have shown, and an exit code of their own
+        from hydra_plugins.snn_zo_launcher import SweepLauncher
 
-    if SweepLauncher.sweep:
-        sys.exit(SweepLauncher.sweep.conclude())
+        if SweepLauncher.sweep and SweepLauncher.sweep.conclude():
+            sys.exit(1)
 
 
 def bench() -> None:
@@ -63,6 +69,8 @@ def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         main()
     except EXPECTED as error:
         _fail(explain(error))
+    except OSError as error:
+        _fail_for_want_of_a_place(error)
 
 
 def _job(config: DictConfig) -> float:
@@ -70,23 +78,22 @@ def _job(config: DictConfig) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     hydra_config = HydraConfig.get()
-    overrides, choices = list(hydra_config.overrides.task), hydra_config.runtime.choices
+    overrides = list(hydra_config.overrides.task)
     # exiting here keeps hydra from adding lines of its own
     try:
         settings = build(config, "", TrainSettings)
         folder = _resumed(settings, overrides) if settings.resume else None
         from snn_zo import experiment
-        from snn_zo.sweep.jobs import study_name
     except EXPECTED as error:
         _fail(explain(error))
     try:
         if folder:
             return experiment.resume(folder)
-        return experiment.run(settings, config, study_name(choices, settings), overrides)
+        return experiment.run(settings, config, study_name(hydra_config), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
 
 
 def _bench_job(config: DictConfig) -> None:
@@ -100,7 +107,7 @@ def _bench_job(config: DictConfig) -> None:
     except EXPECTED as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
     if not complete:
         sys.exit(1)
 
@@ -115,7 +122,7 @@ def _describe_job(config: DictConfig) -> None:
     except EXPECTED as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
 
 
 def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
@@ -161,18 +168,16 @@ def report() -> None:
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
     arguments = parser.parse_args()
 
-    from rich.console import Console
-
     from snn_zo.atomic import write_atomically
     from snn_zo.report import export
     from snn_zo.report.comparison import compare
     from snn_zo.report.runs import read_runs
-    from snn_zo.report.table import PIPE_WIDTH, print_comparison
+    from snn_zo.report.table import print_comparison
 
     files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
         comparison = compare(read_runs(arguments.folders))
-        print_comparison(comparison, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH))
+        print_comparison(comparison)
         for path, text in files.items():
             if path:
                 write_atomically(path, text(comparison))
@@ -181,6 +186,10 @@ def report() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.strerror}: {error.filename}")
+
+
+def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
+    _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _fail(message: str) -> NoReturn:

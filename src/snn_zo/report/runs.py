@@ -21,13 +21,12 @@ import numpy as np
 import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from snn_zo.runs.identity import flatten
+
 STATUSES = ("completed", "running", "interrupted", "failed", "queued")
 UNKNOWN = "unknown"
-IGNORED = (
-    *("outputs", "study", "name", "resume", "rerun", "objectives", "logger", "callbacks.progress"),
-    *("data.root", "data.cache_dir", "seed", "method"),
-)
-"""Settings, and groups of them, that do not change a run's result, or that a `Run` has a field for."""
+OF_A_RUN = ("seed", "method")
+"""Settings that a `Run` has a field for."""
 
 MEGABYTE = 2**20
 MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
@@ -50,7 +49,8 @@ class Run:
         data: the data set.
         method: the strategy's name.
         seed: of the run.
-        settings: config.yaml by dotted names, without IGNORED; lists are tuples. Empty where it cannot be read.
+        settings: config.yaml by dotted names, without what changes nothing about a result and without seed and
+            method; lists are tuples. Empty where it cannot be read.
         summary: summary.json; empty where it cannot be read.
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
@@ -161,7 +161,10 @@ class Run:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """All runs below these folders, each once: of the same run in two folders the completed one, else the newest.
+    """All runs below these folders, each once.
+
+    Of a run that is in several folders that is the latest completed one, else the latest that is not over, else the
+    latest; its `problems` name the others.
 
     Raises:
         FileNotFoundError: a folder holds none.
@@ -205,7 +208,7 @@ def _read(path: Path) -> Run | None:
         data=_line(summary.get("data")) or _line(config.get("dataset")) or UNKNOWN,
         method=_line(summary.get("method")) or _line(config.get("method")) or UNKNOWN,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
-        settings={name: value for name, value in flatten(config).items() if not _ignored(name)},
+        settings=_settings(config) if config else {},
         summary=summary,
         metrics=_table(path / "metrics.csv", problems),
         timing=_table(path / "timing.csv", problems),
@@ -224,7 +227,8 @@ def _each_once(runs: list[Run]) -> list[Run]:
 
 
 def _best(same: list[Run]) -> Run:
-    best, *others = sorted(same, key=lambda run: (run.status == "completed", _written(run.path)), reverse=True)
+    rank = {"completed": 2, "failed": 0}
+    best, *others = sorted(same, key=lambda run: (rank.get(run.status, 1), _written(run.path)), reverse=True)
     notes = [f"the same run is in {run.path} ({run.status}), which is not counted" for run in others]
     return replace(best, problems=(*best.problems, *notes)) if notes else best
 
@@ -236,18 +240,15 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """A tree of mappings and lists by dotted names; values are hashable, a list of plain values is a tuple."""
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    return {_clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+
+
+def _frozen(value: Any) -> Any:
+    """The same, hashable."""
     if isinstance(value, dict):
-        items = [(_clean(str(name)), item) for name, item in value.items()]
-    elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-        items = [(str(i), item) for i, item in enumerate(value)]
-    else:
-        return {prefix: tuple(map(_plain, value)) if isinstance(value, list) else _plain(value)}
-    flat: dict[str, Any] = {}
-    for name, item in items:
-        flat |= flatten(item, f"{prefix}.{name}" if prefix else name)
-    return flat
+        return tuple((_clean(str(name)), _frozen(item)) for name, item in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list) else _plain(value)
 
 
 def _plain(value: Any) -> bool | int | float | str | None:
@@ -266,10 +267,6 @@ def _clean(text: str, longest: int = MAX_TEXT) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _ignored(name: str) -> bool:
-    return any(name == other or name.startswith(f"{other}.") for other in IGNORED)
 
 
 def _content(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -30,8 +31,9 @@ NOTE = (
 )
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print what was compared, which runs failed and why, which are unfinished, and what could not be read."""
+    console = console or Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     for data in comparison.data:
         console.print(_table(comparison, data))
     console.print(NOTE, style="dim", highlight=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from snn_zo.runs.identity import identity
 from snn_zo.runs.index import by_identity
 from snn_zo.runs.new import new_run, requeue
 
+_NUMBER = re.compile(r"\d+\.\d+(e[-+]?\d+)?")
+
 
 @dataclass
 class Job:
@@ -23,6 +26,7 @@ class Job:
 
     Attributes:
         overrides: of the command line and the sweeper.
+        label: by which it differs from the other jobs.
         settings: the checked root of its config.
         config: the same, as Hydra composed it.
         study: name of the study where the settings give none.
@@ -31,6 +35,7 @@ class Job:
     """
 
     overrides: list[str]
+    label: str
     settings: TrainSettings
     config: DictConfig
     study: str
@@ -93,9 +98,19 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
         placed[job.parent, digest] = job
 
 
-def study_name(choices: Mapping[str, str | None], settings: TrainSettings) -> str:
-    """The sweep, the experiment or else the data set, as chosen on the command line."""
-    return choices.get("sweeps") or choices.get("experiment") or settings.dataset
+def label(overrides: Sequence[str], everywhere: Collection[str]) -> str:
+    """How a job differs from the others of its sweep: `z=laplace delta=0.1 seed=2`; empty if it does not.
+
+    Args:
+        overrides: of the job.
+        everywhere: those that all jobs have.
+    """
+    return " ".join(_short(override) for override in overrides if override not in everywhere)
+
+
+def _short(override: str) -> str:
+    name, _, value = override.lstrip("+").partition("=")
+    return f"{name.rpartition('.')[2]}={_NUMBER.sub(lambda number: f'{float(number[0]):.4g}', value)}"
 
 
 def _entry(summary: dict[str, Any], name: str) -> float | None:

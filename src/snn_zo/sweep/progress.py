@@ -49,7 +49,7 @@ class Progress:
         self.jobs = [job for job in jobs if job.due]
         self.first, self.total, self.earlier = first, total, len(jobs) - len(self.jobs)
         self._numbers = [first + i + 1 for i, job in enumerate(jobs) if job.due]
-        self._seen = [_Seen(label) for job, label in zip(jobs, labels(jobs), strict=True) if job.due]
+        self._seen = [_Seen(job.label or f"{job.settings.method} seed={job.settings.seed}") for job in self.jobs]
         self._live = Live(console=Console(), transient=True, auto_refresh=False) if sys.stdout.isatty() else None
 
     def __enter__(self) -> Progress:
@@ -148,16 +148,6 @@ class Progress:
             work += max(whole - spent, 0.0)
             running += seen.status == "running"
         return work / max(running, 1) if work else None
-
-
-def labels(jobs: Sequence[Job]) -> list[str]:
-    """Of each job the overrides that not all jobs have; its method and seed where there are none."""
-    everywhere = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    return [
-        " ".join(text for text in job.overrides if text not in everywhere)
-        or f"{job.settings.method} seed={job.settings.seed}"
-        for job in jobs
-    ]
 
 
 def duration(seconds: float | None) -> str:

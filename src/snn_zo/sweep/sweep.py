@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from snn_zo.atomic import write_json
-from snn_zo.report.table import print_table
+from snn_zo.report.comparison import compare
+from snn_zo.report.runs import read_runs
+from snn_zo.report.table import print_comparison
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.sweep.engines import Engine
 from snn_zo.sweep.jobs import Job, place
@@ -51,7 +53,7 @@ class Sweep:
         self.jobs += jobs
         self._record()
         progress = Progress(jobs, first, total)
-        if not first or progress.jobs:
+        if not first:
             self._announce(progress)
         if progress.jobs:
             with terminate_like_ctrl_c(), progress:
@@ -107,7 +109,7 @@ class Sweep:
     def conclude(self) -> int:
         """Print the table, write the dashboard; 0 if every job is completed, else 1."""
         folders = list(dict.fromkeys(job.path for job in self.jobs))
-        print_table(folders)
+        print_comparison(compare(read_runs(folders)))
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
         missing = {status: number for status, number in statuses.items() if status != "completed"}
         if statuses["interrupted"] or statuses["queued"] or statuses["running"]:
