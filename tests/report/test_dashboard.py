@@ -269,8 +269,8 @@ def visit(browser):
 
 
 def draw_all(page) -> None:
+    """Everything that is due, in view or not."""
     page.evaluate("drawAll()")
-    page.wait_for_function("document.querySelectorAll('.plot .main-svg, .plot p, .parallel svg, .parallel p').length")
 
 
 def drawn(page) -> list[str]:
@@ -305,6 +305,11 @@ def test_page_draws_what_comes_into_view(sweep, visit):
     assert "pairs" not in drawn(page)
     page.locator("#pairs").scroll_into_view_if_needed()
     page.wait_for_selector("#pairs .main-svg")
+    page.locator("#legend button").last.click()
+    traces = "document.getElementById('curves').data.length"
+    assert page.evaluate(traces) == 9
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.wait_for_function(f"() => {traces} === 6")
 
 
 def column(page, table: str, title: str) -> tuple[int, list[str]]:
@@ -370,6 +375,7 @@ def test_legend_hides_a_variant_in_all_figures(sweep, visit):
     before, lines = page.evaluate(counts), page.locator("#parallel path").count()
     button = page.locator("#legend button", has_text="sparse_surrogate")
     button.click()
+    draw_all(page)
     after = page.evaluate(counts)
     assert button.get_attribute("aria-pressed") == "false"
     assert (before["curves"], after["curves"]) == (9, 6)
@@ -378,10 +384,13 @@ def test_legend_hides_a_variant_in_all_figures(sweep, visit):
     assert page.evaluate("document.getElementById('times').layout.yaxis.ticktext") == ["surrogate", "local_zo"]
     assert page.locator("#parallel path").count() == lines - 5
     button.click()
+    draw_all(page)
     assert page.evaluate(counts) == before
     page.locator("#none").click()
+    draw_all(page)
     assert drawn(page) == ["confusion"]
     page.locator("#all").click()
+    draw_all(page)
     assert page.evaluate(counts) == before
 
 
@@ -391,11 +400,13 @@ def test_choices_change_the_figures(sweep, visit):
     title = "document.getElementById('{}').layout.{}axis.title.text"
     page.locator("#metric").select_option("train/loss")
     page.locator("#x").select_option("joules")
+    page.locator("#activity-kind").select_option("spike_rate")
+    draw_all(page)
     assert page.evaluate(title.format("curves", "y")) == "training loss"
     assert "energy" in page.evaluate(title.format("curves", "x"))
-    page.locator("#activity-kind").select_option("spike_rate")
     assert page.evaluate(title.format("layers", "y")) == "spike rate"
     page.locator("#reference").select_option(label="local_zo")
+    draw_all(page)
     assert "local_zo" in page.evaluate(title.format("pairs", "x"))
     expected = [pair for pair in Page(sweep).report()["pairs"] if pair["b"] == 1]
     assert page.evaluate("document.getElementById('pairs').data[0].x[0]") == 100 * expected[0]["difference"][0]

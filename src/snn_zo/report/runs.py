@@ -200,8 +200,8 @@ def _read(path: Path) -> Run | None:
     seed = summary.get("seed", config.get("seed"))
     return Run(
         path,
-        study=_clean(place.parent.name),
-        name=_clean(place.name),
+        study=clean(place.parent.name),
+        name=clean(place.name),
         status=status if status in STATUSES else UNKNOWN,
         reason=_line(summary.get("reason")),
         traceback=_text(summary.get("traceback"), 100 * MAX_TEXT),
@@ -241,13 +241,13 @@ def _written(path: Path) -> float:
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {_clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+    return {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
 
 
 def _frozen(value: Any) -> Any:
     """The same, hashable."""
     if isinstance(value, dict):
-        return tuple((_clean(str(name)), _frozen(item)) for name, item in value.items())
+        return tuple((clean(str(name)), _frozen(item)) for name, item in value.items())
     return tuple(map(_frozen, value)) if isinstance(value, list) else _plain(value)
 
 
@@ -258,10 +258,10 @@ def _plain(value: Any) -> bool | int | float | str | None:
         return value if abs(value) < 2**63 else "a huge number"
     if isinstance(value, float):
         return value if not math.isnan(value) else "nan"  # equal to itself
-    return _clean(str(value))
+    return clean(str(value))
 
 
-def _clean(text: str, longest: int = MAX_TEXT) -> str:
+def clean(text: str, longest: int = MAX_TEXT) -> str:
     """Text that a terminal, a file and a page can show: without escape sequences, lone surrogates, hidden marks."""
     text = text[:longest]
     if text.isprintable():
@@ -314,6 +314,14 @@ def _parse_yaml(text: str) -> Any:
     return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
+def read_file(path: Path) -> Any:
+    """Content of another JSON or YAML file of a run or study, read as carefully; None where missing or damaged."""
+    try:
+        return (_parse_json if path.suffix == ".json" else _parse_yaml)(_content(path))
+    except Exception:  # as above
+        return None
+
+
 def _table(path: Path, problems: list[str]) -> Table:
     """Columns of a TableFile; empty where there is none."""
     try:
@@ -334,7 +342,7 @@ def _table(path: Path, problems: list[str]) -> Table:
         values = np.array([[_float(cell) for cell in row] for row in whole])
         problems.append(f"{path.name} holds what is no number")
     values = np.where(np.isfinite(values), values, np.nan).reshape(len(whole), len(header))
-    return {_clean(name): column for name, column in zip(header, values.T, strict=True)}
+    return {clean(name): column for name, column in zip(header, values.T, strict=True)}
 
 
 def _float(cell: str) -> float:
@@ -385,8 +393,8 @@ def _fraction(value: Any, *names: str) -> float | None:
 
 
 def _line(value: Any) -> str | None:
-    return " ".join(_clean(value).split()) or None if isinstance(value, str) else None
+    return " ".join(clean(value).split()) or None if isinstance(value, str) else None
 
 
 def _text(value: Any, longest: int = MAX_TEXT) -> str | None:
-    return _clean(value, longest) if isinstance(value, str) and value else None
+    return clean(value, longest) if isinstance(value, str) and value else None

@@ -256,27 +256,33 @@ function setUpDownloads() {
 
 /* ---- drawing when seen, and on paper ---- */
 
-const seen = new Set();
+const inView = new Set();
+const upToDate = new Set();
 
+function drawIfDue(id) {
+  if (upToDate.has(id)) return;
+  upToDate.add(id);
+  drawFigure(id);
+}
+
+/** After a choice: what is in view now, the rest when it comes into view. */
 function redraw() {
-  for (const id of seen) drawFigure(id);
+  upToDate.clear();
+  for (const id of inView) drawIfDue(id);
 }
 
 function drawAll() {
-  for (const node of document.querySelectorAll(".plot, .parallel")) {
-    seen.add(node.id);
-    drawFigure(node.id);
-  }
+  for (const node of document.querySelectorAll(".plot, .parallel")) drawIfDue(node.id);
 }
 
 function setUpDrawing() {
   const observer = new IntersectionObserver(
     (entries) => {
       for (const { isIntersecting, target } of entries)
-        if (isIntersecting && !seen.has(target.id)) {
-          seen.add(target.id);
-          drawFigure(target.id);
-        }
+        if (isIntersecting) {
+          inView.add(target.id);
+          drawIfDue(target.id);
+        } else inView.delete(target.id);
     },
     { rootMargin: "400px" },
   );
@@ -287,6 +293,7 @@ function setUpDrawing() {
     document.documentElement.dataset.theme = "light";
     chosen.paper = true;
     drawLegend();
+    upToDate.clear();
     drawAll();
   });
   addEventListener("afterprint", () => {

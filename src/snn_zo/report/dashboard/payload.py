@@ -19,6 +19,7 @@ from snn_zo.report.variants import Variant, short_names, shown
 CURVES = ("val/acc", "val/loss", "train/acc", "train/loss")
 LEARNING = ("completed", "running", "interrupted")
 POINTS, FEWEST, MOST = 20_000, 30, 400  # of all curves of one quantity; of one curve
+LAYERS = 64  # curves of active fractions and spike rates
 CELLS = 300_000  # non-zero ones of all confusion matrices
 
 
@@ -105,9 +106,10 @@ def curves(variant: Variant, points: int) -> dict[str, Any]:
     ):
         if any(column is not None for column in columns):
             x[name] = _rounded(_spread(columns, epochs)[0][kept])
-    wanted = dict.fromkeys(name for run in runs for name in run.metrics if name in CURVES or _is_activity(name))
+    there = dict.fromkeys(name for run in runs for name in run.metrics)
+    wanted = [name for name in CURVES if name in there] + sorted(filter(_is_activity, there))[:LAYERS]
     y = {}
-    for name in sorted(wanted, key=lambda name: (CURVES.index(name) if name in CURVES else len(CURVES), name)):
+    for name in wanted:
         mean, low, high = (_rounded(part[kept]) for part in _spread([run.metrics.get(name) for run in runs], epochs))
         y[name] = [mean, low, high] if len(runs) > 1 else [mean, None, None]
     return {"x": x, "y": y}

@@ -7,10 +7,9 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from snn_zo.report.runs import Run, _clean, _content, _parse_json, _parse_yaml
+from snn_zo.report.runs import Run, clean, read_file
 
 JOB = "process.py"
 """The script of a sweep's jobs, which are not to be started by hand."""
@@ -57,7 +56,7 @@ def sweeps(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Name of each study that a sweep made, and the command line of that sweep."""
     made = []
     for folder in dict.fromkeys(run.path.resolve().parent for run in runs):
-        about = _read(folder / "sweep.json")
+        about = read_file(folder / "sweep.json")
         command = about.get("command") if isinstance(about, dict) else None
         if isinstance(command, list) and command:
             made.append((folder.name, _line(command) + _started(about)))
@@ -68,7 +67,7 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
     """For each run that left its overrides, the command line that trains it alone."""
     made = []
     for run in runs:
-        overrides = _read(run.path / "overrides.yaml")
+        overrides = read_file(run.path / "overrides.yaml")
         if isinstance(overrides, list):
             made.append(f"{_line(['train.py', *overrides])}    # {run.name}")
     return made
@@ -76,28 +75,19 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
 
 def _line(command: list[Any]) -> str:
     words = [str(word) for word in command[:MOST]]
-    return _clean(shlex.join(["python", *words] if words[0].endswith(".py") else words), 10 * LONGEST)
+    return clean(shlex.join(["python", *words] if words[0].endswith(".py") else words), 10 * LONGEST)
 
 
 def _started(about: dict[str, Any]) -> str:
     started = about.get("started")
-    return f"    # {_clean(started, LONGEST)}" if isinstance(started, str) else ""
-
-
-def _read(path: Path) -> Any:
-    """Content of a JSON or YAML file of a run or study; None where it is missing or damaged."""
-    parse = _parse_json if path.suffix == ".json" else _parse_yaml
-    try:
-        return parse(_content(path))
-    except Exception:  # yaml lets through whatever its constructors raise
-        return None
+    return f"    # {clean(started, LONGEST)}" if isinstance(started, str) else ""
 
 
 def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:
     found: dict[str, Counter[str]] = {}
     for facts_of_run in recorded:
         for name, value in facts_of_run:
-            found.setdefault(_clean(name, LONGEST), Counter())[_clean(value, LONGEST)] += 1
+            found.setdefault(clean(name, LONGEST), Counter())[clean(value, LONGEST)] += 1
     return [Fact(name, values.most_common(MOST)) for name, values in list(found.items())[:MOST]]
 
 
