@@ -168,9 +168,9 @@ def accuracies(folder: Path, **methods: list[float]) -> Path:
 
 
 def test_findings_of_a_clear_winner_name_the_price_of_the_cheapest(tmp_path):
-    text = said(accuracies(tmp_path, surrogate=[0.9] * 5, local_zo=[0.8] * 5))
+    text = said(accuracies(tmp_path, surrogate=[0.9] * 10, local_zo=[0.8] * 10))
     assert "<strong>surrogate</strong> has the highest mean test accuracy of 2 variants: 90 %" in text
-    assert "ahead of local_zo by 10.00 points (95 % interval 10.00 to 10.00, 5 seeds)" in text
+    assert "ahead of local_zo by 10.00 points (95 % interval 10.00 to 10.00, 10 seeds)" in text
     assert "not to be told apart" not in text
     assert "too narrow" not in text
     assert "<strong>local_zo</strong> took" in text
@@ -218,6 +218,12 @@ def test_facts_say_what_differs(tmp_path):
     assert (first.name, first.values) == ("threads", [("4", 2), ("1", 1)])
     assert not any(fact.differs for fact in others)
     assert others[-1].values == [("snn_zo 0.1.0, torch 2.13.0+cpu, lightning 2.6.6, numpy 2.4.6", 3)]
+
+
+def test_commands_are_one_line_each(tmp_path):
+    path = write_run(tmp_path, name="two\nlines")
+    (path / "overrides.yaml").write_text(json.dumps(["a=$(x)\nrm b"]))
+    assert provenance.single_commands(read_runs([tmp_path])) == ["python train.py 'a=$(x) rm b'    # two lines"]
 
 
 def test_commands_of_sweeps_and_of_single_runs(tmp_path):

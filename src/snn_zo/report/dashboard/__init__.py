@@ -67,7 +67,6 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
 
     Raises:
         OSError: it could not be written.
-        ModuleNotFoundError: plotly is not installed.
     """
     from plotly.offline import get_plotlyjs
 

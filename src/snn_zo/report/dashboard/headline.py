@@ -14,7 +14,7 @@ from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
-FEW = 5
+FEW = 10
 """Seeds below which a bootstrap interval is easily too narrow."""
 NAMED = 4
 """Variants that a sentence names; of more it says how many."""

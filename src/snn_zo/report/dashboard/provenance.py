@@ -69,18 +69,23 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         overrides = read_file(run.path / "overrides.yaml")
         if isinstance(overrides, list):
-            made.append(f"{_line(['train.py', *overrides])}    # {run.name}")
+            made.append(f"{_line(['train.py', *overrides])}    # {_one_line(run.name)}")
     return made
 
 
 def _line(command: list[Any]) -> str:
-    words = [str(word) for word in command[:MOST]]
-    return clean(shlex.join(["python", *words] if words[0].endswith(".py") else words), 10 * LONGEST)
+    """A command as a shell takes it, in one line whatever is in it."""
+    words = [str(word) for word in command]
+    return _one_line(shlex.join(["python", *words] if words[0].endswith(".py") else words), 50 * LONGEST)
+
+
+def _one_line(text: str, longest: int = LONGEST) -> str:
+    return clean(text, longest).replace("\n", " ")
 
 
 def _started(about: dict[str, Any]) -> str:
     started = about.get("started")
-    return f"    # {clean(started, LONGEST)}" if isinstance(started, str) else ""
+    return f"    # {_one_line(started)}" if isinstance(started, str) else ""
 
 
 def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:
