@@ -103,6 +103,16 @@ def test_report_writes_files(tmp_path):
 FILES = {"--csv": "runs.csv", "--summary": "summary.csv", "--latex": "table.tex"}
 
 
+def test_report_of_folders_whose_names_are_no_text(tmp_path):
+    path = write_run(tmp_path, status="failed").rename(tmp_path / "a\x1b[31mb\udcff")
+    (path / "env.json").write_text("[")
+    result = subprocess.run([*REPORT, str(tmp_path), "--csv", str(tmp_path / "c")], capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for text in (result.stdout, (tmp_path / "c").read_bytes()):
+        assert "a\ufffd[31mb\ufffd".encode() in text
+        assert b"\x1b" not in text
+
+
 def test_report_that_cannot_write_says_so_in_a_line(tmp_path):
     write_run(tmp_path / "study")
     command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study")]

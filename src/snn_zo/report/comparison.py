@@ -7,7 +7,8 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
@@ -19,6 +20,9 @@ WORKLOAD = ("data.", "model.", "trainer.", "backend", "cuda_graph")
 """Settings that a step's time depends on besides the method."""
 MANY = 16
 """Variants of a data set from which on not all pairs are formed."""
+
+
+Workload = frozenset[tuple[str, Any]]
 
 
 class Pair(NamedTuple):
@@ -69,8 +73,13 @@ class Comparison:
 
     def baseline_of(self, variant: Variant) -> Variant | None:
         """The most accurate dense variant with the same data, model and trainer; None where there is none."""
-        work = _workload(variant)
-        return _best(b for b in self.of(variant.data) if b.method == BASELINE and _workload(b) == work)
+        return self._dense.get((variant.data, _workload(variant))) if variant.settings else None
+
+    @cached_property
+    def _dense(self) -> dict[tuple[str, Workload], Variant]:
+        """The most accurate dense variant of each data set and workload."""
+        dense = _ranked(variant for variant in self.variants if variant.method == BASELINE)
+        return {(variant.data, _workload(variant)): variant for variant in reversed(dense)}
 
     def speed_up(self, variant: Variant) -> float | None:
         """Time an epoch of its baseline over its own.
@@ -112,8 +121,7 @@ class Comparison:
         return [pair for data in self.data for pair in self._pairs(data)]
 
     def _pairs(self, data: str) -> list[Pair]:
-        ranked = sorted(((v, found) for v in self.of(data) if (found := v.estimate("accuracy"))), key=_rank)
-        ordered = [variant for variant, _ in ranked]
+        ordered = _ranked(self.of(data))
         chosen = list(itertools.combinations(ordered, 2))
         if len(ordered) > MANY:
             references = {ordered[0], self.baselines.get(data)}
@@ -125,23 +133,20 @@ def compare(runs: Iterable[Run]) -> Comparison:
     """Group runs into variants, and find each data set's baseline."""
     runs = tuple(runs)
     made = variants(runs)
-    best = {data: _best(v for v in made if v.data == data and v.method == BASELINE) for data in {v.data for v in made}}
-    return Comparison(runs, made, {data: variant for data, variant in best.items() if variant})
+    dense = _ranked(variant for variant in made if variant.method == BASELINE)
+    return Comparison(runs, made, {variant.data: variant for variant in reversed(dense)})
 
 
-def _best(candidates: Iterable[Variant]) -> Variant | None:
-    """The most accurate one with completed runs; the first of equals."""
-    ranked = sorted(((v, found) for v in candidates if (found := v.estimate("accuracy"))), key=_rank)
-    return ranked[0][0] if ranked else None
+def _ranked(candidates: Iterable[Variant]) -> list[Variant]:
+    """Those with a test accuracy, the best first."""
+    accuracies = {variant: [a for run in variant.done if (a := run.accuracy) is not None] for variant in candidates}
+    tested = [variant for variant, found in accuracies.items() if found]
+    return sorted(tested, key=lambda variant: -statistics.fmean(accuracies[variant]))
 
 
-def _rank(pair: tuple[Variant, Estimate]) -> float:
-    return -pair[1].mean
-
-
-def _workload(variant: Variant) -> dict[str, object]:
+def _workload(variant: Variant) -> Workload:
     settings = variant.settings.items()
-    return {name: value for name, value in settings if name.startswith(WORKLOAD) and name != "trainer.max_epochs"}
+    return frozenset(item for item in settings if item[0].startswith(WORKLOAD) and item[0] != "trainer.max_epochs")
 
 
 def _times(variant: Variant) -> dict[str, list[float]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from snn_zo.report.comparison import Comparison
+from snn_zo.report.runs import clean
 from snn_zo.report.table import cells
 from snn_zo.report.variants import COSTS, RESULTS
 
@@ -37,7 +38,7 @@ def runs_csv(comparison: Comparison) -> str:
             row |= {"seed": run.seed, "status": run.status}
             row |= {name: run.settings.get(name) for name in comparison.swept}
             row |= {name: getattr(run, name) for name in (*RESULTS, *COSTS, "dead", "reason", "study", "name")}
-            rows.append(row | {"path": str(run.path), "problems": "; ".join(run.problems)})
+            rows.append(row | {"path": clean(str(run.path)), "problems": "; ".join(run.problems)})
     return _csv(rows)
 
 

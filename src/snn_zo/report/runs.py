@@ -229,7 +229,7 @@ def _each_once(runs: list[Run]) -> list[Run]:
 def _best(same: list[Run]) -> Run:
     rank = {"completed": 2, "failed": 0}
     best, *others = sorted(same, key=lambda run: (rank.get(run.status, 1), _written(run.path)), reverse=True)
-    notes = [f"the same run is in {run.path} ({run.status}), which is not counted" for run in others]
+    notes = [f"the same run is in {clean(str(run.path))} ({run.status}), which is not counted" for run in others]
     return replace(best, problems=(*best.problems, *notes)) if notes else best
 
 
@@ -369,7 +369,7 @@ def _matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
 
 def _not_read(path: Path, error: Exception, problems: list[str]) -> dict[str, Any]:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    problems.append(f"{path.name} cannot be read: {' '.join(said[:MAX_TEXT].split())[:200]}")
+    problems.append(f"{path.name} cannot be read: {' '.join(clean(said).split())[:200]}")
     return {}
 
 

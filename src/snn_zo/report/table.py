@@ -13,6 +13,7 @@ from rich.text import Text
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
+from snn_zo.report.runs import clean
 from snn_zo.report.variants import Variant
 
 PIPE_WIDTH = 120
@@ -88,6 +89,6 @@ def _table(comparison: Comparison, data: str) -> Table:
 
 def _print_list(console: Console, kind: str, lines: Sequence[str], style: str) -> None:
     for line in lines[:SHOWN]:
-        console.print(Text.assemble((f"{kind}: ", style), line), soft_wrap=True)
+        console.print(Text.assemble((f"{kind}: ", style), clean(line)), soft_wrap=True)
     if len(lines) > SHOWN:
         console.print(f"{kind}: {len(lines) - SHOWN} more", style=style)
