@@ -193,7 +193,17 @@ def test_findings_of_few_seeds_warn(tmp_path):
 def test_findings_of_one_seed_claim_nothing(tmp_path):
     text = said(accuracies(tmp_path, surrogate=[0.9], local_zo=[0.5]))
     assert "(one seed, so no interval)" in text
-    assert "not to be told apart</strong> from local_zo (+40.00 points on one seed, which gives no interval)" in text
+    assert "Whether it is better than local_zo cannot be said from fewer than two common seeds (+40.00 points" in text
+    assert "ahead" not in text
+    assert "told apart" not in text
+
+
+def test_findings_recommend_nothing_for_want_of_common_seeds(tmp_path):
+    write_run(tmp_path, "surrogate", 0, accuracy=0.9)
+    write_run(tmp_path, "local_zo", 1, accuracy=0.5)
+    text = said(tmp_path)
+    assert "(no seed in common)" in text
+    assert "Of these" not in text
 
 
 def test_findings_without_a_completed_run(tmp_path):

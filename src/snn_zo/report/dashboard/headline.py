@@ -50,13 +50,22 @@ def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Mar
         alone = "On {}, <strong>{}</strong> reaches {} on the test set. There is no other variant to compare it with."
         return _say(alone, data, best.label, _accuracy(accuracy))
     against = {id(pair.b): pair for pair in pairs if pair.a is best}
-    clear = [variant for variant, _ in others if id(variant) in against and _is_clear(against[id(variant)])]
-    level = [variant for variant, _ in others if variant not in clear]
+    judged = {id(variant): _verdict(against.get(id(variant))) for variant, _ in others}
+    clear, level, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in ("clear", "level", "unknown"))
     first = "On {}, <strong>{}</strong> has the highest mean test accuracy of {} variants: {}."
     said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
     said += [_ahead(clear, against)] if clear else []
     said += [_level(level, against)] if level else []
-    return Markup(" ").join([*said, *_cost([best, *level]), *_cheapest(best, clear, against)])
+    said += [*_cost([best, *level]), *_cheapest(best, clear, against)]
+    said += [_unknown(unknown, against)] if unknown else []
+    return Markup(" ").join(said)
+
+
+def _verdict(pair: Pair | None) -> str:
+    """Whether the interval of the difference is above 0 (`clear`), holds it (`level`), or is none (`unknown`)."""
+    if pair is None or pair.difference.low is None:
+        return "unknown"
+    return "clear" if pair.difference.low > 0 else "level"
 
 
 def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
@@ -70,15 +79,18 @@ def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
 
 
 def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    pair = against.get(id(level[0]))
-    if pair is None:
-        why = "no seed in common"
-    elif pair.difference.low is None:
-        why = f"{points(pair.difference.mean)} points on one seed, which gives no interval"
-    else:
-        why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
+    pair = against[id(level[0])]
+    why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
+
+
+def _unknown(unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    pair = against.get(id(unknown[0]))
+    why = f"{points(pair.difference.mean)} points on one seed" if pair else "no seed in common"
+    of = "" if len(unknown) == 1 else f"{unknown[0].label}: "
+    text = "Whether it is better than {} cannot be said from fewer than two common seeds ({}{})."
+    return _say(text, _names(unknown), of, why)
 
 
 def _cost(candidates: Sequence[Variant]) -> list[Markup]:
@@ -110,10 +122,6 @@ def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
     text = "<strong>{}</strong> took {}, {} of what {} took, for {} points less."
     lost = _gain(against[id(cheapest)].difference.mean)
     return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost)]
-
-
-def _is_clear(pair: Pair) -> bool:
-    return pair.difference.low is not None and pair.difference.low > 0
 
 
 def _accuracy(accuracy: Estimate) -> str:

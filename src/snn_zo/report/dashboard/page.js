@@ -4,7 +4,16 @@
 const report = JSON.parse(document.getElementById("report").textContent);
 
 /** What the reader has chosen. */
-const chosen = { data: 0, hidden: new Set(), metric: "", x: "epoch", activity: "active", confusion: -1, reference: -1, paper: false };
+const chosen = {
+  data: 0,
+  hidden: new Set(),
+  metric: "",
+  x: "epoch",
+  activity: "active",
+  confusion: -1,
+  reference: -1,
+  paper: false,
+};
 
 // Okabe and Ito's colours, which colour-blind readers tell apart, with an ochre for their yellow; lighter on a dark page
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31"];

@@ -18,7 +18,7 @@ from snn_zo.report.variants import Variant, short_names, shown
 
 CURVES = ("val/acc", "val/loss", "train/acc", "train/loss")
 LEARNING = ("completed", "running", "interrupted")
-POINTS, FEWEST, MOST = 20_000, 30, 400  # of all curves of one quantity; of one curve
+POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
 CELLS = 300_000  # non-zero ones of all confusion matrices
 
@@ -190,7 +190,8 @@ def _spread(columns: Sequence[NDArray | None], epochs: int) -> tuple[NDArray, ND
 
 
 def _is_activity(name: str) -> bool:
-    return name.startswith("sparsity/") and name.endswith(("/active", "/spike_rate"))
+    """Of a layer: `sparsity/<layer>/active` or `/spike_rate`."""
+    return name.startswith("sparsity/") and name.count("/") > 1 and name.endswith(("/active", "/spike_rate"))
 
 
 def _mean(variant: Variant, quantity: str) -> float | None:

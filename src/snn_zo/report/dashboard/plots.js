@@ -155,7 +155,7 @@ function layersFigure(node) {
   const here = shownVariants();
   const suffix = `/${chosen.activity}`;
   const names = [...new Set(here.flatMap((index) => Object.keys(report.variants[index].curves.y)))].filter(
-    (name) => name.startsWith("sparsity/") && name.endsWith(suffix) && name.split("/").length > 2,
+    (name) => name.startsWith("sparsity/") && name.endsWith(suffix),
   );
   const values = here
     .flatMap((index) => names.flatMap((name) => report.variants[index].curves.y[name]?.[0] ?? []))
