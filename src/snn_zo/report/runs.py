@@ -314,6 +314,14 @@ def _parse_yaml(text: str) -> Any:
     return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
+def read_file(path: Path) -> Any:
+    """Content of another JSON or YAML file of a run or study, read as carefully; None where missing or damaged."""
+    try:
+        return (_parse_json if path.suffix == ".json" else _parse_yaml)(_content(path))
+    except Exception:  # as above
+        return None
+
+
 def _table(path: Path, problems: list[str]) -> Table:
     """Columns of a TableFile; empty where there is none."""
     try:
