@@ -166,6 +166,10 @@ def report() -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line a run")
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write a line a variant, as CSV")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
+    )
+    parser.add_argument("--no-html", action="store_true", help="no dashboard")
     arguments = parser.parse_args()
 
     from snn_zo.atomic import write_atomically
@@ -182,6 +186,12 @@ def report() -> None:
             if path:
                 write_atomically(path, text(comparison))
                 print(path)
+        if not arguments.no_html:
+            from snn_zo.report.dashboard import write_dashboard
+
+            page = arguments.html or arguments.folders[0] / "report.html"
+            write_dashboard(comparison, page)
+            print(page)
     except FileNotFoundError as error:
         _fail(str(error))
     except OSError as error:
