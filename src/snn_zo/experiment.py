@@ -118,13 +118,17 @@ def execute(path: Path) -> None:
         RunFailed: the run ended early.
     """
     folder = RunFolder(path)
-    settings, config = _load_config(folder, trusted=True)
-    backend = _backend(settings, config)
+    try:
+        settings, config = _load_config(folder, trusted=True)
+        backend = _backend(settings, config)
+    except ConfigError as error:
+        write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
+        raise
     if rank() > 0:
         _take_part(settings, config, folder, backend)
         return
     with folder.only_here():
-        if folder.read_summary().get("status") != "completed":
+        if folder.read_summary().get("status") not in ("completed", "failed"):
             _execute(settings, config, folder, backend)
 
 

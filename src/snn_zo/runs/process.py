@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
@@ -111,13 +112,15 @@ class RunProcesses:
         """Have all runs end as Ctrl-C ends one, and start no other."""
         with self._lock:
             self._stopped = True
-        for process in list(self._running):
+        processes = list(self._running)
+        for process in processes:
+            _tell(process)
+        for process in processes:
             self._end(process)
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        process.stdin.close()
+        _tell(process)
         try:
             process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -129,9 +132,15 @@ _OF_THE_LAUNCHER = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "LOCAL_RANK", "RANK
 """A run's other processes are Lightning's to start: it leaves that to a cluster that has these."""
 
 
+def _tell(process: subprocess.Popen[bytes]) -> None:
+    """Have a run end, see `end_with_parent`."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
 def _settle(folder: RunFolder, code: int | None) -> None:
-    """Say in the summary that a run was killed, which it cannot say itself."""
-    with folder.only_here(wait=False) as alone:
+    """Say in the summary that a run was killed, which it cannot say itself; without a place to say it, go on."""
+    with suppress(OSError), folder.only_here(wait=False) as alone:
         summary = folder.read_summary()
         if not alone or summary.get("status") not in ("running", "queued"):
             return
