@@ -105,7 +105,7 @@ def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
 
 
 def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
-    """How a job differs from the others of its sweep: `z=laplace delta=0.1 seed=2`; empty if it does not.
+    """How a job differs from the others of its sweep: `local_zo delta=0.1 seed=2`; empty if it does not.
 
     Args:
         overrides: of the job.
@@ -116,7 +116,8 @@ def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
 
 def _short(override: str) -> str:
     name, _, value = override.lstrip("+").partition("=")
-    return f"{name.rpartition('.')[2]}={_NUMBER.sub(lambda number: f'{float(number[0]):.4g}', value)}"
+    value = _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
+    return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
 
 
 def _entry(summary: dict[str, Any], name: str) -> float | None:

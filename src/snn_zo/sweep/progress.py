@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,8 +30,8 @@ class _Seen:
     status: str = "queued"
     began: float | None = None
     seconds: float | None = None
-    first_epoch: int = 0
     epoch: int = 0
+    marks: list[tuple[int, float]] = field(default_factory=list)
     objective: float | None = None
     reason: str | None = None
     modified: int = 0
@@ -51,10 +51,21 @@ class _Seen:
         """Seconds since it began."""
         return 0.0 if self.began is None else time.monotonic() - self.began
 
+    @property
+    def whole(self) -> float | None:
+        """Seconds that it took, or takes if the epochs to come are like those seen; None if nothing tells."""
+        if self.status == "completed":
+            return self.seconds
+        if self.status != "running" or self.began is None or self.epochs is None or len(self.marks) < 2:
+            return None
+        (first, since), (last, until) = self.marks[0], self.marks[-1]
+        return until - self.began + (self.epochs - last) * (until - since) / (last - first)
+
     def look(self) -> bool:
         """Whether the job's status is another than before."""
-        if self.status == "running":
-            self.epoch = _rows(self.job)
+        if self.status == "running" and (epoch := _rows(self.job)) > self.epoch:
+            self.epoch = epoch
+            self.marks.append((epoch, time.monotonic()))
         modified = _modified(self.job)
         if modified == self.modified:
             return False
@@ -63,7 +74,7 @@ class _Seen:
         if self.status == before:
             return False
         if self.began is None or self.status == "running":
-            self.began, self.first_epoch = time.monotonic(), _rows(self.job)
+            self.began, self.epoch, self.marks = time.monotonic(), _rows(self.job), []
         if self.status in ENDED:
             self.seconds = self.spent
             self.objective, self.reason = summary.get("objective"), summary.get("reason")
@@ -78,23 +89,20 @@ class Progress:
     """
 
     def __init__(self, total: int | None = None) -> None:
-        self._total, self._seen, self._earlier = total, list[_Seen](), list[_Seen]()
+        self._total, self._seen = total, list[_Seen]()
         self._live = Live(console=Console(), transient=True, auto_refresh=False) if sys.stdout.isatty() else None
 
     def add(self, jobs: Sequence[Job]) -> None:
         """Follow these too. Those that are not due have been done before, and nothing is said of them."""
         for job in jobs:
-            seen = _Seen(job, len(self._seen) + len(self._earlier) + 1)
-            if job.due:
-                self._seen.append(seen)
-            else:
+            self._seen.append(seen := _Seen(job, len(self._seen) + 1))
+            if not job.due:
                 seen.look()
-                self._earlier.append(seen)
 
     @property
     def total(self) -> int:
         """Number of jobs of the whole sweep, as far as that is known."""
-        return max(self._total or 0, len(self._seen) + len(self._earlier))
+        return max(self._total or 0, len(self._seen))
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -109,7 +117,7 @@ class Progress:
     def update(self) -> None:
         """Look at the folders, and show what has changed."""
         for seen in self._seen:
-            if seen.look():
+            if seen.look() and seen.job.due:
                 self._say(seen)
         if self._live:
             self._live.update(self._picture(), refresh=True)
@@ -130,25 +138,25 @@ class Progress:
 
     def _picture(self) -> Group:
         table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for _ in range(3):
-            table.add_column(no_wrap=True)
+        for shrinks in (True, False, False, False):
+            table.add_column(no_wrap=not shrinks)
         for seen in self._seen:
             if seen.status == "running":
                 bar = ProgressBar(total=seen.epochs, completed=seen.epoch, width=20)
                 epoch = f"epoch {seen.epoch}/{seen.epochs or '?'}"
-                table.add_row(Text(seen.label), bar, epoch, duration(seen.spent))
-        return Group(table, Text(self._line(), style="bold"))
+                table.add_row(Text(seen.label, no_wrap=True, overflow="ellipsis"), bar, epoch, duration(seen.spent))
+        return Group(table, *(Text(line, style="bold") for line in self._lines()))
 
-    def _line(self) -> str:
-        counts = Counter(seen.status for seen in (*self._seen, *self._earlier))
+    def _lines(self) -> list[str]:
+        counts = Counter(seen.status for seen in self._seen)
         parts = [f"{counts['completed']}/{self.total} done"]
         parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
-        scored = {seen.label: seen.objective for seen in (*self._seen, *self._earlier) if seen.objective is not None}
+        line = "   ".join(parts) + self._left_in_words()
+        scored = {seen.label: seen.objective for seen in self._seen if seen.objective is not None}
         if scored:
             best = max(scored, key=lambda label: scored[label])
-            parts.append(f"best val/acc {percent(scored[best])}, {best}")
-        return "   ".join(parts) + self._left_in_words()
+            return [line, f"best val/acc {percent(scored[best])}, {best}"]
+        return [line]
 
     def _left_in_words(self) -> str:
         left = self._left()
@@ -158,20 +166,16 @@ class Progress:
         """Seconds until all jobs have ended, if they go on as so far; None if nothing tells, or all have."""
         took: defaultdict[str, list[float]] = defaultdict(list)
         for seen in self._seen:
-            if seen.status == "completed" and seen.seconds:
-                took[seen.job.settings.method].append(seen.seconds)
-            elif seen.status == "running" and seen.epochs and seen.epoch > seen.first_epoch:
-                speed = (seen.epoch - seen.first_epoch) / seen.spent
-                took[seen.job.settings.method].append((seen.epochs - seen.first_epoch) / speed)
+            if seen.whole and seen.job.due:
+                took[seen.job.settings.method].append(seen.whole)
         if not took:
             return None
         known = {method: statistics.fmean(seconds) for method, seconds in took.items()}
         usual = statistics.fmean(known.values())
-        to_come = self.total - len(self._seen) - len(self._earlier)
-        work = usual * to_come
+        work = usual * (self.total - len(self._seen))
         for seen in self._seen:
-            if seen.status not in ENDED:
-                work += max(known.get(seen.job.settings.method, usual) - seen.spent, 0.0)
+            if seen.status not in ENDED and seen.job.due:
+                work += max((seen.whole or known.get(seen.job.settings.method, usual)) - seen.spent, 0.0)
         running = sum(seen.status == "running" for seen in self._seen)
         return work / max(running, 1) if work else None
 
