@@ -71,7 +71,8 @@ def test_identity_is_another_where_the_result_may_be(name, value):
 def test_identity_does_not_depend_on_order_or_process():
     config = OmegaConf.create(dict(reversed(CONTENT.items())))
     assert identity(config) == identity(OmegaConf.create(CONTENT))
-    code = f"from omegaconf import OmegaConf; from snn_zo.runs.identity import identity; print(identity(OmegaConf.create({CONTENT})))"
+    imports = "from omegaconf import OmegaConf; from snn_zo.runs.identity import identity"
+    code = f"{imports}; print(identity(OmegaConf.create({CONTENT})))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == identity(config)
 

@@ -14,7 +14,7 @@ def make(study, name, identity, status, age):
     os.utime(study / name / "summary.json", (1e9 - age, 1e9 - age))
 
 
-@pytest.mark.parametrize("order", itertools.permutations(STATUSES))
+@pytest.mark.parametrize("order", list(itertools.permutations(STATUSES)))
 def test_by_identity_takes_the_completed_then_the_one_to_go_on_with(tmp_path, order):
     for age, status in enumerate(order):
         make(tmp_path, status, "a", status, age)

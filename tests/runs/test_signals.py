@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -21,7 +20,6 @@ def _handlers():
 def test_terminate_like_ctrl_c_raises(number):
     with pytest.raises(KeyboardInterrupt), terminate_like_ctrl_c():
         os.kill(os.getpid(), number)
-        time.sleep(1)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -65,7 +63,8 @@ def test_end_with_parent_ends_when_standard_input_does():
 
 
 def test_end_with_parent_ends_when_the_parent_is_killed():
-    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {WAITING!r}], stdin=subprocess.PIPE); time.sleep(60)"
+    start = f"subprocess.Popen([sys.executable, '-c', {WAITING!r}], stdin=subprocess.PIPE)"
+    code = f"import subprocess, sys, time; child = {start}; time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout.readline() == "ready\n"
     parent.kill()
