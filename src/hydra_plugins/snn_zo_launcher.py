@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from snn_zo.config import ConfigError
 from snn_zo.config.sources import study_name
@@ -38,7 +38,12 @@ class SweepLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See Hydra."""
         self.context, self.config = hydra_context, config
-        logging.getLogger("optuna").setLevel(logging.WARNING)
+        for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper"):  # a job that failed has been said
+            logging.getLogger(name).setLevel(logging.ERROR)
+        directions = config.hydra.sweeper.get("direction")
+        number = len(directions) if isinstance(directions, ListConfig) else 1
+        if directions and number != len(config.objectives):
+            raise ConfigError(f"objectives={config.objectives}: hydra.sweeper.direction has {number}")
         params = config.hydra.sweeper.get("params") or {}
         given = [*(f"{name}={value}" for name, value in params.items()), *config.hydra.overrides.task]
         parsed = OverridesParser.create(hydra_context.config_loader).parse_overrides(given)

@@ -46,10 +46,10 @@ def job(config: DictConfig, tmp_path: Path) -> Callable[..., Job]:
     return make
 
 
-def start(folder: Path, *overrides: str, **options) -> subprocess.Popen[str]:
+def start(folder: Path, *overrides: str, flags: tuple[str, ...] = ("-m",), **options) -> subprocess.Popen[str]:
     """A sweep in a process group of its own; runs go to `outputs` in the folder."""
     variables = os.environ | {"SNN_ZO_OUTPUTS": "outputs"} | options.pop("env", {})
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *overrides]
+    command = [sys.executable, str(ROOT / "train.py"), *flags, *overrides]
     return subprocess.Popen(
         command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,

@@ -187,7 +187,6 @@ def test_place_twice_at_the_same_time_makes_one_run_of_each(job, tmp_path):
     [
         ({"status": "completed", "objective": 0.5}, ["objective"], 0.5),
         ({"status": "completed", "objective": 0.5, "energy": {"total": 2}}, ["objective", "energy.total"], [0.5, 2.0]),
-        ({"status": "completed", "objective": 0.5, "energy": None}, ["objective", "energy.total"], None),
         ({"status": "completed", "objective": float("nan")}, ["objective"], None),
         ({"status": "failed", "objective": 0.5}, ["objective"], None),
         ({}, ["objective"], None),
@@ -198,6 +197,15 @@ def test_result_is_what_the_sweeper_is_to_know(job, summary, objectives, result)
     place([one], None)
     write_json(one.folder.summary, summary)
     assert one.result() == result
+
+
+@pytest.mark.parametrize("name", ["objektive", "energy.total", "status"])
+def test_result_that_is_no_number(job, name):
+    one = job(f"objectives=[{name}]")
+    place([one], None)
+    write_json(one.folder.summary, {"status": "completed", "objective": 0.5, "energy": None})
+    with pytest.raises(ConfigError, match=f"{name} is no number in a run's summary.json"):
+        one.result()
 
 
 @pytest.mark.parametrize(

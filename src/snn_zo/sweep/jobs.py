@@ -56,12 +56,16 @@ class Job:
         return Path(self.settings.outputs) / (self.settings.study or self.study)
 
     def result(self) -> float | list[float] | None:
-        """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if there are none."""
+        """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if the run failed.
+
+        Raises:
+            ConfigError: summary.json has no such number.
+        """
         summary = self.folder.read_summary()
         if summary.get("status") != "completed":
             return None
-        values = [value for name in self.settings.objectives if (value := _entry(summary, name)) is not None]
-        if len(values) < len(self.settings.objectives):
+        values = [_entry(summary, name) for name in self.settings.objectives]
+        if not all(map(math.isfinite, values)):
             return None
         return values[0] if len(values) == 1 else values
 
@@ -120,8 +124,10 @@ def _short(override: str) -> str:
     return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
 
 
-def _entry(summary: dict[str, Any], name: str) -> float | None:
+def _entry(summary: dict[str, Any], name: str) -> float:
     value: Any = summary
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    if not isinstance(value, int | float):
+        raise ConfigError(f"objectives: {name} is no number in a run's summary.json")
+    return float(value)
