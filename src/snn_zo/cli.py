@@ -178,7 +178,8 @@ def report() -> None:
 
 
 def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
-    _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+    where = f": {error.filename}" if error.filename else ""
+    _fail(f"{error.strerror or error}{where}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _fail(message: str) -> NoReturn:

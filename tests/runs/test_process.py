@@ -158,6 +158,14 @@ def test_stop_kills_what_does_not_end(folder, instead, monkeypatch):
     assert folder.read_summary()["reason"].startswith("its process was killed by SIGKILL")
 
 
+def test_run_that_hangs_when_it_is_over_is_ended(folder, instead, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(module, "LINGER_S", 0.5)
+    instead(f"{ENDING}import time; time.sleep(1); {ENDINGS['completed']}; time.sleep(60)")
+    assert RunProcesses().run(folder.path) == -9
+    assert folder.read_summary() == {"status": "completed"}
+
+
 def test_run_in_a_process_that_is_killed_ends_too(folder, tmp_path):
     """As a worker of Ray's or of SLURM's, or the sweep itself."""
     script = tmp_path / "script.py"

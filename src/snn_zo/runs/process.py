@@ -6,11 +6,13 @@ same command. Standard input is a pipe that nothing is written into: when the pa
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,9 @@ from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
+
+LINGER_S = 600.0
+"""How long a process may go on when its summary says that the run is over, as to upload it."""
 
 
 def main() -> None:
@@ -99,7 +104,7 @@ class RunProcesses:
                 )
                 self._running.add(process)
         try:
-            code = process.wait()
+            code = self._wait(process, folder)
         except BaseException:
             self._end(process)
             raise
@@ -107,6 +112,15 @@ class RunProcesses:
             self._running.discard(process)
             _settle(folder, process.poll())
         return code
+
+    def _wait(self, process: subprocess.Popen[bytes], folder: RunFolder) -> int:
+        """The exit code of a process, which is ended where it hangs after its run."""
+        began = time.time()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(min(LINGER_S, 10.0))
+            if _over_since(folder, began) < time.time() - LINGER_S:
+                self._end(process)
 
     def stop(self) -> None:
         """Have all runs end as Ctrl-C ends one, and start no other."""
@@ -136,6 +150,13 @@ def _tell(process: subprocess.Popen[bytes]) -> None:
     """Have a run end, see `end_with_parent`."""
     assert process.stdin is not None
     process.stdin.close()
+
+
+def _over_since(folder: RunFolder, began: float) -> float:
+    """Since when, after it began, the summary says that the run has ended; infinity where it does not."""
+    if folder.read_summary().get("status") not in ("completed", "failed", "interrupted"):
+        return math.inf
+    return max(folder.summary.stat().st_mtime, began)
 
 
 def _settle(folder: RunFolder, code: int | None) -> None:

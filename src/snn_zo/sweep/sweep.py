@@ -78,7 +78,8 @@ class Sweep:
             raise failures[0]
 
     def _announce(self) -> None:
-        line = f"sweep {self.folder.name}: {self.progress.total} jobs -> {self.folder}"
+        number = self.progress.total
+        line = f"sweep {self.folder.name}: {number} job{'s' if number > 1 else ''} -> {self.folder}"
         earlier = Counter(job.folder.read_summary().get("status") for job in self.jobs if not job.due)
         if earlier["completed"]:
             line += f"; {earlier['completed']} completed before"
