@@ -158,6 +158,13 @@ def test_stop_kills_what_does_not_end(folder, instead, monkeypatch):
     assert folder.read_summary()["reason"].startswith("its process was killed by SIGKILL")
 
 
+def test_run_that_was_deleted_while_it_was_queued(folder):
+    folder.summary.unlink()
+    folder.path.rmdir()
+    assert RunProcesses().run(folder.path) == 1
+    assert not folder.path.exists()
+
+
 def test_run_that_hangs_when_it_is_over_is_ended(folder, instead, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.2)
     monkeypatch.setattr(module, "LINGER_S", 0.5)

@@ -87,6 +87,8 @@ class RunProcesses:
             quiet: whether what the run says goes to its run.log alone.
         """
         folder = RunFolder(path.absolute())
+        if not path.is_dir():  # deleted while it was queued
+            return 1
         command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.runs.process", str(folder.path)]
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})

@@ -70,7 +70,7 @@ class Sweep:
             while thread.is_alive():
                 thread.join(POLL_S)
                 self.progress.update()
-        except KeyboardInterrupt:
+        except BaseException:
             self.engine.stop()
             thread.join()
             raise

@@ -37,9 +37,9 @@ class Ray:
         try:
             task = ray.remote(num_cpus=self.num_cpus, num_gpus=self.num_gpus, max_retries=0)(work)
             place = os.getcwd()
-            for folder in folders:
-                if not self._stopped:
-                    self._tasks.append(task.remote(str(folder.absolute()), place, self.num_cpus))
+            self._tasks = [task.remote(str(folder.absolute()), place, self.num_cpus) for folder in folders]
+            if self._stopped:  # meanwhile
+                self.stop()
             ray.wait(self._tasks, num_returns=len(self._tasks))
         finally:
             ray.shutdown()
