@@ -164,17 +164,44 @@ def evaluate() -> None:
 
 
 def report() -> None:
-    """`snn-zo-report FOLDER ...`: a table of the runs in these folders."""
-    from snn_zo.report.table import print_table
+    """`snn-zo-report FOLDER ...`: compare the runs in these folders."""
+    import argparse
 
-    folders = [Path(argument) for argument in sys.argv[1:]]
-    if not folders or "--help" in sys.argv:
-        print("usage: snn-zo-report FOLDER ...    a table of the runs below these folders, by method")
-        sys.exit(0 if folders else 1)
+    parser = argparse.ArgumentParser(prog="snn-zo-report", description="compare runs, by method and settings")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders of them")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line a run")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a line a variant, as CSV")
+    parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
+    )
+    parser.add_argument("--no-html", action="store_true", help="no dashboard")
+    arguments = parser.parse_args()
+
+    from snn_zo.atomic import write_atomically
+    from snn_zo.report import export
+    from snn_zo.report.comparison import compare
+    from snn_zo.report.runs import read_runs
+    from snn_zo.report.table import print_comparison
+
+    files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
-        print_table(folders)
+        comparison = compare(read_runs(arguments.folders))
+        print_comparison(comparison)
+        for path, text in files.items():
+            if path:
+                write_atomically(path, text(comparison))
+                print(path)
+        if not arguments.no_html:
+            from snn_zo.report.dashboard import write_dashboard
+
+            page = arguments.html or arguments.folders[0] / "report.html"
+            write_dashboard(comparison, page)
+            print(page)
     except FileNotFoundError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}")
 
 
 def _fail_for_want_of_a_place(error: OSError) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_json
@@ -34,6 +36,7 @@ from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
+from snn_zo.training.devices import ending_together
 from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
@@ -210,13 +213,18 @@ def _fit_and_test(
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())
-    make_trainer = instantiate(config.trainer, _partial_=True, default_root_dir=str(folder.path))
+    # with several devices, the data module shares out the batches, and callbacks put together what they count
+    warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
+    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    make_trainer = instantiate(config.trainer, _partial_=True, **own)
     plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles()]
     trainer: lightning.Trainer = make_trainer(callbacks=[*callbacks, record], logger=logger or False, plugins=plugins)
-    trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
-    objective = _load_best(trainer, module)
-    tested = trainer.test(module, data, verbose=False)[0]
-    write_matrix(folder.confusion, module.confusion.compute().tolist())
+    with ending_together(trainer):
+        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
+        objective = _load_best(trainer, module)
+        tested = trainer.test(module, data, verbose=False)[0]
+    if trainer.is_global_zero:
+        write_matrix(folder.confusion, module.confusion.compute().tolist())
     return {
         "objective": objective,
         "metrics": {**tested, "val/acc": objective},
@@ -351,7 +359,7 @@ def _energy(trainer: lightning.Trainer, folder: RunFolder) -> dict[str, Any] | N
     """Energy of the training, its lines also in energy.csv; null where nothing counted it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EnergyMonitor):
-            if callback.bill.lines:
+            if callback.bill.lines and trainer.is_global_zero:
                 write_records(folder.energy, list(callback.bill.rows()))
             return callback.summary()
     return None

@@ -32,7 +32,7 @@ def epoch(monitor: SparsityMonitor, steps: list[dict[str, Spikes]]) -> dict[str,
     trainer, module = SimpleNamespace(current_epoch=3), Module()
     monitor.on_train_epoch_start(trainer, module)
     for i, hidden in enumerate(steps):
-        monitor.on_train_batch_end(trainer, module, {"hidden": hidden}, None, i)
+        monitor.on_train_batch_end(trainer, module, {"hidden": hidden}, SimpleNamespace(share=1.0), i)
     monitor.on_train_epoch_end(trainer, module)
     return module.logged
 
@@ -47,14 +47,14 @@ def test_fractions_equal_dense_means():
             s, a = (torch.rand(batch, 5, n, generator=generator) < p for p in (0.05, 0.2))
             hidden[name] = spikes(s, a)
             fired[name] += s.sum((0, 1))
-            active[name].append(a.float().mean())
-            rate[name].append(s.float().mean())
+            active[name].append(a)
+            rate[name].append(s)
         steps.append(hidden)
     monitor = SparsityMonitor()
     logged = epoch(monitor, steps)
     for name in fired:
-        assert monitor.fractions[name]["active"] == pytest.approx(float(torch.stack(active[name]).mean()))
-        assert monitor.fractions[name]["spike_rate"] == pytest.approx(float(torch.stack(rate[name]).mean()))
+        assert monitor.fractions[name]["active"] == pytest.approx(float(torch.cat(active[name]).double().mean()))
+        assert monitor.fractions[name]["spike_rate"] == pytest.approx(float(torch.cat(rate[name]).double().mean()))
         assert monitor.fractions[name]["silent"] == pytest.approx(float((fired[name] == 0).float().mean()))
         assert logged[f"sparsity/{name}/active"] == monitor.fractions[name]["active"]
     weighted = (7 * monitor.fractions["hidden1"]["active"] + 3 * monitor.fractions["hidden2"]["active"]) / 10

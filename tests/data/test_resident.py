@@ -29,7 +29,9 @@ def make_store(path, features=70_000, samples=7, steps=5):
 
 def assert_same(ours, theirs):
     assert ours.spikes.shape == theirs.spikes.shape
-    for a, b in zip((*ours.spikes.events, *ours[1:]), (*theirs.spikes.events, *theirs[1:]), strict=True):
+    assert ours.share == theirs.share
+    ours, theirs = ((*batch.spikes.events, batch.label, batch.sample) for batch in (ours, theirs))
+    for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == b.dtype
         assert torch.equal(a, b)
 
@@ -74,7 +76,7 @@ def test_datamodule_serves_from_the_device(tmp_path, monkeypatch):
     ordinary = datamodule.EventDataModule(dataset, 0)
     resident = datamodule.EventDataModule(dataset, 0)
     monkeypatch.setattr(datamodule, "fits", lambda store, device: True)
-    resident.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=CPU))
+    resident.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=CPU), global_rank=0, world_size=1)
     served = 0
     for ours, theirs in zip(resident.val_dataloader(), ordinary.val_dataloader(), strict=True):
         assert isinstance(ours, datamodule.Wanted)

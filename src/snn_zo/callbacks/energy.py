@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import lightning
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from snn_zo.data.store import Batch
@@ -20,6 +21,7 @@ from snn_zo.energy.counts import OptimizerRule, optimizer_rule
 from snn_zo.energy.inference import InferenceCounts
 from snn_zo.energy.meter import Meter
 from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
+from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class EnergyMonitor(lightning.Callback):
         """Note what happened in each layer: lengths of index lists, so nothing is counted yet."""
         assert self.meter is not None
         self.meter.keep_up()
-        if self._network is None:
+        if self._network is None or not len(batch.label):
             return
         try:
             observed = self._network.observe(batch.spikes, list(outputs["hidden"].values()))
@@ -120,7 +122,8 @@ class EnergyMonitor(lightning.Callback):
             pl_module.log("measured/energy", self.meter.joules - self._measured_before)
 
     def _price(self, network: Network, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        activities = _of_all_devices([(i, activity.settled()) for (i, _), activity in self._activities.items()])
+        own = [(i, activity.settled()) for (i, _), activity in self._activities.items()]
+        activities = list(chain.from_iterable(of_all_devices(own)))
         self._samples += sum(activity.samples for i, activity in activities if i == 0)
         steps = (trainer.global_step - self._first_step) * trainer.world_size
         rule = _rule(trainer.optimizers[0])
@@ -169,7 +172,8 @@ class EnergyMonitor(lightning.Callback):
         """Stop counting."""
         if self._hook and self._inference:
             self._hook.remove()
-            self._inference_summary = self._inference.summary(_model(pl_module))
+            counts = sum(of_all_devices(self._inference), InferenceCounts())
+            self._inference_summary = counts.summary(_model(pl_module))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that has been counted and measured."""
@@ -246,14 +250,6 @@ def _model(pl_module: lightning.LightningModule) -> nn.Module:
     model = pl_module.model
     assert isinstance(model, nn.Module)
     return model
-
-
-def _of_all_devices(activities: list[tuple[int, Activity]]) -> list[tuple[int, Activity]]:
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return activities
-    everyone: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(everyone, activities)
-    return [pair for part in everyone for pair in part]
 
 
 def _rule(optimizer: torch.optim.Optimizer) -> OptimizerRule:

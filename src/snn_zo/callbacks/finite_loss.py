@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import lightning
 import torch
 
@@ -9,7 +11,7 @@ from snn_zo.training.step import DivergedError
 
 
 class FiniteLoss(lightning.Callback):
-    """Stops the run before a loss that is nan or infinite reaches the weights.
+    """Stops the run, on all its devices, before a loss that is nan or infinite reaches the weights.
 
     Raises:
         DivergedError: with epoch, step and the last good checkpoint.
@@ -19,10 +21,13 @@ class FiniteLoss(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
     ) -> None:
         """Look at the loss of each training step, unless the module does so itself."""
-        if getattr(pl_module, "guards_loss", False) or torch.isfinite(loss.detach()):
+        if getattr(pl_module, "guards_loss", False):
+            return
+        mean = cast("torch.Tensor", trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean"))
+        if torch.isfinite(mean):
             return
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         raise DivergedError(
-            f"the loss is {float(loss)} in epoch {trainer.current_epoch}, step {trainer.global_step}; "
+            f"the loss is {float(mean)} in epoch {trainer.current_epoch}, step {trainer.global_step}; "
             f"last good checkpoint: {last or 'none yet'}. Lower optim.lr or set trainer.gradient_clip_val"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,9 @@ import lightning
 import torch
 from torch import Tensor
 
+from snn_zo.data.store import Batch
 from snn_zo.ops import Spikes
+from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
 
@@ -22,38 +25,44 @@ MEASURES = ("active", "spike_rate", "silent")
 class _Layer:
     """Sums over the steps of an epoch; on the device, whose counts nobody waits for before the epoch ends."""
 
-    steps: int = 0
     elements: int = 0
-    active: Tensor | float = 0.0
-    spikes: Tensor | float = 0.0
+    active: Tensor | int = 0
+    spikes: Tensor | int = 0
     paths: Counter[str] = field(default_factory=Counter)
-    fired: Tensor | bool = False
+    fired: Tensor = field(default_factory=lambda: torch.tensor(False))
 
     def add(self, spikes: Spikes) -> None:
         b, t, n = spikes.shape
-        self.steps += 1
-        self.elements = t * n
-        self.active += spikes.active_count.double() / b
-        self.spikes += spikes.event_count.double() / b
+        self.elements += b * t * n
+        self.active += spikes.active_count
+        self.spikes += spikes.event_count
         self.paths.update(f"{what}: {how}" for what, how in spikes.path.items())
-        self.fired |= spikes.fired()
+        self.fired = self.fired | spikes.fired()
+
+    def settled(self) -> _Layer:
+        """The same in the host's memory."""
+        return _Layer(self.elements, int(self.active), int(self.spikes), self.paths, self.fired.cpu())
+
+    def __add__(self, other: _Layer) -> _Layer:
+        """The same neurons on more samples."""
+        return _Layer(
+            self.elements + other.elements,
+            self.active + other.active,
+            self.spikes + other.spikes,
+            self.paths + other.paths,
+            self.fired | other.fired,
+        )
 
     def fractions(self) -> dict[str, float]:
-        size = self.steps * self.elements
         return {
-            "active": float(self.active) / size,
-            "spike_rate": float(self.spikes) / size,
-            "silent": _silent(self.fired),
+            "active": int(self.active) / self.elements,
+            "spike_rate": int(self.spikes) / self.elements,
+            "silent": int((~self.fired).sum()) / len(self.fired),
         }
 
 
-def _silent(fired: Tensor | bool) -> float:
-    fired = torch.as_tensor(fired)
-    return int((~fired).sum()) / len(fired)
-
-
 class SparsityMonitor(lightning.Callback):
-    """Fractions over each training epoch, by hidden layer and in all.
+    """Fractions over each training epoch and all devices, by hidden layer and in all.
 
     `active` is the share of elements (sample, step, neuron) with g != 0, `spike_rate` the share that spiked, `silent`
     the share of neurons without a spike all epoch. Logged as `sparsity/<measure>` and `sparsity/<layer>/<measure>`;
@@ -80,25 +89,26 @@ class SparsityMonitor(lightning.Callback):
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
         outputs: Any,
-        batch: Any,
+        batch: Batch,
         batch_idx: int,
     ) -> None:
         """Count the batch's spikes and active elements."""
         hidden: dict[str, Spikes] = outputs["hidden"]
         for name, spikes in hidden.items():
             self._layers.setdefault(name, _Layer()).add(spikes)
-        elements = sum(t * n for _, t, n in (spikes.shape for spikes in hidden.values()))
-        active = sum(spikes.active_count / spikes.shape[0] for spikes in hidden.values())
-        pl_module.log("active", active / elements, prog_bar=True, logger=False)
+        elements = sum(math.prod(spikes.shape) for spikes in hidden.values())
+        active = sum(spikes.active_count for spikes in hidden.values()) / elements if hidden else 0.0
+        pl_module.log("active", batch.share * active, prog_bar=True, logger=False, sync_dist=True)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log the epoch's fractions and name dead layers."""
-        self.fractions = {"all": self._overall()} | {name: layer.fractions() for name, layer in self._layers.items()}
-        self.paths = {name: dict(layer.paths) for name, layer in self._layers.items() if layer.paths}
+        layers = self._of_all_devices()
+        self.fractions = {"all": _overall(layers)} | {name: layer.fractions() for name, layer in layers.items()}
+        self.paths = {name: dict(layer.paths) for name, layer in layers.items() if layer.paths}
         for name, values in self.fractions.items():
             prefix = "sparsity" if name == "all" else f"sparsity/{name}"
             pl_module.log_dict({f"{prefix}/{measure}": value for measure, value in values.items()})
-        dead = [name for name in self._layers if min(self._alive(name)) == 0]
+        dead = [name for name in layers if min(self._alive(name)) == 0]
         for name in dead:
             if name not in self.dead:
                 log.warning("%s", self._advice(name, trainer.current_epoch))
@@ -107,16 +117,12 @@ class SparsityMonitor(lightning.Callback):
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]
 
-    def _overall(self) -> dict[str, float]:
-        layers = list(self._layers.values())
-        elements = sum(layer.elements for layer in layers)
-        steps = layers[0].steps
-        fired = torch.cat([torch.as_tensor(layer.fired) for layer in layers])
-        return {
-            "active": float(sum(layer.active for layer in layers)) / (steps * elements),
-            "spike_rate": float(sum(layer.spikes for layer in layers)) / (steps * elements),
-            "silent": _silent(fired),
-        }
+    def _of_all_devices(self) -> dict[str, _Layer]:
+        layers: dict[str, _Layer] = {}
+        for part in of_all_devices({name: layer.settled() for name, layer in self._layers.items()}):
+            for name, layer in part.items():
+                layers[name] = layers[name] + layer if name in layers else layer
+        return layers
 
     def _advice(self, name: str, epoch: int) -> str:
         if self.fractions[name]["spike_rate"] == 0:
@@ -128,3 +134,10 @@ class SparsityMonitor(lightning.Callback):
             f"{name} is dead: no neuron was active in the backward pass of epoch {epoch}. Widen the strategy "
             "(a larger delta or b_th), or raise model.gain."
         )
+
+
+def _overall(layers: dict[str, _Layer]) -> dict[str, float]:
+    """Fractions over the neurons of all layers."""
+    parts = layers.values()
+    elements, active, spikes = (sum(getattr(part, name) for part in parts) for name in ("elements", "active", "spikes"))
+    return _Layer(elements, active, spikes, fired=torch.cat([part.fired for part in parts])).fractions()

@@ -17,6 +17,9 @@ from snn_zo.neuron import INITS, Neuron, Readout
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
+LIGHTNING_STRATEGIES = ("auto", "ddp")
+"""What `trainer.strategy` may be: the others fork, need a notebook, split the weights, or are for other hardware."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -53,6 +56,9 @@ class TrainSettings:
             value = getattr(self, key)
             if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
                 raise ValueError(f"{key} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
+        strategy = self.trainer.get("strategy", "auto")
+        if strategy not in LIGHTNING_STRATEGIES:
+            raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")
 
 
 @dataclass(frozen=True)

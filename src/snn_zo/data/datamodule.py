@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class EventDataModule(lightning.LightningDataModule):
-    """Batches of sparse events from the splits of a data set.
+    """Batches of sparse events from the splits of a data set; where several devices train, each gets its share of them.
 
     Args:
         dataset: what to serve.
@@ -64,7 +64,8 @@ class EventDataModule(lightning.LightningDataModule):
     def _loader(
         self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None
     ) -> DataLoader[Batch | Wanted]:
-        order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle)
+        rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle, rank, devices)
         augment = augment or Augmentation()
         batches = _Batches(self.dataset, subset, self.seed, augment, not augment.used() and self._is_resident(subset))
         # a "sample" of this loader is a whole batch: there is nothing to collate
@@ -81,39 +82,45 @@ class EventDataModule(lightning.LightningDataModule):
     def transfer_batch_to_device(self, batch: Batch | Wanted, device: torch.device, dataloader_idx: int) -> Batch:
         """Put a batch together on the device, or send it there."""
         if isinstance(batch, Wanted):
-            return self._resident[batch.path].batch(batch.sample.numpy())
+            return self._resident[batch.path].batch(batch.sample.numpy())._replace(share=batch.share)
         return streamed(batch, device)
 
 
 class Wanted(NamedTuple):
-    """A batch that the device puts together itself: numbers of recordings of a store."""
+    """A batch that the device puts together itself: numbers of recordings of a store, and the batch's share."""
 
     path: Path
     sample: Tensor
+    share: float
 
 
 class Request(NamedTuple):
-    """What a batch is made of: positions in a split, and the epoch, which the augmentation depends on."""
+    """What a batch is made of: positions in a split, the epoch, which the augmentation depends on, and its share."""
 
     epoch: int
     positions: NDArray[np.int64]
+    share: float
 
 
 class BatchOrder(Sampler[Request]):
     """Positions of each batch in a split, from (seed, epoch) alone: an interrupted run goes on in the same order.
 
     The order is settled when the first batch is asked for: Lightning makes the iterator of a resumed run before it
-    says which epoch it is.
+    says which epoch it is. Several devices share out each batch: they take as many steps as one device would, with the
+    same recordings in each.
 
     Args:
         size: number of recordings.
-        batch_size: recordings a batch; the last batch may be smaller.
+        batch_size: recordings a batch, over all devices; the last batch may be smaller.
         seed: of the shuffles.
         shuffle: whether to permute the recordings each epoch.
+        rank: number of the device whose shares these are.
+        devices: how many there are.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, rank: int = 0, devices: int = 1) -> None:
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
+        self.rank, self.devices = rank, devices
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -128,7 +135,9 @@ class BatchOrder(Sampler[Request]):
         if self.shuffle:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
         for start in range(0, self.size, self.batch_size):
-            yield Request(self.epoch, order[start : start + self.batch_size])
+            batch = order[start : start + self.batch_size]
+            own = batch[self.rank :: self.devices]
+            yield Request(self.epoch, own, self.devices * len(own) / len(batch))
 
 
 class _Batches(Dataset[Batch | Wanted]):
@@ -145,11 +154,11 @@ class _Batches(Dataset[Batch | Wanted]):
     def __getitem__(self, request: Request) -> Batch | Wanted:
         sample = self.subset.sample[request.positions]
         if self.resident:
-            return Wanted(self.subset.store.path, torch.from_numpy(sample))
+            return Wanted(self.subset.store.path, torch.from_numpy(sample), request.share)
         ptr, col = self._events(sample)
-        if self.augment.used():
+        if self.augment.used() and len(sample):
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)
-        return self.subset.store.assemble(sample, ptr, col)
+        return self.subset.store.assemble(sample, ptr, col)._replace(share=request.share)
 
     def _events(self, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         try:

@@ -61,10 +61,10 @@ def fits(store: EventStore, device: torch.device) -> bool:
 
 def streamed(batch: Batch, device: torch.device) -> Batch:
     """A batch on its way to a device, through memory that is pinned for that, while the host goes on."""
-    spikes, label, sample = batch
+    spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
     moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype)
-    return Batch(moved, _to(label, device), _to(sample, device))
+    return Batch(moved, _to(batch.label, device), _to(batch.sample, device), batch.share)
 
 
 def _to(tensor: Tensor, device: torch.device) -> Tensor:

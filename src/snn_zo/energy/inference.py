@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 from torch import Tensor, nn
 
@@ -15,17 +16,30 @@ def footprint(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
+@dataclass
 class InferenceCounts:
     """Activation sparsity and synaptic operations, summed over batches.
 
     An effective operation has an input and a weight that are not 0: an accumulate (AC) where the input is a spike, a
     multiply-accumulate (MAC) where it is a count above 1. Biases are no synaptic operations. NeuroBench takes all
     operations of a batch's time step for MACs if one of its inputs is a count above 1; on spikes the two agree exactly.
+
+    Attributes:
+        samples: recordings.
+        elements, spikes: of the hidden layers.
+        dense: synaptic operations of dense products.
+        macs, acs: effective ones.
     """
 
-    def __init__(self) -> None:
-        self._samples = self._elements = self._spikes = self._dense = 0
-        self._macs = self._acs = 0
+    samples: int = 0
+    elements: int = 0
+    spikes: int = 0
+    dense: int = 0
+    macs: int = 0
+    acs: int = 0
+
+    def __add__(self, other: InferenceCounts) -> InferenceCounts:
+        return InferenceCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def add(self, x: Spikes, hidden: Sequence[Spikes], weights: Sequence[Tensor]) -> None:
         """Count a batch.
@@ -35,25 +49,25 @@ class InferenceCounts:
             hidden: spikes of the hidden layers.
             weights: [N, N_in] of each layer, the readout's last.
         """
-        self._samples += x.shape[0]
+        self.samples += x.shape[0]
         for spikes in hidden:
             b, t, n = spikes.shape
-            self._elements += b * t * n
-            self._spikes += len(spikes.events.col)
+            self.elements += b * t * n
+            self.spikes += len(spikes.events.col)
         for spikes, weight in zip((x, *hidden), weights, strict=True):
             b, t, n = spikes.shape
             element, times = spikes.events.flat(n).unique_consecutive(return_counts=True)
             targets = weight.count_nonzero(0)[element % n]
-            self._dense += b * t * weight.numel()
-            self._acs += int(targets[times == 1].sum())
-            self._macs += int(targets[times > 1].sum())
+            self.dense += b * t * weight.numel()
+            self.acs += int(targets[times == 1].sum())
+            self.macs += int(targets[times > 1].sum())
 
     def summary(self, model: nn.Module) -> dict[str, float]:
         """`footprint` in bytes, `activation_sparsity`, and operations a sample."""
         return {
             "footprint": footprint(model),
-            "activation_sparsity": (self._elements - self._spikes) / self._elements if self._elements else 0.0,
-            "effective_macs": self._macs / self._samples,
-            "effective_acs": self._acs / self._samples,
-            "dense": self._dense / self._samples,
+            "activation_sparsity": (self.elements - self.spikes) / self.elements if self.elements else 0.0,
+            "effective_macs": self.macs / self.samples,
+            "effective_acs": self.acs / self.samples,
+            "dense": self.dense / self.samples,
         }

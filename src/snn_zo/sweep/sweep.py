@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from snn_zo.atomic import write_json
-from snn_zo.report.table import print_table
+from snn_zo.report.comparison import compare
+from snn_zo.report.runs import read_runs
+from snn_zo.report.table import print_comparison
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.sweep.engines import Engine
 from snn_zo.sweep.jobs import Job, place
@@ -105,9 +107,9 @@ class Sweep:
 
     def conclude(self) -> int:
         """Print the table, write the dashboard; 0 if every job is completed, else 1."""
-        if not self.jobs:
-            return 0
-        print_table([path for path in dict.fromkeys(job.path for job in self.jobs) if path.is_dir()])
+        folders = dict.fromkeys(job.path for job in self.jobs if job.folder.summary.exists())
+        if folders:
+            print_comparison(compare(read_runs(list(folders))))
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
         if not statuses.keys() <= {"completed", "failed"}:
             print("the same command goes on where this one stopped")

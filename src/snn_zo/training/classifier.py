@@ -30,6 +30,9 @@ class SpikingClassifier(lightning.LightningModule):
     Logs `train|val|test/loss`, `/acc` and, with more than 3 classes, `/top3`. `confusion` holds the test set's
     confusion matrix, [C, C], true class by row.
 
+    Where several devices share out each batch, the mean of their gradients is the gradient of the whole batch's loss,
+    and what is logged is of the whole. A device that has no share of a batch takes part with a loss of 0.
+
     Args:
         model: called as model(spikes, draw); returns an `Output`.
         classes: number of classes C.
@@ -63,7 +66,7 @@ class SpikingClassifier(lightning.LightningModule):
         self.metrics = nn.ModuleDict(
             {f"{stage}_metrics": collection.clone(prefix=f"{stage}/") for stage in ("train", "val", "test")}
         )
-        self.confusion = MulticlassConfusionMatrix(classes)
+        self.classes, self.confusion = classes, MulticlassConfusionMatrix(classes)
 
     def forward(self, *args: Any) -> Output:
         """The model's output."""
@@ -81,6 +84,8 @@ class SpikingClassifier(lightning.LightningModule):
             batch: spikes, labels, samples.
             step: optimizer step, which keys the random draws.
         """
+        if not len(batch.label):
+            return self._no_share()
         output = self(batch.spikes, Draw(self.seed, 0, step, batch.sample))
         loss = fit = cross_entropy(output.logits, batch.label)
         penalty = None
@@ -88,33 +93,57 @@ class SpikingClassifier(lightning.LightningModule):
             penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
             penalty = torch.stack(penalties).sum()
             loss = fit + penalty
-        return Step(loss, fit, penalty, output.logits, output.hidden)
+        return Step(batch.share * loss, fit, penalty, output.logits, output.hidden)
+
+    def _no_share(self) -> Step:
+        """A loss of 0 that depends on every parameter: there has to be a gradient to take the devices' mean of."""
+        loss = 0 * torch.stack([parameter.sum() for parameter in self.model.parameters()]).sum()
+        return Step(loss, loss, loss if self.regularizer else None, loss.new_empty(0, self.classes), {})
 
     def report(self, step: Step, batch: Batch) -> dict[str, Spikes]:
         """Log a training step; its hidden spikes."""
         self._score("train", step.logits, step.cross_entropy, batch)
         if step.penalty is not None:
-            self.log("train/penalty", step.penalty, on_step=False, on_epoch=True, batch_size=len(batch.label))
-        self.log("loss", step.loss, prog_bar=True, on_step=True, on_epoch=False, logger=False)
+            self._log_mean("train/penalty", step.penalty, batch)
+        self.log("loss", step.loss, prog_bar=True, on_step=True, on_epoch=False, logger=False, sync_dist=True)
         return step.hidden
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Metrics of a validation batch."""
-        logits = self(batch.spikes).logits
-        self._score("val", logits, cross_entropy(logits, batch.label), batch)
+        self._evaluate("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Metrics and confusion matrix of a test batch."""
-        logits = self(batch.spikes).logits
-        self._score("test", logits, cross_entropy(logits, batch.label), batch)
-        self.confusion.update(logits, batch.label)
+        logits = self._evaluate("test", batch)
+        if len(logits):
+            self.confusion.update(logits, batch.label)
+
+    def on_test_epoch_end(self) -> None:
+        """Add up the devices' confusion matrices while they are all there; the metric keeps the sum."""
+        self.confusion.compute()
+
+    def _evaluate(self, stage: str, batch: Batch) -> Tensor:
+        """Log the metrics of a batch; its logits."""
+        if len(batch.label):
+            logits = self(batch.spikes).logits
+            loss = cross_entropy(logits, batch.label)
+        else:
+            loss, _, _, logits, _ = self._no_share()
+        self._score(stage, logits, loss, batch)
+        return logits
 
     def _score(self, stage: str, logits: Tensor, loss: Tensor, batch: Batch) -> None:
         metrics = self.metrics[f"{stage}_metrics"]
-        metrics.update(logits, batch.label)  # type: ignore[operator]
-        size = len(batch.label)
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=size)
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
+        if len(logits):
+            metrics.update(logits, batch.label)  # type: ignore[operator]
+        self._log_mean(f"{stage}/loss", loss, batch)
+        self.log_dict(metrics, on_step=False, on_epoch=True)  # type: ignore[arg-type]
+
+    def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
+        """Log the mean over samples of a batch; the epoch's is that of all devices."""
+        # not an int: Lightning takes the mean of the devices' numbers of samples, and would round it down
+        size: Any = float(len(batch.label))
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
     def new_optimizer(self) -> Optimizer:
         """The optimizer of all parameters."""

@@ -221,6 +221,7 @@ def reason_against(
         "accumulate_grad_batches": (1,),
         "precision": ("32-true", "32"),
         "devices": (1,),
+        "num_nodes": (1,),
         "detect_anomaly": (False, None),
     }
     for name, values in wanted.items():

@@ -1,0 +1,35 @@
+"""The processes of a run on several devices, one each: putting together what each has counted, and ending together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import lightning
+from torch import distributed
+
+T = TypeVar("T")
+
+
+def of_all_devices(value: T) -> list[T]:
+    """What each process passes, in each of them; all have to call this. Without others, the value alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    everyone = [value] * distributed.get_world_size()
+    distributed.all_gather_object(everyone, value)
+    return everyone
+
+
+@contextmanager
+def ending_together(trainer: lightning.Trainer) -> Iterator[None]:
+    """If the block fails in the process that started the others, end them: they may wait for this one for ever."""
+    try:
+        yield
+    except BaseException:
+        others = getattr(trainer.strategy.launcher, "procs", [])
+        for process in others:
+            process.kill()
+        # Lightning watches them, and would kill this process, which has yet to write down how the run ended
+        others.clear()
+        raise
