@@ -209,7 +209,7 @@ def _fit_and_test(
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = _module(settings, config, backend)
-    record, callbacks = RunRecord(folder), list(instantiate(config.callbacks).values())
+    record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())
