@@ -22,20 +22,21 @@ from snn_zo.config.sources import register, root, study_name
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
-    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(
-        argument.startswith("-") for argument in sys.argv
-    ):
+    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(map(_is_flag, sys.argv)):
         sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
+    failed = 0
     try:
         _start("train", _job)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _fail("stopped by a signal")
     finally:
-        # however it ended: what its jobs have shown, and an exit code of their own
+        # however it ended: what its jobs have shown
         from hydra_plugins.snn_zo_launcher import SweepLauncher
 
-        if SweepLauncher.sweep and SweepLauncher.sweep.conclude():
-            sys.exit(1)
+        if SweepLauncher.sweep:
+            failed = SweepLauncher.sweep.conclude()
+    if failed:
+        sys.exit(1)
 
 
 def bench() -> None:
@@ -52,6 +53,11 @@ def describe() -> None:
         sys.exit(0 if "--help" in sys.argv else 1)
     del sys.argv[1]
     _start("train", _describe_job)
+
+
+def _is_flag(argument: str) -> bool:
+    """Whether an argument tells Hydra what to do, rather than where its configs are."""
+    return argument.startswith("-") and not argument.startswith(("--config-", "-cd", "-cp", "-cn"))
 
 
 def _wait_asleep() -> None:
@@ -199,7 +205,8 @@ def report() -> None:
 
 
 def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
-    _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+    where = f": {error.filename}" if error.filename else ""
+    _fail(f"{error.strerror or error}{where}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _fail(message: str) -> NoReturn:

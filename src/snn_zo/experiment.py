@@ -121,13 +121,17 @@ def execute(path: Path) -> None:
         RunFailed: the run ended early.
     """
     folder = RunFolder(path)
-    settings, config = _load_config(folder, trusted=True)
-    backend = _backend(settings, config)
+    try:
+        settings, config = _load_config(folder, trusted=True)
+        backend = _backend(settings, config)
+    except ConfigError as error:
+        write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
+        raise
     if rank() > 0:
         _take_part(settings, config, folder, backend)
         return
     with folder.only_here():
-        if folder.read_summary().get("status") != "completed":
+        if folder.read_summary().get("status") not in ("completed", "failed"):
             _execute(settings, config, folder, backend)
 
 
@@ -205,7 +209,7 @@ def _fit_and_test(
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = _module(settings, config, backend)
-    record, callbacks = RunRecord(folder), list(instantiate(config.callbacks).values())
+    record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())

@@ -75,7 +75,7 @@ class RunFolder:
         """summary.json; empty where it is missing or no JSON."""
         try:
             content = json.loads(self.summary.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 

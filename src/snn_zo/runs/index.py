@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from snn_zo.runs.folder import RunFolder
 
@@ -16,11 +18,12 @@ def by_identity(study: Path) -> dict[str, RunFolder]:
     Args:
         study: folder of run folders.
     """
-    found: defaultdict[str, list[tuple[int, int, RunFolder]]] = defaultdict(list)
+    found: defaultdict[str, list[tuple[Any, RunFolder]]] = defaultdict(list)
     for path in study.glob("*/summary.json"):
         folder = RunFolder(path.parent)
         summary = folder.read_summary()
         if isinstance(summary.get("identity"), str):
-            rank = {"completed": 2, "failed": 0}.get(summary.get("status", ""), 1)
-            found[summary["identity"]].append((rank, path.stat().st_mtime_ns, folder))
-    return {identity: max(folders, key=lambda item: item[:2])[2] for identity, folders in found.items()}
+            status = summary.get("status")
+            rank = (status == "completed", status != "failed", path.stat().st_mtime_ns)
+            found[summary["identity"]].append((rank, folder))
+    return {identity: max(folders, key=itemgetter(0))[1] for identity, folders in found.items()}

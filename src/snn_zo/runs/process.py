@@ -6,12 +6,15 @@ same command. Standard input is a pipe that nothing is written into: when the pa
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
@@ -22,6 +25,9 @@ from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
+
+LINGER_S = 600.0
+"""How long a process may go on when its summary says that the run is over, as to upload it."""
 
 
 def main() -> None:
@@ -81,6 +87,8 @@ class RunProcesses:
             quiet: whether what the run says goes to its run.log alone.
         """
         folder = RunFolder(path.absolute())
+        if not path.is_dir():  # deleted while it was queued
+            return 1
         command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.runs.process", str(folder.path)]
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
@@ -98,7 +106,7 @@ class RunProcesses:
                 )
                 self._running.add(process)
         try:
-            code = process.wait()
+            code = self._wait(process, folder)
         except BaseException:
             self._end(process)
             raise
@@ -107,17 +115,28 @@ class RunProcesses:
             _settle(folder, process.poll())
         return code
 
+    def _wait(self, process: subprocess.Popen[bytes], folder: RunFolder) -> int:
+        """The exit code of a process, which is ended where it hangs after its run."""
+        began = time.time()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(min(LINGER_S, 10.0))
+            if _over_since(folder, began) < time.time() - LINGER_S:
+                self._end(process)
+
     def stop(self) -> None:
         """Have all runs end as Ctrl-C ends one, and start no other."""
         with self._lock:
             self._stopped = True
-        for process in list(self._running):
+        processes = list(self._running)
+        for process in processes:
+            _tell(process)
+        for process in processes:
             self._end(process)
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        process.stdin.close()
+        _tell(process)
         try:
             process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -129,9 +148,22 @@ _OF_THE_LAUNCHER = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "LOCAL_RANK", "RANK
 """A run's other processes are Lightning's to start: it leaves that to a cluster that has these."""
 
 
+def _tell(process: subprocess.Popen[bytes]) -> None:
+    """Have a run end, see `end_with_parent`."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _over_since(folder: RunFolder, began: float) -> float:
+    """Since when, after it began, the summary says that the run has ended; infinity where it does not."""
+    if folder.read_summary().get("status") not in ("completed", "failed", "interrupted"):
+        return math.inf
+    return max(folder.summary.stat().st_mtime, began)
+
+
 def _settle(folder: RunFolder, code: int | None) -> None:
-    """Say in the summary that a run was killed, which it cannot say itself."""
-    with folder.only_here(wait=False) as alone:
+    """Say in the summary that a run was killed, which it cannot say itself; without a place to say it, go on."""
+    with suppress(OSError), folder.only_here(wait=False) as alone:
         summary = folder.read_summary()
         if not alone or summary.get("status") not in ("running", "queued"):
             return

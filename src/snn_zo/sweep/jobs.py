@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from omegaconf import DictConfig
 
 from snn_zo.config import ConfigError
@@ -53,12 +56,16 @@ class Job:
         return Path(self.settings.outputs) / (self.settings.study or self.study)
 
     def result(self) -> float | list[float] | None:
-        """What the sweeper is to know: the entries of summary.json that `objectives` names; None if there are none."""
+        """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if the run failed.
+
+        Raises:
+            ConfigError: summary.json has no such number.
+        """
         summary = self.folder.read_summary()
         if summary.get("status") != "completed":
             return None
-        values = [value for name in self.settings.objectives if (value := _entry(summary, name)) is not None]
-        if len(values) < len(self.settings.objectives):
+        values = [_entry(summary, name) for name in self.settings.objectives]
+        if not all(map(math.isfinite, values)):
             return None
         return values[0] if len(values) == 1 else values
 
@@ -76,45 +83,51 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
         ConfigError: a name is given to several jobs.
         OSError: a folder cannot be written.
     """
-    known: dict[Path, dict[str, RunFolder]] = {}
-    placed: dict[tuple[Path, str], Job] = {}
+    studies: defaultdict[Path, defaultdict[str, list[Job]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        digest = identity(job.config)
-        if (job.parent, digest) in placed:
-            job.folder, job.due = placed[job.parent, digest].folder, False
-            continue
-        if job.settings.name is not None and placed:
-            raise ConfigError("name= names one run, and a sweep has several: study= names the sweep")
-        if job.parent not in known:
-            known[job.parent] = by_identity(job.parent)
-        earlier = known[job.parent].get(digest)
-        status = earlier.read_summary().get("status") if earlier else None
-        if earlier is None or rerun == "all" or rerun == status == "failed":
-            job.folder = new_run(job.settings, job.config, job.study, job.overrides)
-        else:
-            job.folder, job.due = earlier, status not in ("completed", "failed")
-        if job.due and earlier is job.folder:
-            requeue(job.folder, job.config)
-        placed[job.parent, digest] = job
+        studies[job.parent][identity(job.config)].append(job)
+    if sum(map(len, studies.values())) > 1 and any(job.settings.name is not None for job in jobs):
+        raise ConfigError("name= names one run, and a sweep has several: study= names the sweep")
+    for parent, experiments in studies.items():
+        parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(parent / ".lock"):  # against the same sweep, started twice
+            known = by_identity(parent)
+            for digest, (job, *equal) in experiments.items():
+                _place(job, known.get(digest), rerun)
+                for other in equal:
+                    other.folder, other.due = job.folder, False
 
 
-def label(overrides: Sequence[str], everywhere: Collection[str]) -> str:
-    """How a job differs from the others of its sweep: `z=laplace delta=0.1 seed=2`; empty if it does not.
+def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
+    status = earlier.read_summary().get("status") if earlier else None
+    if earlier is None or rerun == "all" or rerun == status == "failed":
+        job.folder = new_run(job.settings, job.config, job.study, job.overrides)
+        return
+    job.folder, job.due = earlier, status not in ("completed", "failed")
+    if job.due:
+        requeue(earlier, job.config)
+
+
+def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
+    """How a job differs from the others of its sweep: `local_zo delta=0.1 seed=2`; empty if it does not.
 
     Args:
         overrides: of the job.
-        everywhere: those that all jobs have.
+        fixed: names of settings that are not swept.
     """
-    return " ".join(_short(override) for override in overrides if override not in everywhere)
+    return " ".join(_short(override) for override in overrides if override.partition("=")[0] not in fixed)
 
 
 def _short(override: str) -> str:
     name, _, value = override.lstrip("+").partition("=")
-    return f"{name.rpartition('.')[2]}={_NUMBER.sub(lambda number: f'{float(number[0]):.4g}', value)}"
+    value = _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
+    return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
 
 
-def _entry(summary: dict[str, Any], name: str) -> float | None:
+def _entry(summary: dict[str, Any], name: str) -> float:
     value: Any = summary
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        raise ConfigError(f"objectives: {name} is no number in a run's summary.json")
+    return float(value)

@@ -32,8 +32,7 @@ class Sweep:
     """
 
     def __init__(self, engine: Engine, total: int | None = None) -> None:
-        self.engine, self.total = engine, total
-        self.jobs: list[Job] = []
+        self.engine, self.jobs, self.progress = engine, list[Job](), Progress(total)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do a round of jobs.
@@ -45,21 +44,19 @@ class Sweep:
             ConfigError: they cannot be placed.
             KeyboardInterrupt: the sweep was stopped; so were its runs.
         """
-        studies = sorted({job.study for job in jobs})
-        for job in jobs:
-            job.study = "+".join(studies)
         place(jobs, jobs[0].settings.rerun)
-        first, total = len(self.jobs), self.total or len(jobs)
+        first = not self.jobs
         self.jobs += jobs
+        self.progress.add(jobs)
         self._record()
-        progress = Progress(jobs, first, total)
-        if not first:
-            self._announce(progress)
-        if progress.jobs:
-            with terminate_like_ctrl_c(), progress:
-                self._follow([job.path for job in progress.jobs], progress)
+        if first:
+            self._announce()
+        due = [job.path for job in jobs if job.due]
+        if due:
+            with terminate_like_ctrl_c(), self.progress:
+                self._follow(due)
 
-    def _follow(self, folders: list[Path], progress: Progress) -> None:
+    def _follow(self, folders: list[Path]) -> None:
         """Have the engine work in a thread: signals reach the main one, which watches."""
         failures: list[BaseException] = []
 
@@ -74,20 +71,22 @@ class Sweep:
         try:
             while thread.is_alive():
                 thread.join(POLL_S)
-                progress.update()
-        except KeyboardInterrupt:
+                self.progress.update()
+        except BaseException:
             self.engine.stop()
             thread.join()
             raise
         if failures:
             raise failures[0]
 
-    def _announce(self, progress: Progress) -> None:
-        line = f"sweep {self.folder.name}: {progress.total} jobs -> {self.folder}"
-        if progress.earlier:
-            failed = sum(job.folder.read_summary().get("status") == "failed" for job in self.jobs if not job.due)
-            line += f"; {progress.earlier} have a result already"
-            line += f", {failed} of them failed (rerun=failed tries again)" if failed else ""
+    def _announce(self) -> None:
+        number = self.progress.total
+        line = f"sweep {self.folder.name}: {number} job{'s' if number > 1 else ''} -> {self.folder}"
+        earlier = Counter(job.folder.read_summary().get("status") for job in self.jobs if not job.due)
+        if earlier["completed"]:
+            line += f"; {earlier['completed']} completed before"
+        if earlier["failed"]:
+            line += f"; {earlier['failed']} failed before (rerun=failed tries again)"
         print(line, flush=True)
 
     @property
@@ -101,17 +100,17 @@ class Sweep:
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "directory": os.getcwd(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "jobs": self.total or len(self.jobs),
+            "jobs": self.progress.total,
             "runs": list(dict.fromkeys(job.path.name for job in self.jobs)),
         }
         write_json(self.folder / "sweep.json", record)
 
     def conclude(self) -> int:
         """Print the table, write the dashboard; 0 if every job is completed, else 1."""
-        folders = list(dict.fromkeys(job.path for job in self.jobs))
-        print_comparison(compare(read_runs(folders)))
+        folders = dict.fromkeys(job.path for job in self.jobs if job.folder.summary.exists())
+        if folders:
+            print_comparison(compare(read_runs(list(folders))))
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
-        missing = {status: number for status, number in statuses.items() if status != "completed"}
-        if statuses["interrupted"] or statuses["queued"] or statuses["running"]:
-            print("the same command goes on where this one stopped", file=sys.stderr)
-        return 1 if missing else 0
+        if not statuses.keys() <= {"completed", "failed"}:
+            print("the same command goes on where this one stopped")
+        return 0 if statuses.keys() <= {"completed"} else 1

@@ -33,7 +33,10 @@ class Joblib:
     Args:
         n_jobs: runs at a time, as joblib counts: -1 for one a core.
         threads: of each run; None for an equal share of the cores.
-        gpus: numbers of the GPUs to hand out, one a run.
+        gpus: numbers of the GPUs to hand out, one a run; one that is there twice is shared by two.
+
+    Raises:
+        ValueError: n_jobs is 0, or there are fewer gpus.
     """
 
     def __init__(self, n_jobs: int = 2, threads: int | None = None, gpus: Sequence[int] = ()) -> None:
@@ -42,6 +45,10 @@ class Joblib:
         self.n_jobs = effective_n_jobs(n_jobs)
         self.threads = threads or max(1, cpu_count() // self.n_jobs)
         self.gpus = list(gpus)
+        if 0 < len(self.gpus) < self.n_jobs:
+            raise ValueError(
+                f"n_jobs={self.n_jobs} runs at a time need as many gpus, got {self.gpus}: repeat some to share"
+            )
         self._processes = RunProcesses()
 
     def run(self, folders: Sequence[Path]) -> None:

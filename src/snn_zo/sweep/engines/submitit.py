@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from snn_zo.config import ConfigError
 from snn_zo.sweep.engines.engine import needs, work
 
 
@@ -20,9 +21,15 @@ class Submitit:
         n_jobs: runs at a time.
         parameters: for `submitit.AutoExecutor.update_parameters`: timeout_min, cpus_per_task, mem_gb, gpus_per_node,
             slurm_partition and so on.
+
+    Raises:
+        ConfigError: submitit is not installed.
+        ValueError: n_jobs is not positive.
     """
 
     def __init__(self, cluster: str, n_jobs: int, **parameters: Any) -> None:
+        if n_jobs < 1:
+            raise ValueError(f"n_jobs must be positive, got {n_jobs}")
         self.cluster, self.n_jobs = cluster, n_jobs
         self.parameters = {name: value for name, value in parameters.items() if value is not None}
         self._submitit = needs("submitit")
@@ -31,11 +38,7 @@ class Submitit:
 
     def run(self, folders: Sequence[Path]) -> None:
         """See `Engine`."""
-        executor = self._submitit.AutoExecutor(folder=folders[0].parent / ".submitit" / "%j", cluster=self.cluster)
-        parameters = dict(self.parameters)
-        if self.cluster == "slurm":
-            parameters["slurm_array_parallelism"] = self.n_jobs
-        executor.update_parameters(**parameters)
+        executor = self._executor(folders[0].parent / ".submitit" / "%j")
         runs = [(str(folder.absolute()), os.getcwd(), self.parameters.get("cpus_per_task")) for folder in folders]
         if self.cluster == "slurm":
             self._jobs = executor.map_array(_Requeued(), *zip(*runs, strict=True))
@@ -46,6 +49,17 @@ class Submitit:
             from joblib import Parallel, delayed
 
             Parallel(self.n_jobs, backend="threading", batch_size=1)(delayed(self._run)(executor, run) for run in runs)
+
+    def _executor(self, folder: Path) -> Any:
+        parameters = dict(self.parameters)
+        if self.cluster == "slurm":
+            parameters["slurm_array_parallelism"] = self.n_jobs
+        try:
+            executor = self._submitit.AutoExecutor(folder=folder, cluster=self.cluster)
+            executor.update_parameters(**parameters)
+        except (NameError, RuntimeError, TypeError, ValueError) as error:  # no such parameter, no such cluster
+            raise ConfigError(f"hydra.launcher: {error}") from error
+        return executor
 
     def _run(self, executor: Any, run: tuple[Any, ...]) -> None:
         if not self._stopped:
