@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.report.result import percent
+from snn_zo.report.result import decimal
 from snn_zo.sweep.jobs import Job
 
 ENDED = ("completed", "failed", "interrupted")
@@ -125,7 +125,7 @@ class Progress:
     def _say(self, seen: _Seen) -> None:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
         if seen.status == "completed":
-            line = f"{head}   val/acc {percent(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
+            line = f"{head}   val/acc {decimal(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
         elif seen.status in ENDED:
             line = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
@@ -155,7 +155,7 @@ class Progress:
         scored = {seen.label: seen.objective for seen in self._seen if seen.objective is not None}
         if scored:
             best = max(scored, key=lambda label: scored[label])
-            return [line, f"best val/acc {percent(scored[best])}, {best}"]
+            return [line, f"best val/acc {decimal(scored[best])}, {best}"]
         return [line]
 
     def _left_in_words(self) -> str:
