@@ -36,7 +36,7 @@ from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
-from snn_zo.training.devices import ending_together
+from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
@@ -218,7 +218,8 @@ def _fit_and_test(
     own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
     plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles()]
-    trainer: lightning.Trainer = make_trainer(callbacks=[*callbacks, record], logger=logger or False, plugins=plugins)
+    callbacks += [record, OwnTermination()]
+    trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
     with ending_together(trainer):
         trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
         objective = _load_best(trainer, module)

@@ -213,6 +213,14 @@ def test_read_is_not_stopped_by_noise(tmp_path):
         compare([run, run]).pairs()
 
 
+def test_read_is_not_stopped_by_noise_in_both_files_that_say_what_it_is(tmp_path):
+    path = write_run(tmp_path)
+    (path / "summary.json").write_text("{")
+    (path / "config.yaml").write_text("strategie: {}")
+    run = read(tmp_path)
+    assert (run.status, run.method) == ("unknown", "unknown")
+
+
 def test_read_text_that_is_safe_in_a_terminal(tmp_path):
     path = write_every_kind(tmp_path / "<b>")
     runs = {run.name: run for run in read_runs([path])}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 import two_devices
 from two_devices import BATCH, CASES
+
+from snn_zo.training.devices import OwnTermination
 
 STEPS = 5
 """Batches an epoch, the last of one recording."""
@@ -152,3 +156,26 @@ def test_devices_stop_together(two):
 def test_first_process_outlives_the_others(two):
     """It failed while the second one waited for it, and was left the time to say so."""
     assert (two / "alive").exists()
+
+
+def test_own_termination_stays_in_place():
+    """While a training or a test runs, and after it."""
+    seen = []
+
+    def own(*_: Any) -> None: ...
+
+    class Look(lightning.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+        on_test_batch_end = on_train_batch_end
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        trainer = two_devices.make_trainer("float32", 1, OwnTermination(), Look())
+        module, data = two_devices.make_module("float32"), two_devices.make_data()
+        trainer.fit(module, data)
+        trainer.test(module, data, verbose=False)
+    finally:
+        after = signal.signal(signal.SIGTERM, before)
+    assert set(seen) == {own} == {after}

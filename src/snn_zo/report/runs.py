@@ -194,7 +194,7 @@ def _read(path: Path) -> Run | None:
     place = path.resolve()
     summary = _mapping(path / "summary.json", _parse_json, problems)
     config = _mapping(path / "config.yaml", _parse_yaml, problems)
-    if not summary and config and not isinstance(config.get("strategy"), dict):
+    if not os.path.lexists(path / "summary.json") and config and not isinstance(config.get("strategy"), dict):
         return None
     status = summary.get("status")
     seed = summary.get("seed", config.get("seed"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from snn_zo.atomic import write_json
 from snn_zo.report.comparison import compare
+from snn_zo.report.dashboard import write_dashboard
 from snn_zo.report.runs import read_runs
 from snn_zo.report.table import print_comparison
 from snn_zo.runs.signals import terminate_like_ctrl_c
@@ -94,6 +95,11 @@ class Sweep:
         """The study's folder."""
         return self.jobs[0].parent
 
+    @property
+    def dashboard(self) -> Path:
+        """The page that compares its runs."""
+        return self.folder / "report.html"
+
     def _record(self) -> None:
         """sweep.json: how to do it again."""
         record: dict[str, Any] = {
@@ -109,7 +115,10 @@ class Sweep:
         """Print the table, write the dashboard; 0 if every job is completed, else 1."""
         folders = dict.fromkeys(job.path for job in self.jobs if job.folder.summary.exists())
         if folders:
-            print_comparison(compare(read_runs(list(folders))))
+            comparison = compare(read_runs(list(folders)))
+            print_comparison(comparison)
+            write_dashboard(comparison, self.dashboard)
+            print(f"dashboard  {self.dashboard}")
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
         if not statuses.keys() <= {"completed", "failed"}:
             print("the same command goes on where this one stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,6 +20,22 @@ def of_all_devices(value: T) -> list[T]:
     everyone = [value] * distributed.get_world_size()
     distributed.all_gather_object(everyone, value)
     return everyone
+
+
+class OwnTermination(lightning.Callback):
+    """Leaves SIGTERM to the handler that is in place when this is made.
+
+    Lightning's has the processes of a run exchange tensors while they are told to end, in which they get stuck.
+    """
+
+    def __init__(self) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning has put its own in place, and takes it away at the end."""
+        signal.signal(signal.SIGTERM, self._handler)
+
+    on_test_start = on_train_start
 
 
 @contextmanager
