@@ -176,3 +176,11 @@ def test_optuna_goes_on_after_jobs_that_fail(run, done):
     assert done() == 3
     assert result.stdout.count("it diverged") >= 3
     assert result.stderr == ""
+
+
+def test_dashboard_that_cannot_be_written_hides_nothing(run, tmp_path):
+    (tmp_path / "outputs/mine/report.html").mkdir(parents=True)
+    result = run("seed=0", "study=mine")
+    assert result.stderr.startswith("error: no dashboard: ")
+    assert result.stderr.count("\n") == 1
+    assert "local_zo" in result.stdout
