@@ -177,7 +177,7 @@ class Progress:
             if seen.status not in ENDED and seen.job.due:
                 work += max((seen.whole or known.get(seen.job.settings.method, usual)) - seen.spent, 0.0)
         running = sum(seen.status == "running" for seen in self._seen)
-        return work / max(running, 1) if work else None
+        return work / max(running, 1) if work > 0.5 else None
 
 
 def duration(seconds: float | None) -> str:
