@@ -63,7 +63,8 @@ def test_run_summary(run):
     assert set(summary["metrics"]) >= {"test/acc", "test/loss", "val/acc"}
     assert 0 < summary["sparsity"]["active"] < 0.1
     assert list(summary["sparsity"]["layers"]) == ["hidden1", "hidden2"]
-    assert set(summary["timing"]) == {"fit_s", "epoch_s", "samples_per_s"}
+    assert set(summary["timing"]) == {"fit_s", "epoch_s", "forward_s", "backward_s", "samples_per_s"}
+    assert 0 < summary["timing"]["forward_s"] + summary["timing"]["backward_s"] < summary["timing"]["epoch_s"]
     assert summary["dead"] is False
     assert summary["wandb_id"]
     modelled = summary["energy"]["modelled"]

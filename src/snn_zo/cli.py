@@ -16,13 +16,27 @@ from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
-from snn_zo.config.sources import register, root
+from snn_zo.config.sources import register, root, study_name
 
 
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     _wait_asleep()
-    _start("train", _job)
+    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(map(_is_flag, sys.argv)):
+        sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
+    failed = 0
+    try:
+        _start("train", _job)
+    except KeyboardInterrupt:
+        _fail("stopped by a signal")
+    finally:
+        # however it ended: what its jobs have shown
+        from hydra_plugins.snn_zo_launcher import SweepLauncher
+
+        if SweepLauncher.sweep:
+            failed = SweepLauncher.sweep.conclude()
+    if failed:
+        sys.exit(1)
 
 
 def bench() -> None:
@@ -41,6 +55,11 @@ def describe() -> None:
     _start("train", _describe_job)
 
 
+def _is_flag(argument: str) -> bool:
+    """Whether an argument tells Hydra what to do, rather than where its configs are."""
+    return argument.startswith("-") and not argument.startswith(("--config-", "-cd", "-cp", "-cn"))
+
+
 def _wait_asleep() -> None:
     """Let torch's idle threads sleep: where they spin, a second process on the machine slows a step down tenfold."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -56,6 +75,8 @@ def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         main()
     except EXPECTED as error:
         _fail(explain(error))
+    except OSError as error:
+        _fail_for_want_of_a_place(error)
 
 
 def _job(config: DictConfig) -> float:
@@ -63,7 +84,7 @@ def _job(config: DictConfig) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     hydra_config = HydraConfig.get()
-    overrides, choices = list(hydra_config.overrides.task), hydra_config.runtime.choices
+    overrides = list(hydra_config.overrides.task)
     # exiting here keeps hydra from adding lines of its own
     try:
         settings = build(config, "", TrainSettings)
@@ -74,12 +95,11 @@ def _job(config: DictConfig) -> float:
     try:
         if folder:
             return experiment.resume(folder)
-        study = choices.get("sweeps") or choices.get("experiment") or settings.dataset
-        return experiment.run(settings, config, study, overrides)
+        return experiment.run(settings, config, study_name(hydra_config), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
 
 
 def _bench_job(config: DictConfig) -> None:
@@ -93,7 +113,7 @@ def _bench_job(config: DictConfig) -> None:
     except EXPECTED as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
     if not complete:
         sys.exit(1)
 
@@ -108,7 +128,7 @@ def _describe_job(config: DictConfig) -> None:
     except EXPECTED as error:
         _fail(explain(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+        _fail_for_want_of_a_place(error)
 
 
 def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
@@ -144,17 +164,49 @@ def evaluate() -> None:
 
 
 def report() -> None:
-    """`snn-zo-report FOLDER ...`: a table of the runs in these folders."""
-    from snn_zo.report.table import print_table
+    """`snn-zo-report FOLDER ...`: compare the runs in these folders."""
+    import argparse
 
-    folders = [Path(argument) for argument in sys.argv[1:]]
-    if not folders or "--help" in sys.argv:
-        print("usage: snn-zo-report FOLDER ...    a table of the runs below these folders, by method")
-        sys.exit(0 if folders else 1)
+    parser = argparse.ArgumentParser(prog="snn-zo-report", description="compare runs, by method and settings")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders of them")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line a run")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a line a variant, as CSV")
+    parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
+    )
+    parser.add_argument("--no-html", action="store_true", help="no dashboard")
+    arguments = parser.parse_args()
+
+    from snn_zo.atomic import write_atomically
+    from snn_zo.report import export
+    from snn_zo.report.comparison import compare
+    from snn_zo.report.runs import read_runs
+    from snn_zo.report.table import print_comparison
+
+    files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
-        print_table(folders)
+        comparison = compare(read_runs(arguments.folders))
+        print_comparison(comparison)
+        for path, text in files.items():
+            if path:
+                write_atomically(path, text(comparison))
+                print(path)
+        if not arguments.no_html:
+            from snn_zo.report.dashboard import write_dashboard
+
+            page = arguments.html or arguments.folders[0] / "report.html"
+            write_dashboard(comparison, page)
+            print(page)
     except FileNotFoundError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}")
+
+
+def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
+    where = f": {error.filename}" if error.filename else ""
+    _fail(f"{error.strerror or error}{where}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _fail(message: str) -> NoReturn:

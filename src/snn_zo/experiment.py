@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
+import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +17,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.atomic import write_atomically
+from snn_zo.atomic import write_json
 from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
 from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -32,6 +30,9 @@ from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
+from snn_zo.runs.new import beginning, new_run, requeue
+from snn_zo.runs.process import processes, rank, run_apart
+from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
@@ -79,18 +80,11 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         RunFailed: the run ended early.
     """
     backend = _backend(settings, config)
-    parent, stem = Path(settings.outputs) / (settings.study or study), f"{settings.method}-s{settings.seed}"
-    try:
-        folder = RunFolder.create(parent, settings.name, stem)
-    except FileExistsError as error:
-        raise ConfigError(
-            f"name={settings.name} is taken: {error.filename} exists; choose another, or go on with it by "
-            f"resume={error.filename}"
-        ) from error
-    config.study, config.name = parent.name, folder.path.name
-    write_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
-    write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-    return _execute(settings, config, folder, backend, resumed=False)
+    folder = new_run(settings, config, study, overrides)
+    if processes(config) != 1:
+        return run_apart(folder)
+    with folder.only_here():
+        return _execute(settings, config, folder, backend)
 
 
 def resume(path: Path) -> float:
@@ -105,9 +99,40 @@ def resume(path: Path) -> float:
     """
     folder = RunFolder(path)
     settings, config = _load_config(folder)
-    if folder.read_summary().get("status") == "completed":
-        raise ConfigError(f"{path} is completed: there is nothing to resume")
-    return _execute(settings, config, folder, _backend(settings, config), resumed=True)
+    with folder.only_here():
+        if folder.read_summary().get("status") == "completed":
+            raise ConfigError(f"{path} is completed: there is nothing to resume")
+        if processes(config) == 1:
+            return _execute(settings, config, folder, _backend(settings, config))
+    requeue(folder, config)
+    return run_apart(folder)
+
+
+def execute(path: Path) -> None:
+    """Do what a run folder that this user's own process has just written asks for, unless that is done already.
+
+    Several processes may be told to: one does it, and where a run takes several processes, the others take part.
+
+    Args:
+        path: the run folder.
+
+    Raises:
+        ConfigError: the backend does not run here.
+        RunFailed: the run ended early.
+    """
+    folder = RunFolder(path)
+    try:
+        settings, config = _load_config(folder, trusted=True)
+        backend = _backend(settings, config)
+    except ConfigError as error:
+        write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
+        raise
+    if rank() > 0:
+        _take_part(settings, config, folder, backend)
+        return
+    with folder.only_here():
+        if folder.read_summary().get("status") not in ("completed", "failed"):
+            _execute(settings, config, folder, backend)
 
 
 def load_run(path: str | Path) -> LoadedRun:
@@ -135,31 +160,29 @@ def evaluate(path: Path) -> dict[str, float]:
         return dict(trainer.test(loaded.module, loaded.data, verbose=False)[0])
 
 
-def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str, resumed: bool) -> float:
-    """Fit, test, and say in summary.json how it ended."""
-    earlier = folder.read_summary() if resumed else {}
+def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str) -> float:
+    """Fit, from the last checkpoint if there is one, test, and say in summary.json how it ended."""
+    earlier = folder.read_summary()
     summary: dict[str, Any] = {
         "status": "running",
-        "method": settings.method,
-        "strategy": OmegaConf.to_container(config.strategy, resolve=True),
-        "data": settings.dataset,
-        "seed": settings.seed,
+        **beginning(settings, config),
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
-    folder.write_json(folder.environment, environment(backend))
-    folder.write_json(folder.summary, summary)
+    write_json(folder.environment, environment(backend))
+    write_json(folder.summary, summary)
     print(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}", flush=True)
-    with logging_to(folder.log), _terminate_like_ctrl_c():
+    with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:
             logger = _logger(config, folder, summary)
-            summary |= _fit_and_test(settings, config, folder, backend, logger, resumed) | {"status": "completed"}
+            summary |= _fit_and_test(settings, config, folder, backend, logger) | {"status": "completed"}
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
             interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
             reason = "stopped by a signal" if interrupted else _reason(error)
             summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
+            summary["traceback"] = None if interrupted else traceback.format_exc()
             hint = f"; resume={folder.path} goes on" if folder.last.exists() else ""
             raise RunFailed(f"{reason}; details in {folder.log}{hint}") from error
         finally:
@@ -168,20 +191,25 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     return float(summary["objective"])
 
 
+def _take_part(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str) -> None:
+    """Fit and test beside the process of rank 0, which alone writes and speaks."""
+    with logging_to(None), terminate_like_ctrl_c():
+        _fit_and_test(settings, config, folder, backend, logger=None)
+
+
 def _fit_and_test(
     settings: TrainSettings,
     config: DictConfig,
     folder: RunFolder,
     backend: str,
     logger: WandbLogger | None,
-    resumed: bool,
 ) -> dict[str, Any]:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
-    checkpoint = folder.last if resumed and folder.last.exists() else None
+    checkpoint = folder.last if folder.last.exists() else None
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = _module(settings, config, backend)
-    record, callbacks = RunRecord(folder), list(instantiate(config.callbacks).values())
+    record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())
@@ -249,7 +277,7 @@ def _logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> W
 def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
     """Write the summary and end the wandb run; on a full disk neither may hide how the run itself ended."""
     try:
-        folder.write_json(folder.summary, summary)
+        write_json(folder.summary, summary)
     except OSError as error:
         log.error("summary.json could not be written: %s", _reason(error))
     try:
@@ -258,8 +286,8 @@ def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | Non
         log.error("wandb: %s", _reason(error))
 
 
-def _load_config(folder: RunFolder) -> tuple[TrainSettings, DictConfig]:
-    """Checked settings of an existing run, wherever its folder is now."""
+def _load_config(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, DictConfig]:
+    """Checked settings of an existing run, wherever its folder is now; `trusted` if we wrote its config ourselves."""
     if not folder.config.is_file():
         raise ConfigError(f"{folder.path} is not a run folder: it holds no config.yaml")
     try:
@@ -273,8 +301,9 @@ def _load_config(folder: RunFolder) -> tuple[TrainSettings, DictConfig]:
             raise ConfigError(f"{path} is a link, which a run folder may not hold: put what it points to in its place")
     place = folder.path.resolve()
     config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name
-    require_trusted(config)
-    _use_data_of_this_machine(config)
+    if not trusted:
+        require_trusted(config)
+        _use_data_of_this_machine(config)
     return build(config, "", TrainSettings), config
 
 
@@ -287,20 +316,6 @@ def _use_data_of_this_machine(config: DictConfig) -> None:
         data.cache_dir = os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo")
     if "root" in data and not Path(str(data.root)).expanduser().is_dir():
         data.root = os.environ.get("SNN_ZO_DATA", "data")
-
-
-@contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM, a cluster's way to stop a job, ends a run as Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _reason(error: BaseException) -> str:

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 from snn_zo.callbacks import RunRecord
 from snn_zo.runs.folder import RunFolder
 
-TRAIN_S, VAL_S, SIZE, BATCHES = 2.0, 30.0, 4, 3
-"""Seconds that a training batch and a validation take, samples a batch, batches an epoch."""
+FORWARD_S, BACKWARD_S, UPDATE_S = 1.5, 0.25, 0.25
+VAL_S, SIZE, BATCHES = 30.0, 4, 3
+"""Seconds that a batch takes by part and that a validation takes, samples a batch, batches an epoch."""
 
 
 class Batch(NamedTuple):
@@ -38,11 +39,22 @@ class Timed(lightning.LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        self.clock.now += TRAIN_S * (10 if self.current_epoch == 0 else 1)
+        self.take(FORWARD_S)
         loss = self.weight - self.current_epoch
         self.log("loss", 7.0)
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=SIZE)
         return loss
+
+    def backward(self, loss: torch.Tensor, *args: object, **kwargs: object) -> None:
+        self.take(BACKWARD_S)
+        super().backward(loss)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.take(UPDATE_S)
+
+    def take(self, seconds: float) -> None:
+        """The first epoch takes ten times as long as the others."""
+        self.clock.now += seconds * (10 if self.current_epoch == 0 else 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.clock.now += VAL_S
@@ -56,6 +68,7 @@ class Timed(lightning.LightningModule):
 def clock(monkeypatch):
     made = Clock()
     monkeypatch.setattr("snn_zo.callbacks.record.time", made)
+    monkeypatch.setattr("snn_zo.callbacks.step_clock.time", made)
     return made
 
 
@@ -103,23 +116,28 @@ def test_record_metrics_have_a_row_an_epoch(tmp_path, clock):
 def test_record_timing_is_apart_from_validation(tmp_path, clock):
     fit(tmp_path, clock, 3)
     rows = table(tmp_path / "timing.csv")
-    assert list(rows[0]) == ["epoch", "step", "train_s", "val_s", "samples_per_s"]
+    assert list(rows[0]) == ["epoch", "step", "train_s", "val_s", "samples_per_s", "forward_s", "backward_s"]
     assert [row["train_s"] for row in rows] == [60, 6, 6]
     assert [row["val_s"] for row in rows] == [VAL_S] * 3
     assert [row["samples_per_s"] for row in rows] == pytest.approx([0.2, 2, 2])
+    assert [row["forward_s"] for row in rows] == [45, 4.5, 4.5]
+    assert [row["backward_s"] for row in rows] == [7.5, 0.75, 0.75]
 
 
 def test_record_summary_leaves_out_the_first_epoch(tmp_path, clock):
-    assert fit(tmp_path, clock, 3).summary() == {"fit_s": 60 + 6 + 6 + 3 * VAL_S, "epoch_s": 6, "samples_per_s": 2}
+    expected = {"fit_s": 60 + 6 + 6 + 3 * VAL_S, "epoch_s": 6, "samples_per_s": 2}
+    assert fit(tmp_path, clock, 3).summary() == expected | {"forward_s": 4.5, "backward_s": 0.75}
 
 
 def test_record_summary_of_one_epoch(tmp_path, clock):
     summary = fit(tmp_path, clock, 1).summary()
-    assert summary == {"fit_s": 60 + VAL_S, "epoch_s": 60, "samples_per_s": pytest.approx(0.2)}
+    expected = {"fit_s": 60 + VAL_S, "epoch_s": 60, "samples_per_s": pytest.approx(0.2)}
+    assert summary == expected | {"forward_s": 45, "backward_s": 7.5}
 
 
 def test_record_summary_of_no_epoch(tmp_path):
-    assert RunRecord(RunFolder(tmp_path)).summary() == {"fit_s": 0, "epoch_s": None, "samples_per_s": None}
+    expected = {"fit_s": 0, **dict.fromkeys(("epoch_s", "forward_s", "backward_s", "samples_per_s"))}
+    assert RunRecord(RunFolder(tmp_path)).summary() == expected
 
 
 def test_record_summary_medians(tmp_path):

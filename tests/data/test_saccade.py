@@ -48,6 +48,14 @@ def test_record_polarity_is_darker_on_the_trailing_edge(bar):
     assert bar.x[inside_rows & (bar.p == 1)].mean() < bar.x[inside_rows & (bar.p == 0)].mean()
 
 
+def test_record_has_no_events_of_rounding_as_the_image_returns():
+    """A pixel that comes back to where it began is whole contrast steps away from its reference, up to rounding."""
+    images = np.random.default_rng(0).random((40, 8, 8), np.float32)
+    t = record(np.kron(images, np.ones((3, 3), np.float32)), np.zeros(40, np.int64)).t
+    per_ms = np.bincount(t // 1000, minlength=315)
+    assert per_ms[-1] <= per_ms[-20:-1].max()
+
+
 def test_record_blank_images_are_silent():
     blank = record(np.full((3, 34, 34), 0.0, np.float32), np.zeros(3, np.int64))
     assert len(blank.t) == 0

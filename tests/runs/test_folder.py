@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from snn_zo.runs.folder import RunFolder, write_atomically
+from snn_zo.atomic import write_atomically, write_json
+from snn_zo.runs.folder import RunFolder
 
 
 def test_create_same_second_runs_get_different_folders(tmp_path):
@@ -32,5 +33,5 @@ def test_write_atomically_leaves_old_text_when_it_fails(tmp_path, monkeypatch):
 
 def test_write_json(tmp_path):
     folder = RunFolder.create(tmp_path, "a", "a")
-    folder.write_json(folder.summary, {"status": "completed"})
+    write_json(folder.summary, {"status": "completed"})
     assert json.loads(folder.summary.read_text()) == {"status": "completed"}

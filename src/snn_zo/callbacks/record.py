@@ -8,7 +8,9 @@ import time
 from typing import Any
 
 import lightning
+from torch import Tensor
 
+from snn_zo.callbacks.step_clock import StepClock
 from snn_zo.data.store import Batch
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.table_file import TableFile
@@ -21,7 +23,8 @@ class RunRecord(lightning.Callback):
     """Appends a row to metrics.csv and to timing.csv at the end of each training epoch.
 
     metrics.csv holds nothing that a clock or a sensor said: it is the same for the same settings and seed. What is
-    logged as `measured/...` goes to timing.csv. Of several devices the first one writes.
+    logged as `measured/...` goes to timing.csv, and so do the seconds of an epoch's forward passes (with loss and
+    metrics) and backward passes, unless whole steps are replayed. Of several devices the first one writes.
 
     Args:
         folder: the run's folder.
@@ -31,6 +34,7 @@ class RunRecord(lightning.Callback):
         self.metrics, self.timing = TableFile(folder.metrics), TableFile(folder.timing)
         self._epoch_start = self._val_start = self._val_s = 0.0
         self._fit_start: float | None = None
+        self._steps: StepClock | None = None
         self._samples = 0
         self._earlier_s = 0.0
 
@@ -62,6 +66,26 @@ class RunRecord(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of the epoch."""
         self._epoch_start, self._val_s, self._samples = time.perf_counter(), 0.0, 0
+        self._steps = StepClock.of(pl_module)
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Begin a step."""
+        if self._steps:
+            self._steps.start()
+
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: Tensor
+    ) -> None:
+        """The forward pass is over."""
+        if self._steps:
+            self._steps.lap("forward")
+
+    def on_after_backward(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The backward pass is over."""
+        if self._steps:
+            self._steps.lap("backward")
 
     def on_train_batch_end(
         self,
@@ -95,7 +119,7 @@ class RunRecord(lightning.Callback):
         rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.metrics.append(epoch | rate | values)
         times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": samples / train_s}
-        self.timing.append(epoch | times | measured)
+        self.timing.append(epoch | times | (self._steps.seconds() if self._steps else {}) | measured)
         shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
         log.info("epoch %d: %s", trainer.current_epoch, shown)
 
@@ -104,7 +128,8 @@ class RunRecord(lightning.Callback):
         self._earlier_s, self._fit_start = self.fit_s, None
 
     def summary(self) -> dict[str, float | None]:
-        """`fit_s`, and medians over epochs of `epoch_s` (training without validation) and `samples_per_s`.
+        """`fit_s`, and medians over epochs of `epoch_s` (training without validation), of its parts `forward_s` and
+        `backward_s`, and of `samples_per_s`; None where an epoch has no such part.
 
         The first epoch, which warms up, is left out unless it is the only one.
         """
@@ -112,6 +137,8 @@ class RunRecord(lightning.Callback):
         rows = rows[1:] or rows
 
         def median(column: str) -> float | None:
-            return statistics.median(float(row[column]) for row in rows) if rows else None
+            values = [float(row[column]) for row in rows if row.get(column)]
+            return statistics.median(values) if values else None
 
-        return {"fit_s": self.fit_s, "epoch_s": median("train_s"), "samples_per_s": median("samples_per_s")}
+        parts = {name: median(name) for name in ("forward_s", "backward_s", "samples_per_s")}
+        return {"fit_s": self.fit_s, "epoch_s": median("train_s"), **parts}

@@ -6,7 +6,7 @@ Strategies, neurons and data sets are dataclasses and check themselves; these st
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig
@@ -43,15 +43,19 @@ class TrainSettings:
     study: str | None = None
     name: str | None = None
     resume: str | None = None
+    rerun: str | None = None
+    objectives: list[str] = field(default_factory=lambda: ["objective"])
     energy: CostTable | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
-        for field in ("study", "name"):
-            value = getattr(self, field)
+        if self.rerun not in (None, "failed", "all"):
+            raise ValueError(f"rerun must be failed or all, got '{self.rerun}'")
+        for key in ("study", "name"):
+            value = getattr(self, key)
             if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
-                raise ValueError(f"{field} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
+                raise ValueError(f"{key} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
         strategy = self.trainer.get("strategy", "auto")
         if strategy not in LIGHTNING_STRATEGIES:
             raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")

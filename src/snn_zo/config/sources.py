@@ -33,6 +33,16 @@ def register(arguments: list[str]) -> None:
             ConfigStore.instance().store(group="strategy", name=entry.name, node=_defaults(entry.load()))
 
 
+def study_name(hydra: Any) -> str:
+    """The study of a run whose settings give none: the sweep, the experiment or else the data set that was chosen.
+
+    Args:
+        hydra: Hydra's own config.
+    """
+    choices = hydra.runtime.choices
+    return str(choices.get("sweeps") or choices.get("experiment") or choices.data)
+
+
 def _defaults(cls: type) -> dict[str, Any]:
     """Config node of a class: its target and, for a dataclass, its default settings."""
     node: dict[str, Any] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}

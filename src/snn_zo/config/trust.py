@@ -71,7 +71,8 @@ def _items(node: Any) -> Iterator[tuple[Any, Any]]:
 
 def _preset_targets() -> set[str]:
     """Every `_target_` in `conf/`."""
-    texts = (path.read_text() for path in (root() / "conf").rglob("*.yaml"))
+    presets = root() / "conf"
+    texts = (path.read_text() for path in presets.rglob("*.yaml") if not path.is_relative_to(presets / "hydra"))
     return {target for text in texts for target in re.findall(r"^\s*_target_: (\S+)", text, re.MULTILINE)}
 
 

@@ -23,6 +23,7 @@ class Digits(Camera, SeededSplit):
     batch_size: int = 64
     val_fraction: float = 0.1
 
+    version = 2
     classes = 10
     height = width = 34
     allows = frozenset({"drop", "jitter", "shift", "crop"})

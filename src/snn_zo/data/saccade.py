@@ -23,6 +23,8 @@ OFFSET = (-1.5, 0.5)
 BLUR = 0.6
 FLOOR = 0.2
 CONTRAST, CONTRAST_SIGMA = 0.35, 0.03
+TIE = 1e-4
+"""Share of a contrast threshold that is taken for rounding."""
 _MARGIN = 12
 _CHUNK = 128
 
@@ -75,6 +77,8 @@ def _chunk(images: NDArray[np.float32], contrast: NDArray[np.float32]) -> tuple[
     after = [SENSOR + 2 * _MARGIN - size - pad for size, pad in zip(images.shape[1:], before, strict=True)]
     padded = np.pad(images, ((0, 0), *zip(before, after, strict=True)))
     blurred = gaussian_filter(padded, (0, BLUR, BLUR)).astype(np.float32)
+    # at the end every pixel is where it began, whole steps from its reference: that is no change beyond them
+    limit = contrast * (1 + TIE)
     reference = np.zeros(())
     events: list[tuple[NDArray, ...]] = []
     for ms, (dx, dy) in enumerate(trajectory()):
@@ -83,7 +87,7 @@ def _chunk(images: NDArray[np.float32], contrast: NDArray[np.float32]) -> tuple[
             reference = level
             continue
         change = level - reference
-        darker, brighter = change < -contrast, change > contrast
+        darker, brighter = change < -limit, change > limit
         reference = reference + contrast * (brighter.astype(np.float32) - darker)
         sample, y, x = np.nonzero(darker | brighter)
         events.append((sample, np.full(len(sample), ms - 1), y, x, darker[sample, y, x]))

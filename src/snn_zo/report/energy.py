@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from snn_zo.report.result import PHASES, joules, percent
-from snn_zo.report.table import read_summaries
+from snn_zo.report.runs import read_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,18 +29,19 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="write stacked bars to this file")
     arguments = parser.parse_args()
     try:
-        runs = [run for run in read_summaries(arguments.folders) if run.get("energy") and run["energy"]["modelled"]]
+        runs = [run for run in read_runs(arguments.folders) if run.joules is not None]
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
     if not runs:
         sys.exit("error: none of these runs has modelled energy")
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(energy_table(runs, f"{float(arguments.target):g}"))
-    for path in sorted(path for folder in arguments.folders for path in folder.rglob("energy.csv")):
-        if arguments.patterns:
+    summaries = [run.summary for run in runs]
+    console.print(energy_table(summaries, f"{float(arguments.target):g}"))
+    for path in [run.path / "energy.csv" for run in runs if arguments.patterns]:
+        if path.exists():
             console.print(pattern_table(path))
     if arguments.figure:
-        stacked_bars(runs).savefig(arguments.figure, dpi=110)
+        stacked_bars(summaries).savefig(arguments.figure, dpi=110)
         print(arguments.figure)
 
 

@@ -1,74 +1,94 @@
-"""A table of many runs, by method."""
+"""The comparison in the terminal: a table for each data set, and what went wrong."""
 
 from __future__ import annotations
 
-import json
-import statistics
 import sys
-from collections import defaultdict
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from snn_zo.report.result import percent
+from snn_zo.report.bootstrap import Estimate
+from snn_zo.report.comparison import Comparison
+from snn_zo.report.runs import clean
+from snn_zo.report.variants import Variant
 
+PIPE_WIDTH = 120
+"""Columns of a table that goes to a file or to another program, which have no width of their own."""
+SHOWN = 20
+"""Lines of a list, after which the rest is only counted."""
 
-def read_summaries(folders: list[Path]) -> list[dict[str, Any]]:
-    """The summaries of all runs below these folders.
-
-    Raises:
-        FileNotFoundError: a folder holds none.
-    """
-    summaries = []
-    for folder in folders:
-        paths = sorted(folder.rglob("summary.json"))
-        if not paths:
-            raise FileNotFoundError(f"{folder} holds no run (no summary.json below it)")
-        summaries += [json.loads(path.read_text()) for path in paths]
-    return summaries
-
-
-def print_table(folders: list[Path]) -> None:
-    """Accuracy, activity and time of the completed runs below these folders, one row a method and data set."""
-    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for summary in read_summaries(folders):
-        groups[summary["data"], summary["method"]].append(summary)
-    table = Table()
-    for column in (
-        "data",
-        "method",
-        "runs",
-        "test accuracy",
-        "active",
-        "spike rate",
-        "s / epoch",
-        "dead",
-        "not completed",
-    ):
-        table.add_column(column, justify="left" if column in ("data", "method") else "right")
-    for (data, method), runs in groups.items():
-        done = [run for run in runs if run["status"] == "completed"]
-        table.add_row(data, method, str(len(done)), *_row(done), str(len(runs) - len(done)))
-    # a pipe or a file has no width of its own
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+COLUMNS = (
+    *("runs", "test\naccuracy %", "active\n%", "spikes\n%", "energy\n% dense", "energy\nJ", "s /\nepoch"),
+    *("speed-\nup", "dead"),
+)
+NOTE = (
+    "runs: completed / all; accuracy: mean of completed runs, dead ones too, [95 % bootstrap interval over seeds; "
+    "their range where there are 2 or 3]; the rest: of runs that are not dead; energy: modelled, of the whole "
+    "training; speed-up: time of an epoch of the dense surrogate on the same hardware over own"
+)
 
 
-def _row(done: list[dict[str, Any]]) -> list[str]:
-    if not done:
-        return ["-"] * 5
-    accuracy = [run["metrics"]["test/acc"] for run in done]
-    spread = f" ± {100 * statistics.stdev(accuracy):.1f}" if len(done) > 1 else ""
-    sparsity = [run["sparsity"] for run in done if run["sparsity"]]
-    mean = {
-        key: statistics.fmean(fractions[key] for fractions in sparsity) if sparsity else None
-        for key in ("active", "spike_rate")
-    }
-    return [
-        f"{100 * statistics.fmean(accuracy):.1f}{spread} %",
-        percent(mean["active"]),
-        percent(mean["spike_rate"]),
-        f"{statistics.median(run['timing']['epoch_s'] for run in done):.2f}",
-        str(sum(bool(run["dead"]) for run in done)),
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print what was compared, which runs failed and why, which are unfinished, and what could not be read."""
+    console = console or Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    for data in comparison.data:
+        console.print(_table(comparison, data))
+    console.print(NOTE, style="dim", highlight=False)
+    failed = [(variant, run) for variant in comparison.variants for run in variant.failed]
+    _print_list(
+        console,
+        "failed",
+        [f"{variant.label}, seed {run.seed}: {run.reason or 'no reason given'}; {run.log}" for variant, run in failed],
+        "red",
+    )
+    unfinished = Counter(run.status for variant in comparison.variants for run in variant.unfinished)
+    if unfinished:
+        console.print(f"unfinished: {', '.join(f'{n} {status}' for status, n in unfinished.items())}", highlight=False)
+    notes = [f"{run.path}: {'; '.join(run.problems)}" for run in comparison.runs if run.problems]
+    _print_list(console, "note", notes, "yellow")
+
+
+def accuracy_text(found: Estimate | None) -> str:
+    """In percent, with its interval where there is one."""
+    if found is None:
+        return "-"
+    mean = f"{100 * found.mean:.1f}"
+    return (
+        mean if found.low is None or found.high is None else f"{mean} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    )
+
+
+def cells(comparison: Comparison, variant: Variant) -> list[str]:
+    """Of a variant's row, from the accuracy to the speed-up."""
+    shares = dict.fromkeys(("active", "spike_rate", "energy_ratio"), 100.0)
+    means = [
+        f"{scale * found.mean:.3g}" if (found := variant.estimate(name)) else "-"
+        for name, scale in (shares | {"joules": 1.0, "epoch_s": 1.0}).items()
     ]
+    speed_up = comparison.speed_up(variant)
+    return [accuracy_text(variant.estimate("accuracy")), *means, "-" if speed_up is None else f"{speed_up:.2f}"]
+
+
+def _table(comparison: Comparison, data: str) -> Table:
+    variants = comparison.of(data)
+    failed, unfinished = any(v.failed for v in variants), any(v.unfinished for v in variants)
+    table = Table(title=Text(data), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("method", overflow="fold", min_width=16)
+    for name in (*COLUMNS, *["failed"] * failed, *["not\ndone"] * unfinished):
+        table.add_column(name, justify="right", no_wrap=True)
+    for variant in variants:
+        counts = [variant.dead] + [len(variant.failed)] * failed + [len(variant.unfinished)] * unfinished
+        row = [f"{len(variant.done)}/{len(variant.runs)}", *cells(comparison, variant), *map(str, counts)]
+        table.add_row(Text(variant.label), *row)
+    return table
+
+
+def _print_list(console: Console, kind: str, lines: Sequence[str], style: str) -> None:
+    for line in lines[:SHOWN]:
+        console.print(Text.assemble((f"{kind}: ", style), clean(line)), soft_wrap=True)
+    if len(lines) > SHOWN:
+        console.print(f"{kind}: {len(lines) - SHOWN} more", style=style)

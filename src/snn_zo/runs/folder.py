@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from snn_zo.atomic import write_atomically
+from filelock import FileLock, Timeout
 
 
 class RunFolder:
@@ -74,13 +75,24 @@ class RunFolder:
         """summary.json; empty where it is missing or no JSON."""
         try:
             content = json.loads(self.summary.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 
-    def write_json(self, path: Path, content: dict[str, Any]) -> None:
-        """Write one of the folder's .json files, whole or not at all."""
-        write_atomically(path, json.dumps(content, indent=2) + "\n")
+    @contextmanager
+    def only_here(self, wait: bool = True) -> Iterator[bool]:
+        """Keep other processes, also of machines that share the folder, from training the run.
+
+        Args:
+            wait: until no other process does; without waiting, the value says whether that is so.
+        """
+        lock = FileLock(self.path / ".lock", blocking=wait)
+        with suppress(Timeout):
+            lock.acquire()
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
 
 
 def _names(stem: str) -> Iterator[str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import urlparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
 from snn_zo.config import ConfigError
+from snn_zo.runs.wandb_server import one_line, unreachable
+
+if TYPE_CHECKING:
+    import wandb
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 3.0
+INIT_TIMEOUT_S, FINISH_TIMEOUT_S = 20.0, 60.0
 
 
 def wandb_logger(
@@ -45,17 +48,13 @@ def wandb_logger(
     Raises:
         ConfigError: the mode is neither.
     """
-    import wandb
-
     mode = os.environ.get("WANDB_MODE", mode)
     if mode == "disabled":
         return None
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode must be offline or online, got '{mode}'")
-    if mode == "online" and (reason := _unreachable()):
-        log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, save_dir)
-        mode = "offline"
-    run = wandb.init(
+    run = _start(
+        mode,
         id=run_id,
         resume="allow" if run_id else None,
         project=project,
@@ -64,33 +63,39 @@ def wandb_logger(
         group=group,
         entity=entity,
         tags=list(tags),
-        mode=mode,  # type: ignore[arg-type]
-        settings=wandb.Settings(silent=True, quiet=True),
     )
     return WandbLogger(experiment=run)
+
+
+def _start(mode: str, **options: Any) -> wandb.Run:
+    import wandb
+
+    settings = wandb.Settings(
+        silent=True,
+        quiet=True,
+        init_timeout=INIT_TIMEOUT_S,
+        finish_timeout=FINISH_TIMEOUT_S,
+        finish_timeout_raises=True,
+    )
+    if mode == "online":
+        try:
+            reason = unreachable()
+            if not reason:
+                return wandb.init(mode="online", settings=settings, **options)
+        except wandb.Error as error:
+            reason = one_line(error)
+        log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, options["dir"])
+    return wandb.init(mode="offline", settings=settings, **options)
 
 
 def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
     """Close the wandb run with the run's results and the exit code that its status stands for."""
     if logger is None:
         return
-    import wandb
-
-    logger.experiment.summary.update({name: value for name, value in summary.items() if name != "wandb_id"})
-    wandb.finish(exit_code=0 if summary["status"] == "completed" else 1)
-
-
-def _unreachable() -> str | None:
-    """Why wandb cannot be online, or None. The connection comes first: without one, wandb itself waits for minutes."""
-    import wandb
-
-    url = urlparse(wandb.setup().settings.base_url)
-    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    run = logger.experiment
+    run.summary.update({name: value for name, value in summary.items() if name != "wandb_id"})
     try:
-        socket.create_connection(address, TIMEOUT_S).close()
-    except OSError:
-        return f"no connection to {url.hostname}"
-    try:
-        return None if wandb.login(prompt=False) else "no API key (wandb login stores one)"
-    except wandb.Error as error:
-        return " ".join(str(error).split())
+        run.finish(exit_code=0 if summary["status"] == "completed" else 1)
+    except TimeoutError:
+        folder = Path(run.dir).parent
+        log.warning("wandb: no answer while finishing (later: wandb sync --include-online %s)", folder)

@@ -1,0 +1,107 @@
+"""Hydra's way to the jobs of a sweep. Hydra looks for plugins in this package, and imports all of them each time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from snn_zo.config import ConfigError
+from snn_zo.config.sources import study_name
+
+
+class SweepLauncher(Launcher):
+    """Hands the jobs that a sweeper has made to a `snn_zo.sweep.Sweep`, in place of calling the task function.
+
+    All jobs are composed and checked before the first one begins. A job that fails has no return value, which Hydra's
+    own sweepers and Optuna's take as what it is: no reason to end the sweep.
+
+    Args:
+        engine: dotted name of the engine's class, see `snn_zo.sweep.engines`.
+        settings: of the engine.
+    """
+
+    sweep: Any = None
+    """Of this process; None where no job was launched."""
+
+    def __init__(self, engine: str, **settings: Any) -> None:
+        self.engine, self.settings = engine, settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """See Hydra."""
+        self.context, self.config = hydra_context, config
+        for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper"):  # a job that failed has been said
+            logging.getLogger(name).setLevel(logging.ERROR)
+        directions = config.hydra.sweeper.get("direction")
+        number = len(directions) if isinstance(directions, ListConfig) else 1
+        if directions and number != len(config.objectives):
+            raise ConfigError(f"objectives={config.objectives}: hydra.sweeper.direction has {number}")
+        params = config.hydra.sweeper.get("params") or {}
+        given = [*(f"{name}={value}" for name, value in params.items()), *config.hydra.overrides.task]
+        parsed = OverridesParser.create(hydra_context.config_loader).parse_overrides(given)
+        self._overrides = {override.get_key_element(): override for override in parsed}
+        self._study = self._study_of_all()
+        # what sweepers write of their own goes to the study's folder
+        config.hydra.sweep.dir = f"{config.outputs}/{config.study or self._study}"
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """See Hydra."""
+        from snn_zo.sweep.sweep import Sweep
+
+        setup_globals()
+        jobs = [self._compose(list(overrides), initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
+        if SweepLauncher.sweep is None:
+            SweepLauncher.sweep = Sweep(self._engine(), self.config.hydra.sweeper.get("n_trials"))
+        SweepLauncher.sweep.run(jobs)
+        return [
+            JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED, _return_value=job.result())
+            for job in jobs
+        ]
+
+    def _engine(self) -> Any:
+        from hydra.utils import get_class
+
+        try:
+            return get_class(self.engine)(**self.settings)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"hydra.launcher: {error}") from error
+
+    def _compose(self, overrides: list[str], number: int) -> Any:
+        """A job, with its config checked."""
+        from snn_zo.config import build
+        from snn_zo.config.schema import TrainSettings
+        from snn_zo.sweep.jobs import Job, label
+
+        config = self.context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)
+        task = deepcopy(config)
+        with open_dict(task):
+            del task["hydra"]
+        settings = build(task, "", TrainSettings)
+        if settings.resume:
+            raise ConfigError(
+                "resume= goes on with one run, without -m; a sweep goes on by itself when it is started again"
+            )
+        OmegaConf.resolve(task)  # while `hydra:` is this job's
+        fixed = {name for name, override in self._overrides.items() if not override.is_sweep_override()}
+        return Job(overrides, label(overrides, fixed), settings, task, self._study)
+
+    def _study_of_all(self) -> str:
+        """`study_name`, where what it goes by may be swept: `digits+shd`."""
+        for group in ("sweeps", "experiment", "data"):
+            override = self._overrides.get(group)
+            if override and override.is_discrete_sweep():
+                return "+".join(sorted(set(override.sweep_string_iterator())))
+            if self.config.hydra.runtime.choices.get(group):
+                break
+        return study_name(self.config.hydra)

@@ -1,0 +1,180 @@
+"""Which method wins, by how much, at what cost."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.runs import Run
+from snn_zo.report.variants import Variant, variants
+
+BASELINE = "surrogate"
+"""The method whose backward pass is dense."""
+WORKLOAD = ("data.", "model.", "trainer.", "backend", "cuda_graph")
+"""Settings that a step's time depends on besides the method."""
+MANY = 16
+"""Variants of a data set from which on not all pairs are formed."""
+
+
+Workload = frozenset[tuple[str, Any]]
+
+
+class Pair(NamedTuple):
+    """Two variants on the seeds that both have completed.
+
+    Attributes:
+        a: one.
+        b: the other.
+        difference: test accuracy of a minus that of b.
+        improvement: probability that a is better than b with the same seed; a tie counts half.
+        n: number of seeds.
+    """
+
+    a: Variant
+    b: Variant
+    difference: Estimate
+    improvement: Estimate
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs by variant.
+
+    Attributes:
+        runs: all of them, failed ones too.
+        variants: by data set, method and settings.
+        baselines: of each data set that has one, the most accurate variant of the dense method.
+    """
+
+    runs: tuple[Run, ...]
+    variants: tuple[Variant, ...]
+    baselines: dict[str, Variant]
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets."""
+        return tuple(dict.fromkeys(variant.data for variant in self.variants))
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Dotted names of the settings that differ among variants."""
+        return tuple(dict.fromkeys(name for variant in self.variants for name in variant.varied))
+
+    def of(self, data: str) -> tuple[Variant, ...]:
+        """The variants of a data set."""
+        return tuple(variant for variant in self.variants if variant.data == data)
+
+    def baseline_of(self, variant: Variant) -> Variant | None:
+        """The most accurate dense variant with the same data, model and trainer; None where there is none."""
+        return self._dense.get((variant.data, _workload(variant))) if variant.settings else None
+
+    @cached_property
+    def _dense(self) -> dict[tuple[str, Workload], Variant]:
+        """The most accurate dense variant of each data set and workload."""
+        dense = _ranked(variant for variant in self.variants if variant.method == BASELINE)
+        return {(variant.data, _workload(variant)): variant for variant in reversed(dense)}
+
+    def speed_up(self, variant: Variant) -> float | None:
+        """Time an epoch of its baseline over its own.
+
+        Both are medians over runs that are known not to be dead, on the hardware that most of them share; None where
+        there is none, or no baseline.
+        """
+        baseline = self.baseline_of(variant)
+        if baseline is None:
+            return None
+        own, dense = _times(variant), _times(baseline)
+        common = Counter({place: len(own[place]) + len(dense[place]) for place in own.keys() & dense.keys()})
+        if not common:
+            return None
+        place = max(sorted(common), key=common.__getitem__)
+        return statistics.median(dense[place]) / statistics.median(own[place])
+
+    def pareto(self, quantity: str) -> tuple[Variant, ...]:
+        """Variants that no other one of their data set beats in accuracy at the same or a lower cost, cheapest first.
+
+        Variants of which no run is alive take no part. Energies are compared within a cost table.
+
+        Args:
+            quantity: what it costs: `active`, `joules` or another of COSTS.
+        """
+        groups: dict[tuple[str, str | None], list[tuple[float, float, Variant]]] = {}
+        for variant in self.variants:
+            accuracy, cost = variant.estimate("accuracy"), variant.estimate(quantity)
+            if accuracy and cost:
+                prices = variant.alive[0].cost_table if quantity in ("joules", "energy_ratio") else None
+                groups.setdefault((variant.data, prices), []).append((cost.mean, -accuracy.mean, variant))
+        return tuple(variant for points in groups.values() for variant in _front(points))
+
+    def pairs(self) -> list[Pair]:
+        """All pairs of variants of a data set with common seeds, the more accurate one first.
+
+        With more than MANY variants each is compared with the most accurate one and with the baseline only.
+        """
+        return [pair for data in self.data for pair in self._pairs(data)]
+
+    def _pairs(self, data: str) -> list[Pair]:
+        ordered = _ranked(self.of(data))
+        chosen = list(itertools.combinations(ordered, 2))
+        if len(ordered) > MANY:
+            references = {ordered[0], self.baselines.get(data)}
+            chosen = [pair for pair in chosen if references & set(pair)]
+        return [pair for a, b in chosen if (pair := _pair(a, b))]
+
+
+def compare(runs: Iterable[Run]) -> Comparison:
+    """Group runs into variants, and find each data set's baseline."""
+    runs = tuple(runs)
+    made = variants(runs)
+    dense = _ranked(variant for variant in made if variant.method == BASELINE)
+    return Comparison(runs, made, {variant.data: variant for variant in reversed(dense)})
+
+
+def _ranked(candidates: Iterable[Variant]) -> list[Variant]:
+    """Those with a test accuracy, the best first."""
+    accuracies = {variant: [a for run in variant.done if (a := run.accuracy) is not None] for variant in candidates}
+    tested = [variant for variant, found in accuracies.items() if found]
+    return sorted(tested, key=lambda variant: -statistics.fmean(accuracies[variant]))
+
+
+def _workload(variant: Variant) -> Workload:
+    settings = variant.settings.items()
+    return frozenset(item for item in settings if item[0].startswith(WORKLOAD) and item[0] != "trainer.max_epochs")
+
+
+def _times(variant: Variant) -> dict[str, list[float]]:
+    """Seconds an epoch by hardware."""
+    times: dict[str, list[float]] = {}
+    for run in variant.done:
+        if run.dead is False and run.hardware and run.epoch_s:
+            times.setdefault(run.hardware, []).append(run.epoch_s)
+    return times
+
+
+def _front(points: Sequence[tuple[float, float, Variant]]) -> list[Variant]:
+    """Of (cost, -accuracy), those that no other one is below in one and not above in the other."""
+    return [
+        variant
+        for cost, loss, variant in sorted(points, key=lambda point: point[:2])
+        if not any(c <= cost and a <= loss and (c, a) != (cost, loss) for c, a, _ in points)
+    ]
+
+
+def _pair(a: Variant, b: Variant) -> Pair | None:
+    first, second = _by_seed(a), _by_seed(b)
+    seeds = sorted(first.keys() & second.keys())
+    differences = [first[seed] - second[seed] for seed in seeds]
+    difference = estimate(differences)
+    improvement = estimate([(d > 0) + 0.5 * (d == 0) for d in differences])
+    return Pair(a, b, difference, improvement, len(seeds)) if difference and improvement else None
+
+
+def _by_seed(variant: Variant) -> dict[int, float]:
+    return {run.seed: run.accuracy for run in variant.done if run.seed is not None and run.accuracy is not None}

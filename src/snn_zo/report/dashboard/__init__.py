@@ -1,0 +1,171 @@
+"""A comparison as one HTML file that needs no network: figures, tables, commands, downloads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from snn_zo.atomic import write_atomically
+from snn_zo.report.comparison import MANY, Comparison
+from snn_zo.report.dashboard import headline, provenance
+from snn_zo.report.dashboard.payload import embedded, payload
+from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
+from snn_zo.report.export import latex, runs_csv, summary_csv
+from snn_zo.report.page import render
+from snn_zo.report.runs import UNKNOWN, Run
+from snn_zo.report.variants import Variant
+
+HERE = Path(__file__).parent
+SCRIPTS = ("plots.js", "parallel.js", "page.js")
+SECTIONS = {
+    "result": "Result",
+    "learning": "Learning curves",
+    "cost": "Accuracy and cost",
+    "energy-time": "Energy and time",
+    "activity": "Activity while training",
+    "settings": "Settings and results",
+    "confusions": "Confusion matrices",
+    "paired": "Paired comparisons",
+    "all-runs": "Runs",
+    "made-by": "Commands and versions",
+}
+DOWNLOADS = {"runs.csv": runs_csv, "summary.csv": summary_csv, "comparison.tex": latex}
+TRACEBACKS = 2_000_000
+"""Characters of all tracebacks together; of each the end is kept."""
+
+
+@dataclass
+class Trouble:
+    """A run that failed or was stopped, or that could not be read in full."""
+
+    anchor: str
+    name: str
+    variant: str
+    href: str
+    status: str
+    reason: str
+    traceback: str
+    problems: tuple[str, ...]
+
+
+def write_dashboard(comparison: Comparison, path: Path) -> None:
+    """Write the dashboard of a comparison.
+
+    The page runs no script but its own and asks nothing of the network: its policy names the hashes of its scripts,
+    and everything that comes from a run folder is text in it.
+
+    Args:
+        comparison: runs and variants, of one or several data sets.
+        path: the file; links to the run folders are relative to it.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    from plotly.offline import get_plotlyjs
+
+    files = {name: text(comparison) for name, text in DOWNLOADS.items()}
+    scripts = [get_plotlyjs(), "\n".join((HERE / name).read_text() for name in SCRIPTS)]
+    ranked = _ranked(comparison)
+    page = render(
+        HERE / "page.html",
+        **_content(comparison, ranked, path),
+        own_style=Markup((HERE / "dashboard.css").read_text()),
+        report=embedded(payload(comparison, ranked, files)),
+        downloads=list(files),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+    )
+    write_atomically(path, page.encode(errors="replace"))
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Content security policy. Plotly writes styles into its elements, and draws pictures to save from blobs."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _ranked(comparison: Comparison) -> list[Variant]:
+    """Variants by data set, the most accurate first, those without a completed run last."""
+
+    def rank(variant: Variant) -> tuple[int, float]:
+        accuracy = variant.estimate("accuracy")
+        return comparison.data.index(variant.data), 1.0 if accuracy is None else -accuracy.mean
+
+    return sorted(comparison.variants, key=rank)
+
+
+def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, Any]:
+    runs, known = comparison.runs, [data for data in comparison.data if data != UNKNOWN]
+    labels = {run.path: variant.label for variant in ranked for run in variant.runs}
+    ordered = [run for variant in ranked for run in variant.runs]
+    pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
+    return {
+        "title": " on ".join(filter(None, ["Spike gradients compared", _and(known)])),
+        "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "total": len(runs),
+        "studies": _and(list(dict.fromkeys(run.study for run in runs))),
+        "going_on": sum(run.status in ("running", "queued") for run in runs),
+        "sections": SECTIONS,
+        "findings": headline.findings(comparison, ranked),
+        "compared": _compared(comparison),
+        "counts": headline.counts(runs),
+        "datasets": comparison.data,
+        "variants": [
+            variants_table(comparison, [v for v in ranked if v.data == data], f"variants-{i}")
+            for i, data in enumerate(comparison.data)
+        ],
+        "runs": runs_table(ordered, labels, path, {place: trouble.anchor for place, trouble in troubles.items()}),
+        "methods": sorted({run.method for run in runs}),
+        "pairs": pairs_table(pairs) if pairs else None,
+        "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
+        "troubles": list(troubles.values()),
+        "facts": provenance.facts(runs),
+        "commands": provenance.commands(runs),
+        "sweeps": provenance.sweeps(runs),
+        "single_commands": provenance.single_commands(ordered),
+    }
+
+
+def _compared(comparison: Comparison) -> str:
+    seeds = sorted({run.seed for run in comparison.runs if run.seed is not None})
+    methods = sorted({variant.method for variant in comparison.variants})
+    shown = _and([str(seed) for seed in seeds]) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]} ({len(seeds)})"
+    variants = _several(len(comparison.variants), "variant")
+    return f"Compared: {_and(methods)}; {variants} in all; seeds {shown or 'unknown'}."
+
+
+def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[Path, Trouble]:
+    told = [run for run in runs if run.status in ("failed", "interrupted") or run.reason or run.problems]
+    longest = TRACEBACKS // max(len(told), 1)
+    return {
+        run.path: Trouble(
+            f"trouble-{i}",
+            run.name,
+            labels[run.path],
+            link(run, path),
+            run.status,
+            run.reason or "",
+            (run.traceback or "")[-longest:],
+            run.problems,
+        )
+        for i, run in enumerate(told)
+    }
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,151 @@
+"""What a comparison shows, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from markupsafe import Markup
+
+from snn_zo.report.bootstrap import Estimate
+from snn_zo.report.comparison import Comparison, Pair
+from snn_zo.report.dashboard.tables import interval, points
+from snn_zo.report.result import joules, percent
+from snn_zo.report.runs import Run
+from snn_zo.report.variants import Variant
+
+FEW = 10
+"""Seeds below which a bootstrap interval is easily too narrow."""
+NAMED = 4
+"""Variants that a sentence names; of more it says how many."""
+
+
+def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """Runs by state; the dead ones are among the completed ones."""
+    by_status = Counter(run.status for run in runs)
+    states = ["completed", "running", "queued", "failed", "interrupted"]
+    if by_status["unknown"]:
+        states.append("unknown")
+    dead = sum(run.status == "completed" and run.dead is True for run in runs)
+    return [*((state, by_status[state]) for state in states), ("dead", dead)]
+
+
+def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
+    """For each data set: the most accurate variant, what it is and is not ahead of, and which costs least.
+
+    Args:
+        comparison: what the pairs are from.
+        ranked: the variants, those of a data set from best to worst.
+    """
+    pairs = comparison.pairs()
+    return [_finding(data, [v for v in ranked if v.data == data], pairs) for data in comparison.data]
+
+
+def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
+    measured = [(variant, found) for variant in ranked if (found := variant.estimate("accuracy"))]
+    if not measured:
+        return _say("On {} no run is completed yet: there is nothing to compare.", data)
+    (best, accuracy), *others = measured
+    if not others:
+        alone = "On {}, <strong>{}</strong> reaches {} on the test set. There is no other variant to compare it with."
+        return _say(alone, data, best.label, _accuracy(accuracy))
+    against = {id(pair.b): pair for pair in pairs if pair.a is best}
+    judged = {id(variant): _verdict(against.get(id(variant))) for variant, _ in others}
+    clear, level, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in ("clear", "level", "unknown"))
+    first = "On {}, <strong>{}</strong> has the highest mean test accuracy of {} variants: {}."
+    said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
+    said += [_ahead(clear, against)] if clear else []
+    said += [_level(level, against)] if level else []
+    said += [*_cost([best, *level]), *_cheapest(best, clear, against)]
+    said += [_unknown(unknown, against)] if unknown else []
+    return Markup(" ").join(said)
+
+
+def _verdict(pair: Pair | None) -> str:
+    """Whether the interval of the difference is above 0 (`clear`), holds it (`level`), or is none (`unknown`)."""
+    if pair is None or pair.difference.low is None:
+        return "unknown"
+    return "clear" if pair.difference.low > 0 else "level"
+
+
+def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    nearest = against[id(clear[0])]
+    caution = ""
+    if nearest.n < FEW:
+        caution = f" With {nearest.n} seeds such an interval is easily too narrow."
+    of = "" if len(clear) == 1 else f"of {clear[0].label} "
+    by = f"{_gain(nearest.difference.mean)} points ({_interval(nearest, _gain)})"
+    return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
+
+
+def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    pair = against[id(level[0])]
+    why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
+    of = "" if len(level) == 1 else f"{level[0].label}: "
+    return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
+
+
+def _unknown(unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    pair = against.get(id(unknown[0]))
+    why = f"{points(pair.difference.mean)} points on one seed" if pair else "no seed in common"
+    of = "" if len(unknown) == 1 else f"{unknown[0].label}: "
+    text = "Whether it is better than {} cannot be said from fewer than two common seeds ({}{})."
+    return _say(text, _names(unknown), of, why)
+
+
+def _cost(candidates: Sequence[Variant]) -> list[Markup]:
+    """Which of the best took the least energy."""
+    costs = [(found.mean, variant) for variant in candidates if (found := variant.estimate("joules"))]
+    if not costs:
+        return []
+    prices = {variant.alive[0].cost_table for _, variant in costs}
+    if len(prices) > 1:
+        return [_say("Their energies were modelled with different prices and are not compared.")]
+    least, cheapest = min(costs, key=lambda pair: pair[0])
+    ratio = cheapest.estimate("energy_ratio")
+    dense = f", {percent(ratio.mean)} of what dense products would take" if ratio else ""
+    if len(costs) == 1:
+        return [_say("Its training took {} (modelled, {}){}.", joules(least), prices.pop(), dense)]
+    text = "Of these, <strong>{}</strong> took the least energy to train: {} (modelled, {}){}."
+    return [_say(text, cheapest.label, joules(least), prices.pop(), dense)]
+
+
+def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
+    """Which of the less accurate ones takes the least energy, and what that costs."""
+    own = best.estimate("joules")
+    costs = [(found.mean, variant) for variant in beaten if (found := variant.estimate("joules"))]
+    if own is None or not costs:
+        return []
+    least, cheapest = min(costs, key=lambda pair: pair[0])
+    if least >= own.mean or cheapest.alive[0].cost_table != best.alive[0].cost_table:
+        return []
+    text = "<strong>{}</strong> took {}, {} of what {} took, for {} points less."
+    lost = _gain(against[id(cheapest)].difference.mean)
+    return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost)]
+
+
+def _accuracy(accuracy: Estimate) -> str:
+    if accuracy.low is None:
+        return f"{percent(accuracy.mean)} (one seed, so no interval)"
+    return f"{percent(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
+
+
+def _gain(value: float) -> str:
+    """A positive difference of fractions, in percentage points."""
+    return f"{100 * value:.2f}"
+
+
+def _interval(pair: Pair, shown: Callable[[float], str]) -> str:
+    return f"95 % interval {interval(pair.difference, shown)}, {pair.n} seeds"
+
+
+def _names(variants: Sequence[Variant]) -> str:
+    names = [variant.label for variant in variants[:NAMED]]
+    if len(variants) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(variants) - NAMED + 1} others"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _say(text: str, *values: object) -> Markup:
+    # a number stays with its sign of percent
+    return Markup(Markup(text).format(*values).replace(" %", "\N{NO-BREAK SPACE}%"))

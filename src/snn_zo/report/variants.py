@@ -1,0 +1,198 @@
+"""Runs that differ in nothing but the seed, and a name for what they have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.runs import Run
+
+RESULTS = ("accuracy", "val_accuracy", "epochs")
+COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
+"""Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
+
+TARGET = "._target_"
+PRICES = ("energy.name", "callbacks.energy.table.name")
+"""Settings whose value stands for a choice of a whole group, as a target does."""
+SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """The runs of one data set with the same settings but for the seed.
+
+    Attributes:
+        label: the method, and the settings by which it differs from others: `local_zo delta=0.1 m=5`.
+        data: the data set.
+        method: the strategy's name.
+        varied: those settings, by dotted name.
+        runs: by seed.
+    """
+
+    label: str
+    data: str
+    method: str
+    varied: dict[str, Any]
+    runs: tuple[Run, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its runs have in common."""
+        return self.runs[0].settings
+
+    @property
+    def done(self) -> tuple[Run, ...]:
+        """Completed runs."""
+        return tuple(run for run in self.runs if run.status == "completed")
+
+    @property
+    def failed(self) -> tuple[Run, ...]:
+        """Failed runs."""
+        return tuple(run for run in self.runs if run.status == "failed")
+
+    @property
+    def unfinished(self) -> tuple[Run, ...]:
+        """Runs that are queued, running, interrupted or killed."""
+        return tuple(run for run in self.runs if run.status not in ("completed", "failed"))
+
+    @property
+    def dead(self) -> int:
+        """Completed runs in which a layer was dead at the end."""
+        return sum(run.dead is True for run in self.done)
+
+    @property
+    def alive(self) -> tuple[Run, ...]:
+        """Completed runs that are not known to be dead."""
+        return tuple(run for run in self.done if not run.dead)
+
+    def estimate(self, quantity: str) -> Estimate | None:
+        """Mean and 95 % interval over seeds of the completed runs; None where none has the quantity.
+
+        Args:
+            quantity: one of RESULTS, over all completed runs, or of COSTS, over those that are not dead.
+        """
+        if quantity not in (*RESULTS, *COSTS):
+            raise ValueError(f"quantity must be one of {', '.join((*RESULTS, *COSTS))}, got '{quantity}'")
+        runs = self.alive if quantity in COSTS else self.done
+        found = [getattr(run, quantity) for run in runs]
+        return estimate([value for value in found if value is not None])
+
+
+def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
+    """Runs by data set, method and settings, in that order."""
+    groups: dict[tuple[str, str, frozenset[Any]], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.data, run.method, frozenset(run.settings.items())), []).append(run)
+    made: list[Variant] = []
+    for data in sorted({data for data, _, _ in groups}):
+        of_data = [(method, group) for (where, method, _), group in groups.items() if where == data]
+        # strategy.* differs across methods because they are other methods
+        common = [name for name in _varied([group[0] for _, group in of_data]) if not _of_strategy(name)]
+        for method in sorted({method for method, _ in of_data}):
+            made += _of_method(data, method, [group for other, group in of_data if other == method], common)
+    return tuple(made)
+
+
+def _of_method(data: str, method: str, groups: Sequence[list[Run]], common: Sequence[str]) -> list[Variant]:
+    runs = [group[0] for group in groups]
+    names = [*filter(_of_strategy, _varied(runs)), *common]
+    names += _telling_apart(runs, names)
+    short = short_names(names)
+    found = [({name: _value(group[0], name) for name in names}, group) for group in groups]
+    found.sort(key=lambda pair: [_order(value) for value in pair[0].values()])
+    made, taken = [], Counter[str]()
+    for values, group in found:
+        varied = {name: value for name, value in values.items() if value is not ...}
+        label = " ".join([method, *(f"{short[name]}={shown(name, value)}" for name, value in varied.items())])
+        if not group[0].settings:
+            label += " (settings unknown)"
+        taken[label] += 1
+        label += f" ({taken[label]})" if taken[label] > 1 else ""
+        ordered = sorted(group, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
+        made.append(Variant(label, data, method, varied, tuple(ordered)))
+    return made
+
+
+def _of_strategy(name: str) -> bool:
+    return name.startswith("strategy.")
+
+
+def _value(run: Run, name: str) -> Any:
+    """A setting; `...` where the run has none of this name, None where it does without the whole group."""
+    group = name.removesuffix(TARGET)
+    return run.settings.get(name, run.settings.get(group, ...))
+
+
+def _columns(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+    """Values of each setting that is not the same in all runs."""
+    known = [run for run in runs if run.settings]
+    names = dict.fromkeys(name for run in known for name in run.settings)
+    columns = {name: tuple(_value(run, name) for run in known) for name in names if f"{name}{TARGET}" not in names}
+    return {name: column for name, column in columns.items() if len(set(column)) > 1}
+
+
+def _varied(runs: Sequence[Run]) -> list[str]:
+    """Names of the settings with several values, without those that follow from others."""
+    columns = {name: column for name, column in _columns(runs).items() if len(set(column) - {...}) > 1}
+    chosen = tuple(name.removesuffix(TARGET) + "." for name in columns if name.endswith(TARGET))
+    kept: dict[tuple[str, tuple[Any, ...]], str] = {}
+    for name in sorted(columns, key=lambda name: name.count(".")):
+        priced = any(name.startswith(p.removesuffix("name")) and name != p for p in PRICES if p in columns)
+        belongs = ... in columns[name] and name.startswith(chosen) and not name.endswith(TARGET)
+        if not (priced or belongs):
+            # the same value in several places is one setting that the others refer to
+            kept.setdefault((name.rpartition(".")[2], columns[name]), name)
+    return [name for name in columns if name in kept.values()]
+
+
+def _telling_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """Settings that only some runs have, as many as it takes to tell apart those that `names` do not."""
+    more: list[str] = []
+
+    def told(chosen: Sequence[str]) -> int:
+        return len({tuple(_value(run, name) for name in chosen) for run in runs})
+
+    for name, column in _columns(runs).items():
+        if told([*names, *more]) == len(runs):
+            break
+        if ... in column and told([*names, *more, name]) > told([*names, *more]):
+            more.append(name)
+    return more
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """For each dotted name as many of its last parts as tell it from the others; `m` is the paper's for samples."""
+    parts = {name: _readable(name).split(".") for name in names}
+    short = {}
+    for name, own in parts.items():
+        others = [other for other in parts.values() if other is not own]
+        taken = next((k for k in range(1, len(own)) if not any(other[-k:] == own[-k:] for other in others)), len(own))
+        short[name] = ".".join(own[-taken:])
+    return short
+
+
+def _readable(name: str) -> str:
+    if name in SHORT:
+        return f"{name.rpartition('.')[0]}.{SHORT[name]}"
+    return name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value as a label has it."""
+    if isinstance(value, tuple):
+        return f"[{','.join(shown('', item) for item in value)}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join(str(value).split())
+    text = text.rpartition(".")[2] if name.endswith(TARGET) else text
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (0, float(value), "") if number else (1, 0.0, str(value))

@@ -1,0 +1,40 @@
+"""Which runs are the same experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+IGNORED = (
+    *("outputs", "study", "name", "resume", "rerun", "objectives"),
+    *("logger", "callbacks.progress", "data.root", "data.cache_dir", "data.workers"),
+)
+"""Settings that say where a run is kept, shown or read from, and change nothing about its result."""
+
+
+def identity(config: DictConfig) -> str:
+    """16 hexadecimal digits that two configs share if they describe the same experiment.
+
+    Args:
+        config: a run's config; it is resolved first, so that what interpolations stand for counts.
+    """
+    settings = flatten(OmegaConf.to_container(config, resolve=True))
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def flatten(content: Any) -> dict[str, Any]:
+    """A resolved config as {dotted name: value} without what is `IGNORED`; lists stay whole."""
+    ignored = tuple(f"{name}." for name in IGNORED)
+    return {name: value for name, value in _leaves(content, "") if not f"{name}.".startswith(ignored)}
+
+
+def _leaves(node: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, node

@@ -1,0 +1,179 @@
+"""A run in a process of its own, `python -m snn_zo.runs.process FOLDER`.
+
+Whatever ends that process ends one run; and where a run takes several processes, Lightning starts the others with the
+same command. Standard input is a pipe that nothing is written into: when the parent dies, it closes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig
+
+from snn_zo.atomic import write_json
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
+
+PATIENCE_S = 60.0
+"""How long a run that was told to stop may take to write its summary."""
+
+LINGER_S = 600.0
+"""How long a process may go on when its summary says that the run is over, as to upload it."""
+
+
+def main() -> None:
+    """Do what the folder asks for; exit code 1 and one line if that fails."""
+    end_with_parent()
+    from snn_zo import experiment
+    from snn_zo.config.mistakes import EXPECTED, explain
+
+    try:
+        experiment.execute(Path(sys.argv[1]))
+    except (*EXPECTED, experiment.RunFailed) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def rank() -> int:
+    """Number of this process among those of its run."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def run_apart(folder: RunFolder) -> float:
+    """Train a queued run folder in processes of its own, which speak for themselves; its objective.
+
+    Raises:
+        SystemExit: it failed, and has said why.
+    """
+    with terminate_like_ctrl_c():
+        code = RunProcesses().run(folder.path, quiet=False)
+    if code:
+        sys.exit(1)
+    return float(folder.read_summary()["objective"])
+
+
+def processes(config: DictConfig) -> int:
+    """How many processes a run with this config takes; 0 if that is for the machine to say."""
+    devices = config.trainer.get("devices", 1)
+    if devices in ("auto", -1, "-1"):
+        return 0
+    number = len(devices) if isinstance(devices, ListConfig) else int(devices)
+    return number * int(config.trainer.get("num_nodes", 1))
+
+
+class RunProcesses:
+    """Runs in processes of their own, which end with this one. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, path: Path, environment: Mapping[str, str] | None = None, quiet: bool = True) -> int:
+        """Train a queued run folder, and wait for the end; its exit code.
+
+        Args:
+            path: the run folder.
+            environment: additional environment variables.
+            quiet: whether what the run says goes to its run.log alone.
+        """
+        folder = RunFolder(path.absolute())
+        if not path.is_dir():  # deleted while it was queued
+            return 1
+        command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.runs.process", str(folder.path)]
+        variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
+        variables |= dict(environment or {})
+        with folder.log.open("ab") as log:
+            output = log if quiet else None
+            with self._lock:
+                if self._stopped:
+                    return 1
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    env=variables,
+                )
+                self._running.add(process)
+        try:
+            code = self._wait(process, folder)
+        except BaseException:
+            self._end(process)
+            raise
+        finally:
+            self._running.discard(process)
+            _settle(folder, process.poll())
+        return code
+
+    def _wait(self, process: subprocess.Popen[bytes], folder: RunFolder) -> int:
+        """The exit code of a process, which is ended where it hangs after its run."""
+        began = time.time()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(min(LINGER_S, 10.0))
+            if _over_since(folder, began) < time.time() - LINGER_S:
+                self._end(process)
+
+    def stop(self) -> None:
+        """Have all runs end as Ctrl-C ends one, and start no other."""
+        with self._lock:
+            self._stopped = True
+        processes = list(self._running)
+        for process in processes:
+            _tell(process)
+        for process in processes:
+            self._end(process)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        _tell(process)
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+_OF_THE_LAUNCHER = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
+"""A run's other processes are Lightning's to start: it leaves that to a cluster that has these."""
+
+
+def _tell(process: subprocess.Popen[bytes]) -> None:
+    """Have a run end, see `end_with_parent`."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _over_since(folder: RunFolder, began: float) -> float:
+    """Since when, after it began, the summary says that the run has ended; infinity where it does not."""
+    if folder.read_summary().get("status") not in ("completed", "failed", "interrupted"):
+        return math.inf
+    return max(folder.summary.stat().st_mtime, began)
+
+
+def _settle(folder: RunFolder, code: int | None) -> None:
+    """Say in the summary that a run was killed, which it cannot say itself; without a place to say it, go on."""
+    with suppress(OSError), folder.only_here(wait=False) as alone:
+        summary = folder.read_summary()
+        if not alone or summary.get("status") not in ("running", "queued"):
+            return
+        how = f"ended with exit code {code}"
+        if code is not None and code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            how += ", as the kernel does when memory runs out"
+        write_json(folder.summary, summary | {"status": "interrupted", "reason": f"its process {how}"})
+
+
+if __name__ == "__main__":
+    main()

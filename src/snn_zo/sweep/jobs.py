@@ -1,0 +1,133 @@
+"""The jobs of a sweep, each with its run folder."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from snn_zo.config import ConfigError
+from snn_zo.config.schema import TrainSettings
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.identity import identity
+from snn_zo.runs.index import by_identity
+from snn_zo.runs.new import new_run, requeue
+
+_NUMBER = re.compile(r"\d+\.\d+(e[-+]?\d+)?")
+
+
+@dataclass
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        overrides: of the command line and the sweeper.
+        label: by which it differs from the other jobs.
+        settings: the checked root of its config.
+        config: the same, as Hydra composed it.
+        study: name of the study where the settings give none.
+        folder: of its run, once it has been placed.
+        due: whether it has to be run; else an earlier run, or an equal job, has its result.
+    """
+
+    overrides: list[str]
+    label: str
+    settings: TrainSettings
+    config: DictConfig
+    study: str
+    folder: RunFolder = field(init=False)
+    due: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Its run folder."""
+        return self.folder.path
+
+    @property
+    def parent(self) -> Path:
+        """The study's folder."""
+        return Path(self.settings.outputs) / (self.settings.study or self.study)
+
+    def result(self) -> float | list[float] | None:
+        """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if the run failed.
+
+        Raises:
+            ConfigError: summary.json has no such number.
+        """
+        summary = self.folder.read_summary()
+        if summary.get("status") != "completed":
+            return None
+        values = [_entry(summary, name) for name in self.settings.objectives]
+        if not all(map(math.isfinite, values)):
+            return None
+        return values[0] if len(values) == 1 else values
+
+
+def place(jobs: Sequence[Job], rerun: str | None) -> None:
+    """Give each job its run folder: that of an earlier run of the same experiment, or a new one.
+
+    A completed run is not done again, nor is one that failed; one that was stopped or killed is gone on with.
+
+    Args:
+        jobs: of a sweep.
+        rerun: `failed` or `all` for new runs of those that failed, or of all.
+
+    Raises:
+        ConfigError: a name is given to several jobs.
+        OSError: a folder cannot be written.
+    """
+    studies: defaultdict[Path, defaultdict[str, list[Job]]] = defaultdict(lambda: defaultdict(list))
+    for job in jobs:
+        studies[job.parent][identity(job.config)].append(job)
+    if sum(map(len, studies.values())) > 1 and any(job.settings.name is not None for job in jobs):
+        raise ConfigError("name= names one run, and a sweep has several: study= names the sweep")
+    for parent, experiments in studies.items():
+        parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(parent / ".lock"):  # against the same sweep, started twice
+            known = by_identity(parent)
+            for digest, (job, *equal) in experiments.items():
+                _place(job, known.get(digest), rerun)
+                for other in equal:
+                    other.folder, other.due = job.folder, False
+
+
+def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
+    status = earlier.read_summary().get("status") if earlier else None
+    if earlier is None or rerun == "all" or rerun == status == "failed":
+        job.folder = new_run(job.settings, job.config, job.study, job.overrides)
+        return
+    job.folder, job.due = earlier, status not in ("completed", "failed")
+    if job.due:
+        requeue(earlier, job.config)
+
+
+def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
+    """How a job differs from the others of its sweep: `local_zo delta=0.1 seed=2`; empty if it does not.
+
+    Args:
+        overrides: of the job.
+        fixed: names of settings that are not swept.
+    """
+    return " ".join(_short(override) for override in overrides if override.partition("=")[0] not in fixed)
+
+
+def _short(override: str) -> str:
+    name, _, value = override.lstrip("+").partition("=")
+    value = _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
+    return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
+
+
+def _entry(summary: dict[str, Any], name: str) -> float:
+    value: Any = summary
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, int | float):
+        raise ConfigError(f"objectives: {name} is no number in a run's summary.json")
+    return float(value)

@@ -1,0 +1,202 @@
+import itertools
+
+import numpy as np
+import pytest
+from synthetic import write_run, write_study
+
+from snn_zo.report.comparison import MANY, Comparison, compare
+from snn_zo.report.runs import read_runs
+
+
+def compared(path) -> Comparison:
+    return compare(read_runs([path]))
+
+
+def labelled(comparison: Comparison):
+    return {variant.label: variant for variant in comparison.variants}
+
+
+def test_compare_keeps_every_run(tmp_path):
+    write_study(tmp_path)
+    write_run(tmp_path, seed=3, status="failed")
+    comparison = compared(tmp_path)
+    assert len(comparison.runs) == sum(len(variant.runs) for variant in comparison.variants) == 10
+    assert comparison.data == ("digits",)
+    assert comparison.swept == ()
+
+
+def test_compare_names_what_was_swept(tmp_path):
+    write_study(tmp_path, settings=[{"optim.lr": 1e-3}, {"optim.lr": 1e-2}])
+    write_study(tmp_path, ["local_zo"], settings=[{"strategy.delta": 0.5}])
+    assert compared(tmp_path).swept == ("strategy.delta", "optim.lr")
+
+
+def test_compare_nothing(tmp_path):
+    write_run(tmp_path, status="queued")
+    comparison = compared(tmp_path)
+    assert (comparison.pairs(), comparison.pareto("active"), comparison.baselines) == ([], (), {})
+    assert comparison.speed_up(comparison.variants[0]) is None
+    assert compare([]).variants == ()
+
+
+# baseline and speed-up
+
+
+def test_speed_up_is_the_ratio_of_median_times(tmp_path):
+    write_study(tmp_path, ("local_zo", "surrogate"), range(5))
+    comparison = compared(tmp_path)
+    zo, dense = comparison.variants
+    ratio = np.median([run.epoch_s for run in dense.runs]) / np.median([run.epoch_s for run in zo.runs])
+    assert comparison.speed_up(zo) == pytest.approx(ratio)
+    assert comparison.speed_up(dense) == 1
+    assert comparison.baselines == {"digits": dense}
+
+
+@pytest.mark.parametrize("method", ["local_zo", "surrogate"])
+def test_speed_up_of_or_against_a_dead_network_is_none(tmp_path, method):
+    for other in ("local_zo", "surrogate"):
+        write_run(tmp_path, other, dead=other == method)
+    comparison = compared(tmp_path)
+    assert comparison.speed_up(comparison.variants[0]) is None
+
+
+def test_speed_up_is_of_the_living_runs(tmp_path):
+    write_study(tmp_path, ("local_zo", "surrogate"))
+    write_run(tmp_path, seed=9, dead=True)
+    comparison = compared(tmp_path)
+    zo, dense = comparison.variants
+    ratio = np.median([run.epoch_s for run in dense.runs]) / np.median([run.epoch_s for run in zo.runs[:3]])
+    assert comparison.speed_up(zo) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(("hardware", "known"), [({"cpu": "B"}, False), ({"threads": 1}, False), ({"host": "b"}, True)])
+def test_speed_up_on_other_hardware_is_none(tmp_path, hardware, known):
+    write_run(tmp_path, "local_zo", hardware=hardware)
+    write_run(tmp_path, "surrogate")
+    comparison = compared(tmp_path)
+    assert (comparison.speed_up(comparison.variants[0]) is not None) == known
+
+
+def test_speed_up_is_taken_where_both_ran(tmp_path):
+    for seed, cpu in enumerate("ABB"):
+        write_run(tmp_path, "local_zo", seed, hardware={"cpu": cpu})
+    for seed, cpu in enumerate("BCC"):
+        write_run(tmp_path, "surrogate", seed, hardware={"cpu": cpu})
+    comparison = compared(tmp_path)
+    zo, dense = comparison.variants
+    ratio = dense.runs[0].epoch_s / np.median([run.epoch_s for run in zo.runs[1:]])
+    assert comparison.speed_up(zo) == pytest.approx(ratio)
+
+
+def test_baseline_is_the_most_accurate_dense_one_that_does_the_same_work(tmp_path):
+    for slope, accuracy in ((10.0, 0.8), (20.0, 0.9)):
+        write_run(tmp_path, "surrogate", settings={"strategy.slope": slope}, accuracy=accuracy)
+    write_run(tmp_path, "surrogate", settings={"model.hidden": [400]}, accuracy=0.95)
+    for changes in ({"optim.lr": 0.1}, {"model.hidden": [400]}, {"model.hidden": [500]}):
+        write_run(tmp_path, settings=changes)
+    comparison = compared(tmp_path)
+    found = {
+        (tuple(variant.settings["model.hidden"]), variant.settings["optim.lr"]): comparison.baseline_of(variant)
+        for variant in comparison.variants
+        if variant.method == "local_zo"
+    }
+    assert found[(200, 200), 0.1].settings["strategy.slope"] == 20
+    assert found[(400,), 0.001].settings["model.hidden"] == (400,)
+    assert found[(500,), 0.001] is None
+    assert comparison.baselines["digits"].settings["model.hidden"] == (400,)
+
+
+# pairs
+
+
+def test_pairs_are_of_common_seeds(tmp_path):
+    accuracies = {"local_zo": {0: 0.9, 1: 0.8, 2: 0.7, 5: 0.1}, "ssg": {0: 0.8, 1: 0.8, 2: 0.9, 7: 1.0}}
+    for method, seed in ((method, seed) for method, seeds in accuracies.items() for seed in seeds):
+        write_run(tmp_path, method, seed, accuracy=accuracies[method][seed])
+    (pair,) = compared(tmp_path).pairs()
+    assert (pair.a.method, pair.b.method, pair.n) == ("ssg", "local_zo", 3)
+    assert pair.difference == pytest.approx((0.1 / 3, -0.1, 0.2, 3))
+    # one win, one tie, one loss
+    assert pair.improvement == pytest.approx((0.5, 0, 1, 3))
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_pairs_agree_with_all_resamples_of_seeds(tmp_path, n):
+    rng = np.random.default_rng(n)
+    accuracies = rng.integers(0, 4, (2, n)) / 10
+    for method, row in zip(("local_zo", "ssg"), accuracies, strict=True):
+        for seed, accuracy in enumerate(row):
+            write_run(tmp_path, method, seed, accuracy=float(accuracy))
+    (pair,) = compared(tmp_path).pairs()
+    first, second = ({run.seed: run.accuracy for run in variant.done} for variant in (pair.a, pair.b))
+    differences, wins = [], []
+    for seeds in itertools.product(range(n), repeat=n):
+        differences.append(np.mean([first[s] - second[s] for s in seeds]))
+        wins.append(np.mean([1.0 if first[s] > second[s] else 0.5 if first[s] == second[s] else 0.0 for s in seeds]))
+    for found, all_of_them in ((pair.difference, differences), (pair.improvement, wins)):
+        assert found.mean == pytest.approx(np.mean(all_of_them))
+        expected = np.quantile(all_of_them, (0.025, 0.975), method="inverted_cdf")
+        assert found[1:3] == pytest.approx(expected, abs=0.03)
+
+
+def test_pairs_without_a_common_seed_are_none(tmp_path):
+    write_run(tmp_path, "local_zo", 0)
+    write_run(tmp_path, "ssg", 1)
+    write_run(tmp_path, "ssg", 0, status="failed")
+    assert compared(tmp_path).pairs() == []
+
+
+def test_pairs_of_one_seed_have_no_interval(tmp_path):
+    write_study(tmp_path, ("local_zo", "ssg"), (3,))
+    (pair,) = compared(tmp_path).pairs()
+    assert (pair.n, pair.difference.low, pair.improvement.high) == (1, None, None)
+
+
+def test_pairs_of_many_variants_are_with_the_best_and_the_baseline(tmp_path):
+    deltas = [0.01 * (i + 1) for i in range(MANY)]
+    write_study(tmp_path, ["local_zo"], (0,), [{"strategy.delta": delta} for delta in deltas[:-1]])
+    write_run(tmp_path, "surrogate", accuracy=0.5)
+    comparison = compared(tmp_path)
+    assert len(comparison.pairs()) == MANY * (MANY - 1) / 2
+    write_run(tmp_path, settings={"strategy.delta": deltas[-1]}, accuracy=1.0)
+    comparison = compared(tmp_path)
+    best = max(comparison.variants, key=lambda variant: variant.estimate("accuracy").mean)
+    pairs = comparison.pairs()
+    assert len(pairs) == MANY + MANY - 1
+    assert all({pair.a, pair.b} & {best, comparison.baselines["digits"]} for pair in pairs)
+
+
+# Pareto front
+
+
+def test_pareto_agrees_with_brute_force(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(25):
+        write_run(tmp_path, settings={"strategy.delta": 0.01 * (i + 1)}, accuracy=float(rng.integers(1, 9)) / 10)
+    comparison = compared(tmp_path)
+    points = {v.label: (v.estimate("accuracy").mean, v.estimate("joules").mean) for v in comparison.variants}
+    front = {
+        label
+        for label, (accuracy, cost) in points.items()
+        if not any((a >= accuracy and c < cost) or (a > accuracy and c <= cost) for a, c in points.values())
+    }
+    found = [variant.label for variant in comparison.pareto("joules")]
+    assert set(found) == front
+    assert found == sorted(found, key=lambda label: points[label][1])
+
+
+def test_pareto_is_of_a_data_set_and_a_cost_table_without_the_dead(tmp_path):
+    write_run(tmp_path, "local_zo", accuracy=0.9)
+    write_run(tmp_path, "ssg", accuracy=0.1, dead=True)
+    write_run(tmp_path, "surrogate", accuracy=0.5)
+    write_run(tmp_path, "local_zo", accuracy=0.2, data="nmnist", name="nmnist")
+    other = write_run(tmp_path, "surrogate", settings={"energy.name": "mine"}, accuracy=0.1, name="mine")
+    text = (other / "summary.json").read_text()
+    (other / "summary.json").write_text(text.replace('"table": "45nm_fp32"', '"table": "mine"'))
+    comparison = compared(tmp_path)
+    assert [(v.data, v.label) for v in comparison.pareto("joules")] == [
+        ("digits", "local_zo energy=45nm_fp32"),
+        ("digits", "surrogate energy=mine"),
+        ("nmnist", "local_zo"),
+    ]
+    assert [v.data for v in comparison.pareto("active")] == ["digits", "nmnist"]

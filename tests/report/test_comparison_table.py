@@ -1,0 +1,98 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from synthetic import HOSTILE, write_every_kind, write_run, write_study
+
+from snn_zo.report.bootstrap import Estimate
+from snn_zo.report.comparison import compare
+from snn_zo.report.runs import read_runs
+from snn_zo.report.table import SHOWN, accuracy_text, print_comparison
+
+
+def printed(path, width=100, **options) -> str:
+    output = StringIO()
+    print_comparison(compare(read_runs([path])), Console(file=output, width=width, **options))
+    return output.getvalue()
+
+
+def row(text: str, label: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f" {label} ")]
+    return line.removeprefix(f" {label}").split()
+
+
+def test_table_has_a_row_a_variant(tmp_path):
+    for method, accuracies in {"local_zo": (0.9, 0.8, 0.85), "surrogate": (0.95,)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            write_run(tmp_path, method, seed, accuracy=accuracy)
+    write_run(tmp_path, "ssg", dead=True, accuracy=0.1)
+    text = printed(tmp_path)
+    assert text.splitlines()[0].strip() == "digits"
+    runs, mean, low, high, *others, dead = row(text, "local_zo")
+    assert (runs, mean, low, high, dead) == ("3/3", "85.0", "[80.0,", "90.0]", "0")
+    assert others[:2] == ["0.53", "2.8"]
+    assert row(text, "surrogate")[:2] == ["1/1", "95.0"]
+    assert row(text, "surrogate")[-2:] == ["1.00", "0"]
+    assert row(text, "ssg") == ["1/1", "10.0", "-", "-", "-", "-", "-", "-", "1"]
+
+
+def test_table_counts_and_names_what_failed(tmp_path):
+    write_study(tmp_path, ["local_zo"], (0, 1))
+    path = write_run(tmp_path, seed=2, status="failed", reason="no memory")
+    write_run(tmp_path, seed=3, status="running")
+    write_run(tmp_path, seed=4, status="queued")
+    text = printed(tmp_path)
+    assert row(text, "local_zo")[0] == "2/5"
+    assert row(text, "local_zo")[-3:] == ["0", "1", "2"]
+    assert f"failed: local_zo, seed 2: no memory; {path}/run.log" in text.splitlines()
+    assert "unfinished: 1 running, 1 queued" in text.splitlines()
+
+
+def test_table_without_failures_has_no_column_for_them(tmp_path):
+    write_study(tmp_path)
+    assert "failed" not in printed(tmp_path)
+    assert "unfinished" not in printed(tmp_path)
+
+
+def test_table_says_how_many_failures_are_not_listed(tmp_path):
+    write_study(tmp_path, ["local_zo"], range(SHOWN + 3), status="failed")
+    lines = printed(tmp_path).splitlines()
+    assert sum(line.startswith("failed: local_zo") for line in lines) == SHOWN
+    assert "failed: 3 more" in lines
+
+
+def test_table_of_each_data_set(tmp_path):
+    write_run(tmp_path)
+    write_run(tmp_path, data="nmnist", name="other")
+    assert {"digits", "nmnist"} <= {line.strip() for line in printed(tmp_path).splitlines()}
+
+
+@pytest.mark.parametrize("width", [100, 120, 160])
+def test_table_fits(tmp_path, width):
+    write_every_kind(tmp_path / "study")
+    text = printed(tmp_path, width)
+    table = text[: text.index("runs: completed")]
+    assert max(map(len, table.splitlines())) <= width
+    assert {"dead", "failed"} <= set(table.split())
+    assert "…" not in table.replace(HOSTILE, "")
+
+
+def test_table_shows_hostile_text_as_it_is(tmp_path):
+    write_every_kind(tmp_path / "study")
+    text = printed(tmp_path, 200, force_terminal=True, color_system="truecolor")
+    assert "[bold red]{{7*7}}" in text
+    assert "\x1b[31m" not in text.replace("\x1b[31mfailed", "")
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (None, "-"),
+        (Estimate(0.9666, None, None, 1), "96.7"),
+        (Estimate(0.9666, 0.95, 0.98123, 4), "96.7 [95.0, 98.1]"),
+        (Estimate(1.0, 1.0, 1.0, 2), "100.0 [100.0, 100.0]"),
+    ],
+)
+def test_accuracy_text(estimate, text):
+    assert accuracy_text(estimate) == text

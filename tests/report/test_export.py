@@ -1,0 +1,129 @@
+import csv
+import io
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from synthetic import HOSTILE, write_every_kind, write_run, write_study
+
+from snn_zo.report.comparison import Comparison, compare
+from snn_zo.report.export import escape_latex, latex, runs_csv, summary_csv
+from snn_zo.report.runs import read_runs
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory) -> Comparison:
+    return compare(read_runs([write_every_kind(tmp_path_factory.mktemp("every") / "study")]))
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    found = list(csv.DictReader(io.StringIO(text)))
+    assert all(None not in row and None not in row.values() for row in found)
+    return found
+
+
+def test_runs_csv_has_a_line_a_run(comparison):
+    found = {row["path"]: row for row in rows(runs_csv(comparison))}
+    assert found.keys() == {str(run.path) for run in comparison.runs}
+    for run in comparison.runs:
+        row = found[str(run.path)]
+        assert (row["status"], row["reason"]) == (run.status, run.reason or "")
+        for name in ("seed", "accuracy", "joules", "forward_s", "dead"):
+            assert row[name] == ("" if getattr(run, name) is None else str(getattr(run, name)))
+        assert row["strategy.delta"] == str(run.settings.get("strategy.delta", ""))
+
+
+def test_summary_csv_has_a_line_a_variant(comparison):
+    found = rows(summary_csv(comparison))
+    assert [row["variant"] for row in found] == [variant.label for variant in comparison.variants]
+    for row, variant in zip(found, comparison.variants, strict=True):
+        assert (int(row["runs"]), int(row["failed"])) == (len(variant.runs), len(variant.failed))
+        estimate = variant.estimate("accuracy")
+        assert row["accuracy"] == (str(estimate.mean) if estimate else "")
+        assert row["accuracy n"] == (str(estimate.n) if estimate else "0")
+        speed_up = comparison.speed_up(variant)
+        assert row["speed-up"] == (str(speed_up) if speed_up else "")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1"])
+def test_csv_has_no_formulas(tmp_path, text):
+    write_run(tmp_path, status="failed", reason=text)
+    (row,) = rows(runs_csv(compare(read_runs([tmp_path]))))
+    assert row["reason"] == f"'{text.strip()}"
+
+
+def test_csv_of_numbers_keeps_their_sign(tmp_path):
+    write_study(tmp_path, ["local_zo"], (0,), [{"optim.weight_decay": value} for value in (-1.0, 1.0)])
+    assert [row["optim.weight_decay"] for row in rows(runs_csv(compare(read_runs([tmp_path]))))] == ["-1.0", "1.0"]
+
+
+def test_csv_of_nothing():
+    assert runs_csv(compare([])) == summary_csv(compare([])) == "\n"
+
+
+def test_latex_has_as_many_cells_in_each_row(comparison):
+    text = latex(comparison)
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(lines) == len(comparison.variants) + len(comparison.data)
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {8}
+    for command in ("begin", "end"):
+        assert text.count(rf"\{command}{{tabular}}") == len(comparison.data)
+
+
+def test_escape_latex():
+    escaped = escape_latex(HOSTILE + "~^|\ufffd")
+    assert not re.search(r"(?<!\\)[&%$#_]", escaped)
+    assert not set(escaped) & set("~^<>|\ufffd")
+    assert escape_latex("local_zo delta=0.1 m=5") == r"local\_zo delta=0.1 m=5"
+    assert escape_latex("a\\b{c}") == r"a\textbackslash{}b\{c\}"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_latex_compiles(tmp_path, comparison):
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{latex(comparison)}\end{{document}}"
+    (tmp_path / "table.tex").write_text(document)
+    subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+REPORT = [sys.executable, "-c", "from snn_zo.cli import report; report()"]
+
+
+def test_report_writes_files(tmp_path):
+    write_every_kind(tmp_path / "study")
+    files = {option: tmp_path / "made" / name for option, name in FILES.items()}
+    options = [str(part) for pair in files.items() for part in pair]
+    result = subprocess.run([*REPORT, str(tmp_path / "study"), *options], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(path.stat().st_size > 500 for path in files.values())
+    assert max(map(len, result.stdout[: result.stdout.index("runs: completed")].splitlines())) <= 120
+
+
+FILES = {"--csv": "runs.csv", "--summary": "summary.csv", "--latex": "table.tex"}
+
+
+def test_report_of_folders_whose_names_are_no_text(tmp_path):
+    path = write_run(tmp_path, status="failed").rename(tmp_path / "a\x1b[31mb\udcff")
+    (path / "env.json").write_text("[")
+    result = subprocess.run([*REPORT, str(tmp_path), "--csv", str(tmp_path / "c")], capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for text in (result.stdout, (tmp_path / "c").read_bytes()):
+        assert "a\ufffd[31mb\ufffd".encode() in text
+        assert b"\x1b" not in text
+
+
+def test_report_that_cannot_write_says_so_in_a_line(tmp_path):
+    write_run(tmp_path / "study")
+    command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: Is a directory: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_report_imports_no_torch():
+    code = (
+        "import sys, snn_zo.report.export, snn_zo.report.table; sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+from synthetic import write_run, write_study
+
+from snn_zo.report.runs import read_runs
+from snn_zo.report.variants import Variant, short_names, shown, variants
+
+
+def made(path: Path) -> dict[str, Variant]:
+    return {variant.label: variant for variant in variants(read_runs([path]))}
+
+
+def test_variants_are_methods_where_nothing_else_differs(tmp_path):
+    write_study(tmp_path, ("surrogate", "local_zo", "ssg"))
+    found = made(tmp_path)
+    assert list(found) == ["local_zo", "ssg", "surrogate"]
+    assert [run.seed for run in found["ssg"].runs] == [0, 1, 2]
+    assert all(variant.varied == {} for variant in found.values())
+
+
+def test_variants_name_what_differs(tmp_path):
+    grid = [{"strategy.delta": delta, "strategy.samples": m} for delta in (0.1, 0.05, 1) for m in (1, 20, 5)]
+    write_study(tmp_path, ["local_zo"], (0,), grid)
+    write_study(tmp_path, ["surrogate"])
+    assert list(made(tmp_path)) == [
+        *(f"local_zo delta={delta} m={m}" for delta in ("0.05", "0.1", "1") for m in (1, 5, 20)),
+        "surrogate",
+    ]
+    assert made(tmp_path)["local_zo delta=0.1 m=5"].varied == {"strategy.delta": 0.1, "strategy.samples": 5}
+
+
+def test_variants_of_other_data_are_named_apart(tmp_path):
+    write_study(tmp_path, ["local_zo"], settings=[{"strategy.delta": 0.1}])
+    write_study(tmp_path, ["local_zo"], settings=[{"strategy.delta": 0.2}], data="nmnist")
+    assert [(v.data, v.label) for v in variants(read_runs([tmp_path]))] == [
+        ("digits", "local_zo"),
+        ("nmnist", "local_zo"),
+    ]
+
+
+def test_variants_say_what_differs_between_methods(tmp_path):
+    """Other settings of another strategy are what makes it another one; another learning rate is not."""
+    write_run(tmp_path, "local_zo", settings={"optim.lr": 1e-3})
+    write_run(tmp_path, "surrogate", settings={"optim.lr": 1e-4})
+    assert list(made(tmp_path)) == ["local_zo lr=0.001", "surrogate lr=0.0001"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ([{"model.hidden": [30]}, {"model.hidden": [30, 20]}], ["hidden=[30,20]", "hidden=[30]"]),
+        ([{"model.bias": True}, {"model.bias": False}], ["bias=false", "bias=true"]),
+        ([{"data.limit": None}, {"data.limit": 5}], ["limit=5", "limit=none"]),
+        ([{"strategy.z": "uniform"}, {}], ["z=normal", "z=uniform"]),
+        # interpolated into three places
+        (
+            [dict.fromkeys(("data.dt", "model.neuron.dt", "model.readout.dt"), dt) for dt in (1.0, 2.5)],
+            ["dt=1", "dt=2.5"],
+        ),
+        # the same word in two places, with values of their own
+        (
+            [{"model.neuron.tau": 5.0, "model.readout.tau": 7.0}, {"model.neuron.tau": 5.0, "model.readout.tau": 8.0},
+             {"model.neuron.tau": 6.0, "model.readout.tau": 8.0}],
+            ["neuron.tau=5 readout.tau=7", "neuron.tau=5 readout.tau=8", "neuron.tau=6 readout.tau=8"],
+        ),
+        # a group is named by the class that was chosen
+        (
+            [{"optim": {"_target_": "torch.optim.SGD", "lr": 0.001, "momentum": 0.9}}, {}],
+            ["optim=Adam", "optim=SGD"],
+        ),
+        ([{"schedule": None}, {}], ["schedule=cosine", "schedule=none"]),
+        ([{"energy.name": "mine", "energy.addition": 7.0, "energy.multiply_add": 8.0}, {}],
+         ["energy=45nm_fp32", "energy=mine"]),
+        ([{"energy.addition": 7.0}, {}], ["addition=0.9", "addition=7"]),
+        # what only some runs have is named as far as it tells them apart
+        ([{"optim.new": 1, "optim.newer": 2}, {}], ["", "new=1"]),
+        ([{"strategy.new": 1}, {"strategy.new": 2}, {}], ["", "new=1", "new=2"]),
+        ([{"strategy.delta": 0.1, "optim.new": 1}, {"strategy.delta": 0.2}], ["delta=0.1", "delta=0.2"]),
+    ],
+)  # fmt: skip
+def test_variants_labels(tmp_path, settings, labels):
+    for i, changes in enumerate(settings):
+        write_run(tmp_path, settings=changes, name=str(i))
+    assert sorted(made(tmp_path)) == [f"local_zo {label}".rstrip() for label in labels]
+
+
+def test_variants_whose_names_would_be_equal_are_numbered(tmp_path):
+    for i, delta in enumerate((0.1, 0.1 + 1e-9)):
+        write_run(tmp_path, settings={"strategy.delta": delta}, name=str(i))
+    assert list(made(tmp_path)) == ["local_zo delta=0.1", "local_zo delta=0.1 (2)"]
+
+
+def test_variants_without_settings_stay_apart(tmp_path):
+    write_study(tmp_path, ["local_zo"], (0, 1))
+    (write_run(tmp_path, seed=2) / "config.yaml").write_text("[")
+    found = made(tmp_path)
+    assert {label: len(variant.runs) for label, variant in found.items()} == {
+        "local_zo": 2,
+        "local_zo (settings unknown)": 1,
+    }
+
+
+def test_variants_count_runs_by_how_they_ended(tmp_path):
+    write_study(tmp_path, ["local_zo"])
+    for seed, status in enumerate(("failed", "running", "queued", "interrupted"), 3):
+        write_run(tmp_path, seed=seed, status=status)
+    write_run(tmp_path, seed=7, dead=True)
+    (variant,) = made(tmp_path).values()
+    assert [len(runs) for runs in (variant.runs, variant.done, variant.failed, variant.unfinished)] == [8, 4, 1, 3]
+    assert (variant.dead, len(variant.alive)) == (1, 3)
+
+
+def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):
+    write_run(tmp_path, seed=0, accuracy=0.9)
+    write_run(tmp_path, seed=1, accuracy=0.7)
+    write_run(tmp_path, seed=2, accuracy=0.1, dead=True)
+    write_run(tmp_path, seed=3, accuracy=0.8, status="failed")
+    (variant,) = made(tmp_path).values()
+    assert variant.estimate("accuracy") == pytest.approx((1.7 / 3, 0.1, 0.9, 3))
+    for name in ("joules", "epoch_s", "active", "energy_ratio", "backward_s"):
+        values = [getattr(run, name) for run in variant.runs[:2]]
+        assert variant.estimate(name) == pytest.approx((sum(values) / 2, min(values), max(values), 2))
+
+
+def test_estimate_of_what_there_is_not(tmp_path):
+    write_run(tmp_path, status="running")
+    (variant,) = made(tmp_path).values()
+    assert variant.estimate("accuracy") is None
+    with pytest.raises(ValueError, match="quantity must be one of accuracy"):
+        variant.estimate("acuracy")
+
+
+def test_short_names():
+    names = [
+        "strategy.match.samples",
+        "strategy.delta",
+        "strategy.match.delta",
+        "optim._target_",
+        "energy.name",
+        "a.name",
+    ]
+    assert list(short_names(names).values()) == ["m", "strategy.delta", "match.delta", "optim", "energy", "name"]
+    assert short_names(["seed"]) == {"seed": "seed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.05, "0.05"), (1.0, "1"), (1e-4, "0.0001"), (1 / 3, "0.333333"), (True, "true"), (None, "none"), (5, "5"),
+     ((1, (2.5, None)), "[1,[2.5,none]]"), ("two\nlines", "two lines"), ("x" * 50, "x" * 39 + "…")],
+)  # fmt: skip
+def test_shown(value, text):
+    assert shown("any", value) == text

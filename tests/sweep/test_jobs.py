@@ -1,0 +1,223 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snn_zo.atomic import write_json
+from snn_zo.config import ConfigError
+from snn_zo.sweep.jobs import label, place
+
+
+def end(job, status: str, **entries) -> None:
+    write_json(job.folder.summary, job.folder.read_summary() | {"status": status} | entries)
+
+
+def status(job) -> str:
+    return job.folder.read_summary()["status"]
+
+
+@pytest.fixture
+def earlier(job):
+    """A job whose run has ended in some way."""
+
+    def make(how: str):
+        first = job("seed=1")
+        place([first], None)
+        end(first, how, reason="why")
+        return first
+
+    return make
+
+
+def test_place_makes_a_queued_run_of_each_job(job, tmp_path):
+    jobs = [job(f"seed={seed}") for seed in range(3)]
+    place(jobs, None)
+    assert len({each.path for each in jobs}) == 3
+    for seed, each in enumerate(jobs):
+        assert each.due
+        assert each.path.parent == tmp_path / "study"
+        summary = each.folder.read_summary()
+        assert (summary["status"], summary["seed"], summary["method"]) == ("queued", seed, "local_zo")
+        assert f"seed: {seed}\n" in each.folder.config.read_text()
+        assert f"- seed={seed}\n" in each.folder.overrides.read_text()
+
+
+@pytest.mark.parametrize(
+    ("how", "rerun", "same", "due"),
+    [
+        ("completed", None, True, False),
+        ("completed", "failed", True, False),
+        ("completed", "all", False, True),
+        ("failed", None, True, False),
+        ("failed", "failed", False, True),
+        ("failed", "all", False, True),
+        ("interrupted", None, True, True),
+        ("interrupted", "failed", True, True),
+        ("running", None, True, True),
+        ("queued", None, True, True),
+        ("nonsense", None, True, True),
+    ],
+)
+def test_place_by_how_the_earlier_run_ended(job, earlier, how, rerun, same, due):
+    before, again = earlier(how), job("seed=1")
+    place([again], rerun)
+    assert (again.path == before.path) == same
+    assert again.due == due
+    assert status(again) == ("queued" if due else how)
+    assert status(before) == ("queued" if due and same else how)
+
+
+def test_place_keeps_what_an_interrupted_run_has(job, earlier):
+    before = earlier("interrupted")
+    end(before, "interrupted", wandb_id="abc")
+    again = job("seed=1")
+    place([again], None)
+    assert again.folder.read_summary()["wandb_id"] == "abc"
+    assert again.folder.read_summary()["reason"] is None
+
+
+def test_place_prefers_the_completed_of_several_runs(job, earlier):
+    done = earlier("completed")
+    rerun = job("seed=1")
+    place([rerun], "all")
+    end(rerun, "failed")
+    again = job("seed=1")
+    place([again], None)
+    assert again.path == done.path
+
+
+def test_place_finds_a_renamed_folder(job, earlier):
+    before = earlier("interrupted")
+    before.path.rename(before.path.with_name("mine"))
+    again = job("seed=1")
+    place([again], None)
+    assert again.path.name == "mine"
+    assert "name: mine\n" in again.folder.config.read_text()
+
+
+def test_place_ignores_what_does_not_change_the_result(job, earlier):
+    before = earlier("completed")
+    again = job("seed=1", "logger=null", "data.workers=2", "objectives=[dead]")
+    place([again], None)
+    assert again.path == before.path
+
+
+def test_place_does_equal_jobs_once(job):
+    jobs = [job("seed=1"), job("seed=2"), job("seed=1")]
+    place(jobs, None)
+    assert [each.due for each in jobs] == [True, True, False]
+    assert jobs[0].path == jobs[2].path
+
+
+def test_place_name_is_for_one_run(job, tmp_path):
+    with pytest.raises(ConfigError, match="study= names the sweep"):
+        place([job("seed=1", "name=mine"), job("seed=2", "name=mine")], None)
+    assert not list(tmp_path.iterdir())
+    one = job("seed=1", "name=mine")
+    place([one], None)
+    assert one.path == tmp_path / "study" / "mine"
+    with pytest.raises(ConfigError, match="name=mine is taken"):
+        place([job("seed=2", "name=mine")], None)
+
+
+def test_place_study_of_the_settings_comes_first(job, tmp_path):
+    jobs = [job("seed=1"), job("seed=1", "study=other")]
+    place(jobs, None)
+    assert {each.path.parent.name for each in jobs} == {"study", "other"}
+    assert all(each.due for each in jobs)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"identity": 3}', '{"identity": [1]}', "\xff", "[" * 100_000])
+def test_place_makes_nothing_of_a_damaged_summary(job, earlier, content):
+    before = earlier("completed")
+    before.folder.summary.write_text(content, encoding="latin-1")
+    again = job("seed=1")
+    place([again], None)
+    assert again.due
+    assert again.path != before.path
+    assert before.folder.summary.read_text(encoding="latin-1") == content
+
+
+def test_place_takes_a_status_of_the_wrong_type_for_none(job, earlier):
+    before = earlier("completed")
+    end(before, ["completed"])
+    again = job("seed=1")
+    place([again], None)
+    assert (again.path, again.due) == (before.path, True)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from snn_zo.runs.folder import RunFolder
+with RunFolder(Path(sys.argv[1])).only_here():
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_place_changes_nothing_of_a_run_that_another_process_is_at(job, earlier):
+    before = earlier("running")
+    config = before.folder.config.read_text()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(before.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline()
+    again = job("seed=1", "logger=null")
+    place([again], None)
+    holder.communicate()
+    assert (again.path, again.due) == (before.path, True)
+    assert status(again) == "running"
+    assert again.folder.config.read_text() == config
+
+
+def test_place_twice_at_the_same_time_makes_one_run_of_each(job, tmp_path):
+    """A second sweep waits until the first has made its folders, and finds them."""
+    code = Path(__file__).with_name("place_many.py")
+    both = [subprocess.Popen([sys.executable, str(code), str(tmp_path)]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    identities = [json.loads(path.read_text())["identity"] for path in tmp_path.glob("*/*/summary.json")]
+    assert len(identities) == len(set(identities)) == 20
+
+
+@pytest.mark.parametrize(
+    ("summary", "objectives", "result"),
+    [
+        ({"status": "completed", "objective": 0.5}, ["objective"], 0.5),
+        ({"status": "completed", "objective": 0.5, "energy": {"total": 2}}, ["objective", "energy.total"], [0.5, 2.0]),
+        ({"status": "completed", "objective": float("nan")}, ["objective"], None),
+        ({"status": "failed", "objective": 0.5}, ["objective"], None),
+        ({}, ["objective"], None),
+    ],
+)
+def test_result_is_what_the_sweeper_is_to_know(job, summary, objectives, result):
+    one = job(f"objectives=[{','.join(objectives)}]")
+    place([one], None)
+    write_json(one.folder.summary, summary)
+    assert one.result() == result
+
+
+@pytest.mark.parametrize("name", ["objektive", "energy.total", "status"])
+def test_result_that_is_no_number(job, name):
+    one = job(f"objectives=[{name}]")
+    place([one], None)
+    write_json(one.folder.summary, {"status": "completed", "objective": 0.5, "energy": None})
+    with pytest.raises(ConfigError, match=f"{name} is no number in a run's summary.json"):
+        one.result()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fixed", "expected"),
+    [
+        (["strategy=local_zo", "strategy.z=laplace", "seed=2"], [], "local_zo z=laplace seed=2"),
+        (["strategy.delta=0.012345678", "seed=0"], ["seed"], "delta=0.01235"),
+        (["optim.lr=1.23456e-05"], [], "lr=1.235e-05"),
+        (["+trainer.x=1", "model.hidden=[20,10]"], [], "x=1 hidden=[20,10]"),
+        (["seed=0"], ["seed"], ""),
+        ([], [], ""),
+    ],
+)
+def test_label(overrides, fixed, expected):
+    assert label(overrides, fixed) == expected
