@@ -93,11 +93,12 @@ class RunProcesses:
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
         try:
-            log = open(folder.log, "ab", opener=_not_through_a_link)
+            # a sweep goes on with folders that it finds: not through a link, and nothing in them has been checked yet
+            handle = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             _settle(folder, f"{folder.log.name} cannot be written: {error.strerror}")
             return 1
-        with log:
+        with open(handle, "ab") as log:
             output = log if quiet else None
             with self._lock:
                 if self._stopped:
@@ -164,11 +165,6 @@ def _over_since(folder: RunFolder, began: float) -> float:
     if folder.read_summary().get("status") not in ("completed", "failed", "interrupted"):
         return math.inf
     return max(folder.summary.stat().st_mtime, began)
-
-
-def _not_through_a_link(path: str, flags: int) -> int:
-    # a sweep goes on with run folders that it finds, before anything in them has been checked
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _settle(folder: RunFolder, reason: str) -> None:
