@@ -14,7 +14,8 @@ from snn_zo.sweep.engines.engine import needs, work
 class Submitit:
     """Jobs of a SLURM cluster, or processes that stand in for them (`cluster: local`), by submitit.
 
-    A run that SLURM preempts, or whose time is over, is submitted again and goes on from its last checkpoint.
+    A run that SLURM preempts, or whose time is over, is submitted again and goes on from its last checkpoint; submitit
+    does so three times where it is the time.
 
     Args:
         cluster: `slurm` or `local`.
