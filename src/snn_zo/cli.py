@@ -205,6 +205,9 @@ def report() -> None:
 
 
 def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
+    if isinstance(error, BrokenPipeError):  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     where = f": {error.filename}" if error.filename else ""
     _fail(f"{error.strerror or error}{where}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 

@@ -169,7 +169,7 @@ def accuracies(folder: Path, **methods: list[float]) -> Path:
 
 def test_findings_of_a_clear_winner_name_the_price_of_the_cheapest(tmp_path):
     text = said(accuracies(tmp_path, surrogate=[0.9] * 10, local_zo=[0.8] * 10))
-    assert "<strong>surrogate</strong> has the highest mean test accuracy of 2 variants: 90 %" in text
+    assert "<strong>surrogate</strong> has the highest mean test accuracy of 2 variants: 90.0 %" in text
     assert "ahead of local_zo by 10.00 points (95 % interval 10.00 to 10.00, 10 seeds)" in text
     assert "not to be told apart" not in text
     assert "too narrow" not in text

@@ -89,3 +89,9 @@ def test_flatten_names_leaves_and_keeps_lists_and_empty_groups():
         "a.d": {},
         "e": None,
     }
+
+
+def test_identity_knows_one_as_a_whole_number_and_as_a_float():
+    whole, broken = (OmegaConf.create({"strategy": {"delta": delta}, "seed": 1}) for delta in (1, 1.0))
+    assert identity(whole) == identity(broken)
+    assert identity(whole) != identity(OmegaConf.create({"strategy": {"delta": 1.5}, "seed": 1}))

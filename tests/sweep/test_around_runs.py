@@ -11,6 +11,7 @@ import yaml
 from conftest import summaries, sweep
 
 HERE = Path(__file__).parent
+SLOW = pytest.mark.slow
 STAND_IN = "hydra.launcher.engine=stand_in.StandIn"
 
 
@@ -90,6 +91,7 @@ def test_sweeps_file_with_a_folder_of_configs(run, done, tmp_path):
     assert done() == 6
 
 
+@pytest.mark.slow
 def test_sweep_json_says_how_to_do_it_again(run, tmp_path):
     run("seed=0,1", "study=mine", "strategy.delta=0.1")
     record = json.loads((tmp_path / "outputs/mine/sweep.json").read_text())
@@ -115,7 +117,7 @@ def test_outputs_with_spaces_and_quotes(run, tmp_path):
 def test_equal_jobs_are_done_once(run, done):
     result = run("strategy.delta=0.05,0.050,5e-2")
     assert done() == 1
-    assert result.stdout.count("completed") == 1 + 1  # the event, and a column of the table
+    assert result.stdout.count("] completed ") == 1
 
 
 @pytest.mark.parametrize(
@@ -125,12 +127,12 @@ def test_equal_jobs_are_done_once(run, done):
         (("strategy=local_zo,surrogate", "strategy.delta=0.1"), "error: strategy.delta is not a setting; "),
         (("seed=0,1", "name=mine"), "error: name= names one run, and a sweep has several: study= names the sweep\n"),
         (("seed=0,1", "resume=latest"), "error: resume= goes on with one run, without -m; "),
-        (("seed=0,1", "rerun=al"), "error: rerun must be failed or all, got 'al'\n"),
+        pytest.param(("seed=0,1", "rerun=al"), "error: rerun must be failed or all, got 'al'\n", marks=SLOW),
         (("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_job=2"), "error: hydra.launcher.n_job is not a sett"),
         (("seed=0,1", "+hydra.launcher.n_job=2"), "error: hydra.launcher: StandIn() takes no arguments\n"),
         (("sweeps=pareto", "objectives=[objective]"), "error: objectives=['objective']: hydra.sweeper.direction has 2"),
         (("seed=0,1", "outputs=file"), "error: Not a directory: "),
-        (("seed=interval(0,1)",), "error: BasicSweeper does not support sweep type : INTERVAL_SWEEP\n"),
+        pytest.param(("seed=interval(0,1)",), "error: BasicSweeper does not support sweep type : ", marks=SLOW),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -167,9 +169,18 @@ def test_optuna_finds_the_same_runs_again(run, done, tmp_path):
     assert len(front) == 6, "none beats another in both"
 
 
+@pytest.mark.slow
 def test_optuna_goes_on_after_jobs_that_fail(run, done):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     result = run("sweeps=pareto", "hydra.sweeper.n_trials=3", "optim.lr=10", flags=(), code=1)
     assert done() == 3
     assert result.stdout.count("it diverged") >= 3
     assert result.stderr == ""
+
+
+def test_dashboard_that_cannot_be_written_hides_nothing(run, tmp_path):
+    (tmp_path / "outputs/mine/report.html").mkdir(parents=True)
+    result = run("seed=0", "study=mine")
+    assert result.stderr.startswith("error: no dashboard: ")
+    assert result.stderr.count("\n") == 1
+    assert "local_zo" in result.stdout

@@ -82,7 +82,7 @@ def test_add_of_jobs_done_before_says_nothing_of_them(jobs, capsys, clock):
     followed.add(jobs)
     followed.update()
     assert said(capsys) == []
-    assert followed._lines() == ["1/3 done", "best val/acc 90 %, seed=0"]
+    assert followed._lines() == ["1/3 done", "best val/acc 90.0 %, seed=0"]
 
 
 def test_add_of_further_rounds_counts_on(jobs, capsys, clock):
@@ -107,7 +107,7 @@ def test_lines_count_and_name_the_best(jobs, clock):
     be(jobs[1], "completed", 10, objective=0.8)
     clock[0] += 10
     followed.update()
-    assert followed._lines() == ["2/3 done   1 running", "best val/acc 80 %, seed=1"]
+    assert followed._lines() == ["2/3 done   1 running", "best val/acc 80.0 %, seed=1"]
 
 
 def test_left_by_the_epochs_of_a_running_job(jobs, clock):

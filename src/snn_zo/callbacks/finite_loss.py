@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import lightning
 import torch
 
+from snn_zo.training.devices import mean_of_devices
 from snn_zo.training.step import DivergedError
 
 
@@ -23,7 +22,7 @@ class FiniteLoss(lightning.Callback):
         """Look at the loss of each training step, unless the module does so itself."""
         if getattr(pl_module, "guards_loss", False):
             return
-        mean = cast("torch.Tensor", trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean"))
+        mean = mean_of_devices(loss.detach())
         if torch.isfinite(mean):
             return
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")

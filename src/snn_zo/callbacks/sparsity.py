@@ -14,7 +14,7 @@ from torch import Tensor
 
 from snn_zo.data.store import Batch
 from snn_zo.ops import Spikes
-from snn_zo.training.devices import of_all_devices
+from snn_zo.training.devices import mean_of_devices, of_all_devices
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,8 @@ class SparsityMonitor(lightning.Callback):
         hidden: dict[str, Spikes] = outputs["hidden"]
         for name, spikes in hidden.items():
             self._layers.setdefault(name, _Layer()).add(spikes)
-        elements = sum(math.prod(spikes.shape) for spikes in hidden.values())
-        active = sum(spikes.active_count for spikes in hidden.values()) / elements if hidden else 0.0
-        pl_module.log("active", batch.share * active, prog_bar=True, logger=False, sync_dist=True)
+        active = batch.share * _active(hidden) if hidden else torch.zeros((), device=outputs["loss"].device)
+        pl_module.log("active", mean_of_devices(active), prog_bar=True, logger=False)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log the epoch's fractions and name dead layers."""
@@ -134,6 +133,11 @@ class SparsityMonitor(lightning.Callback):
             f"{name} is dead: no neuron was active in the backward pass of epoch {epoch}. Widen the strategy "
             "(a larger delta or b_th), or raise model.gain."
         )
+
+
+def _active(hidden: dict[str, Spikes]) -> Tensor:
+    elements = sum(math.prod(spikes.shape) for spikes in hidden.values())
+    return torch.stack([spikes.active_count for spikes in hidden.values()]).sum() / elements
 
 
 def _overall(layers: dict[str, _Layer]) -> dict[str, float]:

@@ -16,6 +16,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.3g} %"
 
 
+def decimal(value: float | None) -> str:
+    """A fraction as a percentage with one decimal."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
 def print_result(folder: Path, summary: dict[str, Any]) -> None:
     """Test accuracy, activity by layer, time, and where everything is."""
     metrics, timing, sparsity = summary["metrics"], summary["timing"], summary["sparsity"]
@@ -26,7 +31,7 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
     for name, values in (sparsity["layers"] | {"all": sparsity} if sparsity else {}).items():
         table.add_row(name, *(percent(values[key]) for key in ("active", "spike_rate", "silent")))
     console.print(table)
-    console.print(f"test accuracy  {percent(metrics['test/acc'])}   (validation {percent(metrics['val/acc'])})")
+    console.print(f"test accuracy  {decimal(metrics['test/acc'])}   (validation {decimal(metrics['val/acc'])})")
     console.print(
         f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
         f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
@@ -41,7 +46,7 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
 def joules(value: float) -> str:
     """With three significant digits and a prefix of the SI."""
     for prefix, size in (("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
-        if value >= size:
+        if value >= 0.9995 * size:
             return f"{value / size:.3g} {prefix}J"
     return f"{value / 1e-9:.3g} nJ"
 

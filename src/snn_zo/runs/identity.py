@@ -23,7 +23,8 @@ def identity(config: DictConfig) -> str:
         config: a run's config; it is resolved first, so that what interpolations stand for counts.
     """
     settings = flatten(OmegaConf.to_container(config, resolve=True))
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    numbers = json.loads(json.dumps(settings), parse_int=float)  # 1 and 1.0 are one setting
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def flatten(content: Any) -> dict[str, Any]:

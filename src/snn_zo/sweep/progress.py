@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.report.result import percent
+from snn_zo.report.result import decimal
 from snn_zo.report.untrusted import clean
 from snn_zo.sweep.jobs import Job
 
@@ -126,7 +126,7 @@ class Progress:
     def _say(self, seen: _Seen) -> None:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
         if seen.status == "completed":
-            line = f"{head}   val/acc {percent(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
+            line = f"{head}   val/acc {decimal(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
         elif seen.status in ENDED:
             line = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
@@ -157,7 +157,7 @@ class Progress:
         scored = {seen.label: seen.objective for seen in self._seen if seen.objective is not None}
         if scored:
             best = max(scored, key=lambda label: scored[label])
-            return [line, f"best val/acc {percent(scored[best])}, {best}"]
+            return [line, f"best val/acc {decimal(scored[best])}, {best}"]
         return [line]
 
     def _left_in_words(self) -> str:
@@ -179,7 +179,7 @@ class Progress:
             if seen.status not in ENDED and seen.job.due:
                 work += max((seen.whole or known.get(seen.job.settings.method, usual)) - seen.spent, 0.0)
         running = sum(seen.status == "running" for seen in self._seen)
-        return work / max(running, 1) if work else None
+        return work / max(running, 1) if work > 0.5 else None
 
 
 def duration(seconds: float | None) -> str:

@@ -117,8 +117,11 @@ class Sweep:
         if folders:
             comparison = compare(read_runs(list(folders)))
             print_comparison(comparison)
-            write_dashboard(comparison, self.dashboard)
-            print(f"dashboard  {self.dashboard}")
+            try:
+                write_dashboard(comparison, self.dashboard)
+                print(f"dashboard  {self.dashboard}")
+            except OSError as error:  # a full disk may not hide what the sweep was for
+                print(f"error: no dashboard: {error.strerror}: {error.filename}", file=sys.stderr)
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
         if not statuses.keys() <= {"completed", "failed"}:
             print("the same command goes on where this one stopped")

@@ -19,6 +19,7 @@ from snn_zo.models import Output
 from snn_zo.ops import Spikes, spike_count_penalty
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw
+from snn_zo.training.devices import mean_of_devices
 from snn_zo.training.step import Step
 
 TOP = 3
@@ -105,7 +106,7 @@ class SpikingClassifier(lightning.LightningModule):
         self._score("train", step.logits, step.cross_entropy, batch)
         if step.penalty is not None:
             self._log_mean("train/penalty", step.penalty, batch)
-        self.log("loss", step.loss, prog_bar=True, on_step=True, on_epoch=False, logger=False, sync_dist=True)
+        self.log("loss", mean_of_devices(step.loss), prog_bar=True, on_step=True, on_epoch=False, logger=False)
         return step.hidden
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

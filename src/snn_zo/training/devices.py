@@ -8,18 +8,31 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import lightning
-from torch import distributed
+from torch import Tensor, distributed
 
 T = TypeVar("T")
 
 
 def of_all_devices(value: T) -> list[T]:
     """What each process passes, in each of them; all have to call this. Without others, the value alone."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _has_others():
         return [value]
     everyone = [value] * distributed.get_world_size()
     distributed.all_gather_object(everyone, value)
     return everyone
+
+
+def mean_of_devices(value: Tensor) -> Tensor:
+    """Mean over the processes of a scalar, for each step: Lightning's waits for everyone first, for milliseconds."""
+    if not _has_others():
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
+
+
+def _has_others() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
 
 
 class OwnTermination(lightning.Callback):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard.tables import interval, points
-from snn_zo.report.result import joules, percent
+from snn_zo.report.result import decimal, joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
@@ -126,8 +126,8 @@ def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
 
 def _accuracy(accuracy: Estimate) -> str:
     if accuracy.low is None:
-        return f"{percent(accuracy.mean)} (one seed, so no interval)"
-    return f"{percent(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
+        return f"{decimal(accuracy.mean)} (one seed, so no interval)"
+    return f"{decimal(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
 
 
 def _gain(value: float) -> str:

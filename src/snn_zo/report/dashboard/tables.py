@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
-from snn_zo.report.result import joules, percent
+from snn_zo.report.result import decimal, joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
@@ -90,7 +90,7 @@ def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
     return [
         Cell(variant.label, variant.label),
         Cell(f"{len(variant.done)} of {len(variant.runs)}", str(len(variant.done))),
-        _cell(accuracy, percent),
+        _cell(accuracy, decimal),
         Cell(interval(accuracy), "" if accuracy is None or accuracy.low is None else f"{accuracy.low:.9g}"),
         _cell(variant.estimate("active"), percent),
         _cell(variant.estimate("spike_rate"), percent),
@@ -134,8 +134,8 @@ def _run_cells(run: Run, label: str, page: Path, trouble: str | None) -> list[Ce
         Cell(run.data, run.data),
         _cell(run.seed, str),
         _state(run, trouble),
-        _cell(run.accuracy, percent),
-        _cell(run.val_accuracy, percent),
+        _cell(run.accuracy, decimal),
+        _cell(run.val_accuracy, decimal),
         _cell(run.active, percent),
         _cell(run.spike_rate, percent),
         _cell(run.energy_ratio, percent),
@@ -185,7 +185,7 @@ def points(value: float) -> str:
     return f"{rounded:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def interval(estimate: Estimate | None, shown: Callable[[float], str] = percent) -> str:
+def interval(estimate: Estimate | None, shown: Callable[[float], str] = decimal) -> str:
     """Both ends; a dash where one seed leaves none."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return MISSING

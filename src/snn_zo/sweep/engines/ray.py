@@ -20,7 +20,7 @@ class Ray:
         num_gpus: of each run.
     """
 
-    def __init__(self, address: str | None = None, num_cpus: int = 1, num_gpus: float = 0) -> None:
+    def __init__(self, address: str | None = None, num_cpus: float = 1, num_gpus: float = 0) -> None:
         self.address, self.num_cpus, self.num_gpus = address, num_cpus, num_gpus
         self._ray = needs("ray")
         self._tasks: list[Any] = []
@@ -36,8 +36,8 @@ class Ray:
             raise ConfigError(f"hydra.launcher.address={self.address}: {error}") from error
         try:
             task = ray.remote(num_cpus=self.num_cpus, num_gpus=self.num_gpus, max_retries=0)(work)
-            place = os.getcwd()
-            self._tasks = [task.remote(str(folder.absolute()), place, self.num_cpus) for folder in folders]
+            place, threads = os.getcwd(), max(1, int(self.num_cpus))
+            self._tasks = [task.remote(str(folder.absolute()), place, threads) for folder in folders]
             if self._stopped:  # meanwhile
                 self.stop()
             ray.wait(self._tasks, num_returns=len(self._tasks))
