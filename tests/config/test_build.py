@@ -77,6 +77,8 @@ def test_build_sweeps_compose():
         (["strategy=local_zo_converse", "strategy.surrogate.function=triangular"], "strategy: no density"),
         (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn cannot run here: use ddp, or auto"),
         (["trainer.strategy=fsdp"], "trainer.strategy=fsdp cannot run here"),
+        (["trainer.devices='0,1'"], "trainer.devices must be a number, a list of numbers as [0,1]"),
+        (["trainer.devices=null"], "trainer.devices must be a number"),
         (["trainer.strategy=null"], "trainer.strategy=None cannot run here"),
         (["strategy._target_=snn_zo.strategies.Nothing"], "strategy._target_: cannot import"),
     ],

@@ -106,6 +106,21 @@ def test_baseline_is_the_most_accurate_dense_one_that_does_the_same_work(tmp_pat
     assert comparison.baselines["digits"].settings["model.hidden"] == (400,)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("callbacks.energy", None, False),
+        ("callbacks.progress", None, True),
+        ("callbacks.energy.table.addition", 1.0, True),
+    ],
+)
+def test_baseline_counts_and_measures_the_same_in_a_step(tmp_path, name, value, known):
+    write_run(tmp_path, "local_zo", settings={name: value})
+    write_run(tmp_path, "surrogate")
+    comparison = compared(tmp_path)
+    assert (comparison.speed_up(comparison.variants[0]) is not None) == known
+
+
 # pairs
 
 
@@ -200,3 +215,9 @@ def test_pareto_is_of_a_data_set_and_a_cost_table_without_the_dead(tmp_path):
         ("nmnist", "local_zo"),
     ]
     assert [v.data for v in comparison.pareto("active")] == ["digits", "nmnist"]
+
+
+def test_pareto_knows_a_changed_price_from_the_table_of_that_name(tmp_path):
+    write_run(tmp_path, "local_zo", accuracy=0.9)
+    write_run(tmp_path, "surrogate", settings={"callbacks.energy.table.addition": 0.0}, accuracy=0.1)
+    assert len(compared(tmp_path).pareto("joules")) == 2

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from snn_zo.atomic import write_json
 from snn_zo.report import energy as report
 from snn_zo.report.result import PHASES, joules
 
@@ -55,6 +56,13 @@ def test_stacked_bars_end_at_the_totals():
     assert [text.get_text() for text in whole.texts] == ["3 mJ", "3 mJ", "60 mJ"]
     assert max(bar.get_x() + bar.get_width() for bar in shares.patches) == pytest.approx(1)
     assert max(bar.get_x() + bar.get_width() for bar in whole.patches) == pytest.approx(0.42 / 7)
+
+
+def test_energy_report_shows_a_strangers_method_as_text(tmp_path, monkeypatch, capsys):
+    write_json(tmp_path / "run" / "summary.json", {"status": "completed"} | summary("[bold]\x1b[31mmine"))
+    monkeypatch.setattr(sys, "argv", ["energy", str(tmp_path)])
+    report.main()
+    assert "[bold]\N{REPLACEMENT CHARACTER}[31mmine" in capsys.readouterr().out
 
 
 def test_energy_report_of_no_run_is_one_line(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -15,6 +16,15 @@ def test_create_refuses_a_taken_name(tmp_path):
     RunFolder.create(tmp_path, "mine", "stem")
     with pytest.raises(FileExistsError):
         RunFolder.create(tmp_path, "mine", "stem")
+
+
+def test_latest_is_the_run_that_began_last_and_not_one_that_is_queued(tmp_path):
+    for age, name in enumerate(("began", "before")):
+        folder = RunFolder.create(tmp_path / "study", name, "stem")
+        write_json(folder.environment, {})
+        os.utime(folder.environment, (1e9 - age, 1e9 - age))
+    write_atomically(RunFolder.create(tmp_path / "study", "queued", "stem").config, "seed: 0")
+    assert RunFolder.latest(tmp_path).path.name == "began"
 
 
 def test_write_atomically_leaves_old_text_when_it_fails(tmp_path, monkeypatch):

@@ -103,6 +103,17 @@ def test_run_that_could_not_say_how_it_ended(folder, instead, how, code, reason)
     assert ("RuntimeError: no such thing" in said) == (how == "raised")
 
 
+def test_run_whose_log_is_a_link_is_not_begun_and_writes_nothing_outside(folder, instead, tmp_path):
+    instead(f"{ENDING}{ENDINGS['completed']}")
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    folder.log.symlink_to(outside)
+    assert RunProcesses().run(folder.path) == 1
+    assert outside.read_text() == "mine"
+    assert folder.read_summary()["status"] == "interrupted"
+    assert folder.read_summary()["reason"].startswith("run.log cannot be written: ")
+
+
 def test_run_that_has_said_it(folder, instead):
     instead(f"{ENDING}{ENDINGS['completed']}")
     assert RunProcesses().run(folder.path) == 0

@@ -117,3 +117,35 @@ def test_submitit_refuses(tmp_path):
         Submitit("local", 2, slurm_partitoin="gpu").run([tmp_path / "run"])
     with pytest.raises(ConfigError, match="slurm cluster"):
         Submitit("slurm", 2).run([tmp_path / "run"])
+
+
+class Submitted:
+    """Stands in for a job of submitit, which runs until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def exception(self) -> None:
+        assert self.over.wait(10)
+
+    def cancel(self, check: bool) -> None:
+        self.over.set()
+
+
+@pytest.mark.parametrize("cluster", ["local", "slurm"])
+def test_submitit_cancels_what_is_submitted_while_it_is_stopped(tmp_path, monkeypatch, cluster):
+    pytest.importorskip("submitit")
+    engine = Submitit(cluster, 1)
+
+    class Executor:
+        def submit(self, *_: object) -> Submitted:
+            engine.stop()
+            return Submitted()
+
+        def map_array(self, _: object, folders: tuple[str, ...], *__: object) -> list[Submitted]:
+            return [self.submit() for _ in folders]
+
+    monkeypatch.setattr(engine, "_executor", lambda folder: Executor())
+    engine.run([tmp_path / "a", tmp_path / "b"])
+    assert all(job.over.is_set() for job in engine._jobs)
+    assert engine._jobs

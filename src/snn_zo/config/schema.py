@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
@@ -59,6 +59,9 @@ class TrainSettings:
         strategy = self.trainer.get("strategy", "auto")
         if strategy not in LIGHTNING_STRATEGIES:
             raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")
+        devices = self.trainer.get("devices", 1)
+        if not isinstance(devices, int | ListConfig) and devices not in ("auto", "-1"):
+            raise ValueError(f"trainer.devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
-from snn_zo.report.variants import Variant, variants
+from snn_zo.report.variants import Prices, Variant, variants
 
 BASELINE = "surrogate"
 """The method whose backward pass is dense."""
-WORKLOAD = ("data.", "model.", "trainer.", "backend", "cuda_graph")
-"""Settings that a step's time depends on besides the method."""
+WORKLOAD = ("data.", "model.", "trainer.", "callbacks.", "backend", "cuda_graph")
+"""Settings that a step's time depends on besides the method: callbacks count and measure in each step."""
+IDLE = ("trainer.max_epochs", "callbacks.energy.table.")
+"""Of these, the ones that it does not depend on."""
 MANY = 16
 """Variants of a data set from which on not all pairs are formed."""
 
@@ -72,7 +74,7 @@ class Comparison:
         return tuple(variant for variant in self.variants if variant.data == data)
 
     def baseline_of(self, variant: Variant) -> Variant | None:
-        """The most accurate dense variant with the same data, model and trainer; None where there is none."""
+        """The most accurate dense variant that does the same work, see WORKLOAD; None where there is none."""
         return self._dense.get((variant.data, _workload(variant))) if variant.settings else None
 
     @cached_property
@@ -100,16 +102,16 @@ class Comparison:
     def pareto(self, quantity: str) -> tuple[Variant, ...]:
         """Variants that no other one of their data set beats in accuracy at the same or a lower cost, cheapest first.
 
-        Variants of which no run is alive take no part. Energies are compared within a cost table.
+        Variants of which no run is alive take no part. Energies are compared at the same prices.
 
         Args:
             quantity: what it costs: `active`, `joules` or another of COSTS.
         """
-        groups: dict[tuple[str, str | None], list[tuple[float, float, Variant]]] = {}
+        groups: dict[tuple[str, Prices | None], list[tuple[float, float, Variant]]] = {}
         for variant in self.variants:
             accuracy, cost = variant.estimate("accuracy"), variant.estimate(quantity)
             if accuracy and cost:
-                prices = variant.alive[0].cost_table if quantity in ("joules", "energy_ratio") else None
+                prices = variant.prices if quantity in ("joules", "energy_ratio") else None
                 groups.setdefault((variant.data, prices), []).append((cost.mean, -accuracy.mean, variant))
         return tuple(variant for points in groups.values() for variant in _front(points))
 
@@ -146,7 +148,7 @@ def _ranked(candidates: Iterable[Variant]) -> list[Variant]:
 
 def _workload(variant: Variant) -> Workload:
     settings = variant.settings.items()
-    return frozenset(item for item in settings if item[0].startswith(WORKLOAD) and item[0] != "trainer.max_epochs")
+    return frozenset(item for item in settings if item[0].startswith(WORKLOAD) and not item[0].startswith(IDLE))
 
 
 def _times(variant: Variant) -> dict[str, list[float]]:

@@ -34,8 +34,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if not runs:
         sys.exit("error: none of these runs has modelled energy")
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    summaries = [run.summary for run in runs]
+    console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
+    summaries = [run.summary | {"method": run.method} for run in runs]  # as text that a terminal can show
     console.print(energy_table(summaries, f"{float(arguments.target):g}"))
     for path in [run.path / "energy.csv" for run in runs if arguments.patterns]:
         if path.exists():

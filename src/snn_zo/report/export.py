@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from snn_zo.report.comparison import Comparison
-from snn_zo.report.runs import clean
 from snn_zo.report.table import cells
+from snn_zo.report.untrusted import clean
 from snn_zo.report.variants import COSTS, RESULTS
 
 HEADER = (

@@ -1,38 +1,40 @@
 """Run folders as they are found: complete, being written, killed, damaged, or from a stranger.
 
-Nothing in a folder is executed or instantiated, and nothing in it can stop a report: what cannot be read is said in
-`Run.problems`.
+Nothing in a folder can stop a report: what cannot be read is said in `Run.problems`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 
+from snn_zo.report.untrusted import (
+    Table,
+    at,
+    clean,
+    fraction,
+    line,
+    positive,
+    read_mapping,
+    read_matrix,
+    read_table,
+    text,
+)
 from snn_zo.runs.identity import flatten
 
 STATUSES = ("completed", "running", "interrupted", "failed", "queued")
 UNKNOWN = "unknown"
 OF_A_RUN = ("seed", "method")
 """Settings that a `Run` has a field for."""
-
-MEGABYTE = 2**20
-MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
-MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_CLASSES = 50, 20_000, 1_000, 2_000
-
-Table = dict[str, NDArray[np.float64]]
+TRACEBACK = 100_000
+"""Characters of one that are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +86,12 @@ class Run:
     @property
     def accuracy(self) -> float | None:
         """On the test set."""
-        return _fraction(self.summary, "metrics", "test/acc")
+        return fraction(self.summary, "metrics", "test/acc")
 
     @property
     def val_accuracy(self) -> float | None:
         """The best on validation, so far."""
-        final = _fraction(self.summary, "metrics", "val/acc")
+        final = fraction(self.summary, "metrics", "val/acc")
         column = self.metrics.get("val/acc", np.empty(0))
         return float(np.nanmax(column)) if final is None and np.isfinite(column).any() else final
 
@@ -104,44 +106,44 @@ class Run:
         return self._last_epoch("spike_rate")
 
     def _last_epoch(self, measure: str) -> float | None:
-        final = _fraction(self.summary, "sparsity", measure)
+        final = fraction(self.summary, "sparsity", measure)
         column = self.metrics.get(f"sparsity/{measure}", np.empty(0))
-        return _fraction(column[-1]) if final is None and len(column) else final
+        return fraction(column[-1]) if final is None and len(column) else final
 
     @property
     def energy_ratio(self) -> float | None:
         """Modelled energy of the training over that of dense products."""
-        return _positive(self.summary, "energy", "modelled", "ratio")
+        return positive(self.summary, "energy", "modelled", "ratio")
 
     @property
     def joules(self) -> float | None:
         """Modelled energy of the training."""
-        return _positive(self.summary, "energy", "modelled", "total")
+        return positive(self.summary, "energy", "modelled", "total")
 
     @property
     def cost_table(self) -> str | None:
         """Name of the prices that `joules` were modelled with."""
-        return _text(_at(self.summary, "energy", "modelled", "table"))
+        return text(at(self.summary, "energy", "modelled", "table"))
 
     @property
     def epoch_s(self) -> float | None:
         """Seconds of training an epoch, without validation: the median."""
-        return _positive(self.summary, "timing", "epoch_s")
+        return positive(self.summary, "timing", "epoch_s")
 
     @property
     def forward_s(self) -> float | None:
         """Seconds of the forward passes of an epoch: the median."""
-        return _positive(self.summary, "timing", "forward_s")
+        return positive(self.summary, "timing", "forward_s")
 
     @property
     def backward_s(self) -> float | None:
         """Seconds of the backward passes of an epoch: the median."""
-        return _positive(self.summary, "timing", "backward_s")
+        return positive(self.summary, "timing", "backward_s")
 
     @property
     def epochs(self) -> int | None:
         """Epochs that are over."""
-        final = _positive(self.summary, "epochs")
+        final = positive(self.summary, "epochs")
         return int(final) if final is not None else len(self.metrics["epoch"]) if "epoch" in self.metrics else None
 
     @property
@@ -192,8 +194,8 @@ def _read(path: Path) -> Run | None:
     """The run in a folder; None if the folder holds the config of something else."""
     problems: list[str] = []
     place = path.resolve()
-    summary = _mapping(path / "summary.json", _parse_json, problems)
-    config = _mapping(path / "config.yaml", _parse_yaml, problems)
+    summary = read_mapping(path / "summary.json", problems)
+    config = read_mapping(path / "config.yaml", problems)
     if not os.path.lexists(path / "summary.json") and config and not isinstance(config.get("strategy"), dict):
         return None
     status = summary.get("status")
@@ -203,17 +205,17 @@ def _read(path: Path) -> Run | None:
         study=clean(place.parent.name),
         name=clean(place.name),
         status=status if status in STATUSES else UNKNOWN,
-        reason=_line(summary.get("reason")),
-        traceback=_text(summary.get("traceback"), 100 * MAX_TEXT),
-        data=_line(summary.get("data")) or _line(config.get("dataset")) or UNKNOWN,
-        method=_line(summary.get("method")) or _line(config.get("method")) or UNKNOWN,
+        reason=line(summary.get("reason")),
+        traceback=text(summary.get("traceback"), TRACEBACK),
+        data=line(summary.get("data")) or line(config.get("dataset")) or UNKNOWN,
+        method=line(summary.get("method")) or line(config.get("method")) or UNKNOWN,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
         settings=_settings(config) if config else {},
         summary=summary,
-        metrics=_table(path / "metrics.csv", problems),
-        timing=_table(path / "timing.csv", problems),
-        confusion=_matrix(path / "confusion.csv", problems),
-        environment=_mapping(path / "env.json", _parse_json, problems, wanted=status != "queued"),
+        metrics=read_table(path / "metrics.csv", problems),
+        timing=read_table(path / "timing.csv", problems),
+        confusion=read_matrix(path / "confusion.csv", problems),
+        environment=read_mapping(path / "env.json", problems, wanted=status != "queued"),
         problems=tuple(problems),
     )
 
@@ -259,142 +261,3 @@ def _plain(value: Any) -> bool | int | float | str | None:
     if isinstance(value, float):
         return value if not math.isnan(value) else "nan"  # equal to itself
     return clean(str(value))
-
-
-def clean(text: str, longest: int = MAX_TEXT) -> str:
-    """Text that a terminal, a file and a page can show: without escape sequences, lone surrogates, hidden marks."""
-    text = text[:longest]
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _content(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        OSError: it is missing, or a link, a device or larger than such files are.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError("not a file")
-        if about.st_size > MAX_BYTES[path.suffix]:
-            raise OSError(f"larger than {MAX_BYTES[path.suffix] // MEGABYTE} MB")
-        return file.read(MAX_BYTES[path.suffix]).decode(errors="replace")
-
-
-def _mapping(path: Path, parse: Callable[[str], Any], problems: list[str], wanted: bool = True) -> dict[str, Any]:
-    try:
-        found = parse(_content(path))
-    except FileNotFoundError:
-        problems += [f"{path.name} is missing"] if wanted else []
-        return {}
-    except Exception as error:  # yaml lets through whatever its constructors raise
-        return _not_read(path, error, problems)
-    if isinstance(found, dict):
-        return found
-    problems.append(f"{path.name} is no mapping")
-    return {}
-
-
-def _parse_json(text: str) -> Any:
-    """JSON in which nan and infinity are null."""
-    return json.loads(text, parse_constant=lambda _: None)
-
-
-def _parse_yaml(text: str) -> Any:
-    """Plain YAML of the size of a config; the loader recurses in C without a limit, and takes quadratic time."""
-    depth = 0
-    for nodes, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH or nodes > MAX_NODES or isinstance(event, yaml.AliasEvent):
-            raise ValueError("nested too deeply, too long, or with aliases")
-    return yaml.load(text, Loader=yaml.CSafeLoader)
-
-
-def read_file(path: Path) -> Any:
-    """Content of another JSON or YAML file of a run or study, read as carefully; None where missing or damaged."""
-    try:
-        return (_parse_json if path.suffix == ".json" else _parse_yaml)(_content(path))
-    except Exception:  # as above
-        return None
-
-
-def _table(path: Path, problems: list[str]) -> Table:
-    """Columns of a TableFile; empty where there is none."""
-    try:
-        text = _content(path)
-        # without its line break the last row is still being written
-        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, csv.Error) as error:
-        return _not_read(path, error, problems)
-    header, *rows = lines or [[]]
-    whole = [row for row in rows if len(row) == len(header)]
-    if len(whole) < len(rows):
-        problems.append(f"{path.name}: {len(rows) - len(whole)} of {len(rows)} rows are damaged")
-    try:
-        values = np.array([[float(cell or "nan") for cell in row] for row in whole])
-    except ValueError:
-        values = np.array([[_float(cell) for cell in row] for row in whole])
-        problems.append(f"{path.name} holds what is no number")
-    values = np.where(np.isfinite(values), values, np.nan).reshape(len(whole), len(header))
-    return {clean(name): column for name, column in zip(header, values.T, strict=True)}
-
-
-def _float(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
-
-
-def _matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
-    try:
-        matrix = [[int(cell) for cell in row] for row in csv.reader(io.StringIO(_content(path)))]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, csv.Error) as error:
-        _not_read(path, error, problems)
-        return None
-    largest = max((max(map(abs, row), default=0) for row in matrix), default=0)
-    if not 0 < len(matrix) <= MAX_CLASSES or {len(row) for row in matrix} != {len(matrix)} or largest >= 2**53:
-        problems.append(f"{path.name} is no confusion matrix")
-        return None
-    return matrix
-
-
-def _not_read(path: Path, error: Exception, problems: list[str]) -> dict[str, Any]:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    problems.append(f"{path.name} cannot be read: {' '.join(clean(said).split())[:200]}")
-    return {}
-
-
-def _at(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _positive(value: Any, *names: str) -> float | None:
-    """A finite number, 0 or more, somewhere in a tree of mappings; None where there is none."""
-    value = _at(value, *names)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e300:
-        return None
-    return float(value)
-
-
-def _fraction(value: Any, *names: str) -> float | None:
-    found = _positive(value, *names)
-    return found if found is not None and found <= 1 else None
-
-
-def _line(value: Any) -> str | None:
-    return " ".join(clean(value).split()) or None if isinstance(value, str) else None
-
-
-def _text(value: Any, longest: int = MAX_TEXT) -> str | None:
-    return clean(value, longest) if isinstance(value, str) and value else None

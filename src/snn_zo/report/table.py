@@ -13,7 +13,7 @@ from rich.text import Text
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
-from snn_zo.report.runs import clean
+from snn_zo.report.untrusted import clean
 from snn_zo.report.variants import Variant
 
 PIPE_WIDTH = 120

@@ -17,6 +17,7 @@ COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s
 TARGET = "._target_"
 PRICES = ("energy.name", "callbacks.energy.table.name")
 """Settings whose value stands for a choice of a whole group, as a target does."""
+Prices = tuple[str | None, frozenset[tuple[str, Any]]]
 SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
 
 
@@ -67,6 +68,13 @@ class Variant:
     def alive(self) -> tuple[Run, ...]:
         """Completed runs that are not known to be dead."""
         return tuple(run for run in self.done if not run.dead)
+
+    @property
+    def prices(self) -> Prices:
+        """What its modelled energies were priced with, changed or as the cost table has it."""
+        name = self.alive[0].cost_table if self.alive else None
+        table = (item for item in self.settings.items() if item[0].startswith("callbacks.energy.table."))
+        return name, frozenset(table)
 
     def estimate(self, quantity: str) -> Estimate | None:
         """Mean and 95 % interval over seeds of the completed runs; None where none has the quantity.

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from snn_zo.report.result import PHASES
+from snn_zo.runs.identity import flatten
 from snn_zo.runs.wandb_server import one_line, unreachable
 
 if TYPE_CHECKING:
@@ -93,19 +94,11 @@ def varied_settings(configs: Sequence[dict[str, Any]]) -> list[str]:
     """
     values: dict[tuple[str, str], set[str]] = {}
     for config in configs:
-        for name, value in _leaves({group: config[group] for group in GROUPS if group in config}):
+        for name, value in flatten({group: config[group] for group in GROUPS if group in config}).items():
             values.setdefault((str(config.get("method")), name), set()).add(repr(value))
     varied = dict.fromkeys(name for (_, name), found in values.items() if len(found) > 1)
     # what belongs to a data set is said by its name
     return [name for name in varied if "dataset" not in varied or not name.startswith("data.")]
-
-
-def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in node.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        elif f"{prefix}{name}" not in ("data.root", "data.cache_dir", "data.workers"):
-            yield f"{prefix}{name}", value
 
 
 def build(entity: str, project: str, studies: Sequence[str], varied: Sequence[str]) -> ws.Workspace:

@@ -61,15 +61,16 @@ class RunFolder:
 
     @classmethod
     def latest(cls, outputs: Path) -> RunFolder:
-        """The run below `outputs` that began last.
+        """The run below `outputs` that began, or went on, last.
 
         Raises:
             FileNotFoundError: there is none.
         """
-        configs = sorted(outputs.glob("*/*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
-        if not configs:
+        # runs that are only queued have a config, but no environment yet
+        begun = sorted(outputs.glob("*/*/env.json"), key=lambda path: path.stat().st_mtime_ns)
+        if not begun:
             raise FileNotFoundError(f"no run in {outputs}")
-        return cls(configs[-1].parent)
+        return cls(begun[-1].parent)
 
     def read_summary(self) -> dict[str, Any]:
         """summary.json; empty where it is missing or no JSON."""

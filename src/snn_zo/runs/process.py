@@ -92,7 +92,13 @@ class RunProcesses:
         command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.runs.process", str(folder.path)]
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
-        with folder.log.open("ab") as log:
+        try:
+            # a sweep goes on with folders that it finds: not through a link, and nothing in them has been checked yet
+            handle = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            _settle(folder, f"{folder.log.name} cannot be written: {error.strerror}")
+            return 1
+        with open(handle, "ab") as log:
             output = log if quiet else None
             with self._lock:
                 if self._stopped:
@@ -112,7 +118,7 @@ class RunProcesses:
             raise
         finally:
             self._running.discard(process)
-            _settle(folder, process.poll())
+            _settle(folder, _ending(process.poll()))
         return code
 
     def _wait(self, process: subprocess.Popen[bytes], folder: RunFolder) -> int:
@@ -161,18 +167,20 @@ def _over_since(folder: RunFolder, began: float) -> float:
     return max(folder.summary.stat().st_mtime, began)
 
 
-def _settle(folder: RunFolder, code: int | None) -> None:
-    """Say in the summary that a run was killed, which it cannot say itself; without a place to say it, go on."""
+def _settle(folder: RunFolder, reason: str) -> None:
+    """Say in the summary why a run is not over, which it cannot say itself; without a place to say it, go on."""
     with suppress(OSError), folder.only_here(wait=False) as alone:
         summary = folder.read_summary()
         if not alone or summary.get("status") not in ("running", "queued"):
             return
-        how = f"ended with exit code {code}"
-        if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        if code == -signal.SIGKILL:
-            how += ", as the kernel does when memory runs out"
-        write_json(folder.summary, summary | {"status": "interrupted", "reason": f"its process {how}"})
+        write_json(folder.summary, summary | {"status": "interrupted", "reason": reason})
+
+
+def _ending(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    killed = f"its process was killed by {signal.Signals(-code).name}"
+    return f"{killed}, as the kernel does when memory runs out" if code == -signal.SIGKILL else killed
 
 
 if __name__ == "__main__":

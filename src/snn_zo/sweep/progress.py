@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.report.result import decimal
+from snn_zo.report.untrusted import clean
 from snn_zo.sweep.jobs import Job
 
 ENDED = ("completed", "failed", "interrupted")
@@ -130,6 +131,7 @@ class Progress:
             line = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
             line = f"{head} -> {seen.job.path}"
+        line = clean(line)  # folders that a sweep goes on with may be a stranger's
         if not self._live:
             print(line, flush=True)
         elif seen.status in ENDED:

@@ -98,16 +98,16 @@ def _cost(candidates: Sequence[Variant]) -> list[Markup]:
     costs = [(found.mean, variant) for variant in candidates if (found := variant.estimate("joules"))]
     if not costs:
         return []
-    prices = {variant.alive[0].cost_table for _, variant in costs}
-    if len(prices) > 1:
+    if len({variant.prices for _, variant in costs}) > 1:
         return [_say("Their energies were modelled with different prices and are not compared.")]
     least, cheapest = min(costs, key=lambda pair: pair[0])
+    table = cheapest.alive[0].cost_table
     ratio = cheapest.estimate("energy_ratio")
     dense = f", {percent(ratio.mean)} of what dense products would take" if ratio else ""
     if len(costs) == 1:
-        return [_say("Its training took {} (modelled, {}){}.", joules(least), prices.pop(), dense)]
+        return [_say("Its training took {} (modelled, {}){}.", joules(least), table, dense)]
     text = "Of these, <strong>{}</strong> took the least energy to train: {} (modelled, {}){}."
-    return [_say(text, cheapest.label, joules(least), prices.pop(), dense)]
+    return [_say(text, cheapest.label, joules(least), table, dense)]
 
 
 def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
@@ -117,7 +117,7 @@ def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
     if own is None or not costs:
         return []
     least, cheapest = min(costs, key=lambda pair: pair[0])
-    if least >= own.mean or cheapest.alive[0].cost_table != best.alive[0].cost_table:
+    if least >= own.mean or cheapest.prices != best.prices:
         return []
     text = "<strong>{}</strong> took {}, {} of what {} took, for {} points less."
     lost = _gain(against[id(cheapest)].difference.mean)

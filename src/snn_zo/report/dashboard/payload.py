@@ -14,7 +14,7 @@ from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
-from snn_zo.report.variants import Variant, short_names, shown
+from snn_zo.report.variants import Prices, Variant, short_names, shown
 
 CURVES = ("val/acc", "val/loss", "train/acc", "train/loss")
 LEARNING = ("completed", "running", "interrupted")
@@ -154,10 +154,10 @@ def _fronts(comparison: Comparison, data: str, place: Mapping[int, int]) -> dict
     """Variants on the fronts of a data set; one front for each table of prices that energies were modelled with."""
     fronts: dict[str, list[list[int]]] = {}
     for quantity in ("active", "joules"):
-        by_prices: dict[str | None, list[int]] = {}
+        by_prices: dict[Prices | None, list[int]] = {}
         for variant in comparison.pareto(quantity):
             if variant.data == data:
-                prices = variant.alive[0].cost_table if quantity == "joules" else None
+                prices = variant.prices if quantity == "joules" else None
                 by_prices.setdefault(prices, []).append(place[id(variant)])
         fronts[quantity] = list(by_prices.values())
     return fronts

@@ -14,7 +14,8 @@ from snn_zo.sweep.engines.engine import needs, work
 class Submitit:
     """Jobs of a SLURM cluster, or processes that stand in for them (`cluster: local`), by submitit.
 
-    A run that SLURM preempts, or whose time is over, is submitted again and goes on from its last checkpoint.
+    A run that SLURM preempts, or whose time is over, is submitted again and goes on from its last checkpoint; submitit
+    does so three times where it is the time.
 
     Args:
         cluster: `slurm` or `local`.
@@ -41,9 +42,7 @@ class Submitit:
         executor = self._executor(folders[0].parent / ".submitit" / "%j")
         runs = [(str(folder.absolute()), os.getcwd(), self.parameters.get("cpus_per_task")) for folder in folders]
         if self.cluster == "slurm":
-            self._jobs = executor.map_array(_Requeued(), *zip(*runs, strict=True))
-            for job in self._jobs:
-                job.exception()
+            self._follow(executor.map_array(_Requeued(), *zip(*runs, strict=True)))
         else:
             # which would start all at once
             from joblib import Parallel, delayed
@@ -63,8 +62,13 @@ class Submitit:
 
     def _run(self, executor: Any, run: tuple[Any, ...]) -> None:
         if not self._stopped:
-            job = executor.submit(_Requeued(), *run)
-            self._jobs.append(job)
+            self._follow([executor.submit(_Requeued(), *run)])
+
+    def _follow(self, jobs: Sequence[Any]) -> None:
+        self._jobs += jobs
+        if self._stopped:  # while they were submitted
+            self.stop()
+        for job in jobs:
             job.exception()
 
     def stop(self) -> None:

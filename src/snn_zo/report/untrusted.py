@@ -1,0 +1,176 @@
+"""Files that may be missing, cut short, damaged, or a stranger's.
+
+Nothing in them is executed or instantiated, no link is followed, and nothing in them can stop a report: what cannot be
+read is added to a list of problems, in words.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+MEGABYTE = 2**20
+MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
+MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_CLASSES = 50, 20_000, 1_000, 2_000
+
+Table = dict[str, NDArray[np.float64]]
+
+
+def clean(text: str, longest: int = MAX_TEXT) -> str:
+    """Text that a terminal, a file and a page can show: without escape sequences, lone surrogates, hidden marks."""
+    text = text[:longest]
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _content(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        OSError: it is missing, or a link, a device or larger than such files are.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError("not a file")
+        if about.st_size > MAX_BYTES[path.suffix]:
+            raise OSError(f"larger than {MAX_BYTES[path.suffix] // MEGABYTE} MB")
+        return file.read(MAX_BYTES[path.suffix]).decode(errors="replace")
+
+
+def read_file(path: Path) -> Any:
+    """Content of a JSON or YAML file; None where it is missing or damaged."""
+    try:
+        return _parsed(path)
+    except Exception:  # yaml lets through whatever its constructors raise
+        return None
+
+
+def read_mapping(path: Path, problems: list[str], wanted: bool = True) -> dict[str, Any]:
+    """What a JSON or YAML file holds; empty where that is no mapping. Its absence is a problem if it is `wanted`."""
+    try:
+        found = _parsed(path)
+    except FileNotFoundError:
+        problems += [f"{path.name} is missing"] if wanted else []
+        return {}
+    except Exception as error:  # as above
+        return _not_read(path, error, problems)
+    if isinstance(found, dict):
+        return found
+    problems.append(f"{path.name} is no mapping")
+    return {}
+
+
+def _parsed(path: Path) -> Any:
+    return (_parse_json if path.suffix == ".json" else _parse_yaml)(_content(path))
+
+
+def _parse_json(text: str) -> Any:
+    """JSON in which nan and infinity are null."""
+    return json.loads(text, parse_constant=lambda _: None)
+
+
+def _parse_yaml(text: str) -> Any:
+    """Plain YAML of the size of a config; the loader recurses in C without a limit, and takes quadratic time."""
+    depth = 0
+    for nodes, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or nodes > MAX_NODES or isinstance(event, yaml.AliasEvent):
+            raise ValueError("nested too deeply, too long, or with aliases")
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def read_table(path: Path, problems: list[str]) -> Table:
+    """Columns of a TableFile, nan where blank or no finite number; empty where there is none."""
+    try:
+        text = _content(path)
+        # without its line break the last row is still being written
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, csv.Error) as error:
+        return _not_read(path, error, problems)
+    header, *rows = lines or [[]]
+    whole = [row for row in rows if len(row) == len(header)]
+    if len(whole) < len(rows):
+        problems.append(f"{path.name}: {len(rows) - len(whole)} of {len(rows)} rows are damaged")
+    try:
+        values = np.array([[float(cell or "nan") for cell in row] for row in whole])
+    except ValueError:
+        values = np.array([[_float(cell) for cell in row] for row in whole])
+        problems.append(f"{path.name} holds what is no number")
+    values = np.where(np.isfinite(values), values, np.nan).reshape(len(whole), len(header))
+    return {clean(name): column for name, column in zip(header, values.T, strict=True)}
+
+
+def _float(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def read_matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
+    """A confusion matrix, [C][C]; None where there is none."""
+    try:
+        matrix = [[int(cell) for cell in row] for row in csv.reader(io.StringIO(_content(path)))]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, csv.Error) as error:
+        _not_read(path, error, problems)
+        return None
+    largest = max((max(map(abs, row), default=0) for row in matrix), default=0)
+    if not 0 < len(matrix) <= MAX_CLASSES or {len(row) for row in matrix} != {len(matrix)} or largest >= 2**53:
+        problems.append(f"{path.name} is no confusion matrix")
+        return None
+    return matrix
+
+
+def _not_read(path: Path, error: Exception, problems: list[str]) -> dict[str, Any]:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    problems.append(f"{path.name} cannot be read: {' '.join(clean(said).split())[:200]}")
+    return {}
+
+
+def at(value: Any, *names: str) -> Any:
+    """What is somewhere in a tree of mappings; None where there is nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def positive(value: Any, *names: str) -> float | None:
+    """A finite number, 0 or more, see `at`; None where there is none."""
+    value = at(value, *names)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e300:
+        return None
+    return float(value)
+
+
+def fraction(value: Any, *names: str) -> float | None:
+    """A number from 0 to 1, see `at`; None where there is none."""
+    found = positive(value, *names)
+    return found if found is not None and found <= 1 else None
+
+
+def line(value: Any) -> str | None:
+    """Text in one line; None where it is none."""
+    return " ".join(clean(value).split()) or None if isinstance(value, str) else None
+
+
+def text(value: Any, longest: int = MAX_TEXT) -> str | None:
+    """Text; None where it is none, or empty."""
+    return clean(value, longest) if isinstance(value, str) and value else None
