@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning
@@ -16,7 +17,8 @@ import torch
 import two_devices
 from two_devices import BATCH, CASES
 
-from snn_zo.training.devices import OwnTermination
+from snn_zo.training import DivergedError
+from snn_zo.training.devices import OwnTermination, ending_together
 
 STEPS = 5
 """Batches an epoch, the last of one recording."""
@@ -179,3 +181,25 @@ def test_own_termination_stays_in_place():
     finally:
         after = signal.signal(signal.SIGTERM, before)
     assert set(seen) == {own} == {after}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "raised"),
+    [
+        (RuntimeError("Connection reset by peer"), "exit(3)", "process 2 of the run ended with exit code 3"),
+        (RuntimeError("its own"), "import time; time.sleep(99)", "its own"),
+        (DivergedError("nan"), "exit(3)", "nan"),
+        (KeyboardInterrupt("told to"), "exit(3)", "told to"),
+    ],
+)
+def test_ending_together_names_the_lost_process(error, code, raised):
+    """Where a connection broke because a process is gone; and none is left behind."""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    launcher = SimpleNamespace(procs=[process])
+    with (
+        pytest.raises(BaseException, match=f"^{raised}$"),
+        ending_together(SimpleNamespace(strategy=SimpleNamespace(launcher=launcher))),
+    ):
+        raise error
+    assert process.wait(5) is not None
+    assert launcher.procs == []

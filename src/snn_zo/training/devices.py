@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -51,15 +52,36 @@ class OwnTermination(lightning.Callback):
     on_test_start = on_train_start
 
 
+class LostProcessError(RuntimeError):
+    """Another process of the run has ended; the message is one line."""
+
+
 @contextmanager
 def ending_together(trainer: lightning.Trainer) -> Iterator[None]:
-    """If the block fails in the process that started the others, end them: they may wait for this one for ever."""
+    """If the block fails in the process that started the others, end them: they may wait for this one for ever.
+
+    Raises:
+        LostProcessError: it failed because one of the others had ended.
+    """
     try:
         yield
-    except BaseException:
-        others = getattr(trainer.strategy.launcher, "procs", [])
+    except BaseException as error:
+        others: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
+        # a process that is gone is noticed as a broken connection
+        codes = [_exit_code(process) for process in others] if type(error) is RuntimeError else []
         for process in others:
             process.kill()
         # Lightning watches them, and would kill this process, which has yet to write down how the run ended
         others.clear()
+        for number, code in enumerate(codes, 2):
+            if code is not None:
+                raise LostProcessError(f"process {number} of the run ended with exit code {code}") from error
         raise
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """Of a process that has just ended; None if it goes on."""
+    try:
+        return process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        return None
