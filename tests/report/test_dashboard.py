@@ -184,6 +184,14 @@ def test_findings_do_not_tell_apart_what_overlaps(tmp_path):
     assert "ahead" not in text
 
 
+def test_findings_do_not_hide_that_the_highest_mean_is_behind_on_common_seeds(tmp_path):
+    """Its mean is the higher one by a seed that the other has not run."""
+    text = said(accuracies(tmp_path, local_zo=[0.80, 0.81, 0.80, 0.99], surrogate=[0.82, 0.84, 0.82]))
+    assert "<strong>local_zo</strong> has the highest mean" in text
+    assert "On the seeds that both have completed it is behind surrogate" in text
+    assert "not to be told apart" not in text
+
+
 def test_findings_of_few_seeds_warn(tmp_path):
     assert "With 2 seeds such an interval is easily too narrow" in said(
         accuracies(tmp_path, surrogate=[0.9, 0.9], local_zo=[0.8, 0.8])

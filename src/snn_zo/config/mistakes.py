@@ -32,6 +32,8 @@ def _unknown_choice(error: MissingConfigException) -> str:
     options = sorted(error.options or ())
     near = get_close_matches(choice, options, n=1)
     hint = f"did you mean {group}={near[0]}? " if near else ""
+    if group == "hydra/sweeper" and choice == "optuna":
+        hint = "pip install 'snn_zo[optuna]', or "
     return f"{group}={choice} does not exist; {hint}choose from {', '.join(options)}"
 
 

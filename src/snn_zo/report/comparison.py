@@ -152,10 +152,10 @@ def _workload(variant: Variant) -> Workload:
 
 
 def _times(variant: Variant) -> dict[str, list[float]]:
-    """Seconds an epoch by hardware."""
+    """Seconds an epoch by hardware; a single epoch has warmed up, and says nothing of others."""
     times: dict[str, list[float]] = {}
     for run in variant.done:
-        if run.dead is False and run.hardware and run.epoch_s:
+        if run.dead is False and run.hardware and run.epoch_s and run.epochs != 1:
             times.setdefault(run.hardware, []).append(run.epoch_s)
     return times
 

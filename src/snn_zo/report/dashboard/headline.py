@@ -16,6 +16,7 @@ from snn_zo.report.variants import Variant
 
 FEW = 10
 """Seeds below which a bootstrap interval is easily too narrow."""
+VERDICTS = ("clear", "level", "behind", "unknown")
 NAMED = 4
 """Variants that a sentence names; of more it says how many."""
 
@@ -51,21 +52,22 @@ def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Mar
         return _say(alone, data, best.label, _accuracy(accuracy))
     against = {id(pair.b): pair for pair in pairs if pair.a is best}
     judged = {id(variant): _verdict(against.get(id(variant))) for variant, _ in others}
-    clear, level, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in ("clear", "level", "unknown"))
+    clear, level, behind, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in VERDICTS)
     first = "On {}, <strong>{}</strong> has the highest mean test accuracy of {} variants: {}."
     said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
     said += [_ahead(clear, against)] if clear else []
     said += [_level(level, against)] if level else []
+    said += [_behind(behind, against)] if behind else []
     said += [*_cost([best, *level]), *_cheapest(best, clear, against)]
     said += [_unknown(unknown, against)] if unknown else []
     return Markup(" ").join(said)
 
 
 def _verdict(pair: Pair | None) -> str:
-    """Whether the interval of the difference is above 0 (`clear`), holds it (`level`), or is none (`unknown`)."""
-    if pair is None or pair.difference.low is None:
+    """One of VERDICTS: the interval of the difference is above 0, holds it, is below 0, or is none."""
+    if pair is None or pair.difference.low is None or pair.difference.high is None:
         return "unknown"
-    return "clear" if pair.difference.low > 0 else "level"
+    return "clear" if pair.difference.low > 0 else "behind" if pair.difference.high < 0 else "level"
 
 
 def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
@@ -83,6 +85,14 @@ def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
+
+
+def _behind(behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    """The highest mean, and yet less on the seeds that both have."""
+    pair = against[id(behind[0])]
+    of = "" if len(behind) == 1 else f"{behind[0].label}: "
+    text = "On the seeds that both have completed it is behind {} ({}{} points, {})."
+    return _say(text, _names(behind), of, points(pair.difference.mean), _interval(pair, points))
 
 
 def _unknown(unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
