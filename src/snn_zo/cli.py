@@ -21,6 +21,8 @@ from snn_zo.config.sources import register, root, study_name
 
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
+    if "LOCAL_RANK" in os.environ:
+        _fail("one process is to be started, without torchrun: trainer.devices=2 starts as many as there are devices")
     _wait_asleep()
     if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(map(_is_flag, sys.argv)):
         sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line

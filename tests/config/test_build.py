@@ -79,6 +79,7 @@ def test_build_sweeps_compose():
         (["trainer.strategy=fsdp"], "trainer.strategy=fsdp cannot run here"),
         (["trainer.devices='0,1'"], "trainer.devices must be a number, a list of numbers as [0,1]"),
         (["trainer.devices=null"], "trainer.devices must be a number"),
+        (["+trainer.num_nodes=2"], "trainer.num_nodes must be 1"),
         (["trainer.strategy=null"], "trainer.strategy=None cannot run here"),
         (["strategy._target_=snn_zo.strategies.Nothing"], "strategy._target_: cannot import"),
     ],

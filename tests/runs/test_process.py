@@ -210,7 +210,6 @@ process.RunProcesses().run(Path({str(folder.path)!r}))
     [
         ({}, 1),
         ({"devices": 2}, 2),
-        ({"devices": "2", "num_nodes": 3}, 6),
         ({"devices": [0, 3]}, 2),
         ({"devices": "auto"}, 0),
         ({"devices": -1}, 0),

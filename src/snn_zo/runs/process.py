@@ -66,8 +66,7 @@ def processes(config: DictConfig) -> int:
     devices = config.trainer.get("devices", 1)
     if devices in ("auto", -1, "-1"):
         return 0
-    number = len(devices) if isinstance(devices, ListConfig) else int(devices)
-    return number * int(config.trainer.get("num_nodes", 1))
+    return len(devices) if isinstance(devices, ListConfig) else int(devices)
 
 
 class RunProcesses:
