@@ -125,7 +125,8 @@ def execute(path: Path) -> None:
         settings, config = _load_config(folder, trusted=True)
         backend = _backend(settings, config)
     except ConfigError as error:
-        write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
+        if rank() == 0:
+            write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
         raise
     if rank() > 0:
         _take_part(settings, config, folder, backend)
