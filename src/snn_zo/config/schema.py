@@ -63,9 +63,7 @@ class TrainSettings:
         if not isinstance(devices, int | ListConfig) and devices not in ("auto", "-1"):
             raise ValueError(f"trainer.devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")
         if self.trainer.get("num_nodes", 1) != 1:
-            raise ValueError(
-                "trainer.num_nodes must be 1: a run takes the devices of one machine, a sweep several"
-            )
+            raise ValueError("trainer.num_nodes must be 1: a run takes the devices of one machine, a sweep several")
 
 
 @dataclass(frozen=True)
