@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pytest
 import torch
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from test_build import composed, settings
@@ -37,9 +39,17 @@ def test_presets_compose_and_build(preset):
 def test_sweeps_build_in_every_combination(sweep):
     settings(f"sweeps={sweep}")
     params = yaml.safe_load((root() / "sweeps" / f"{sweep}.yaml").read_text())["hydra"]["sweeper"]["params"]
-    axes = [[f"{name}={value}" for value in str(values).split(",")] for name, values in params.items()]
+    parser = OverridesParser.create()
+    axes = [values(parser.parse_override(f"{name}={value}")) for name, value in params.items()]
     for overrides in product(*axes):
-        settings(*overrides)
+        settings(f"sweeps={sweep}", *overrides)
+
+
+def values(override: Override) -> list[str]:
+    """All values of a swept setting; of an interval its ends."""
+    name, value = override.get_key_element(), override.value()
+    ends = [value.start, value.end] if isinstance(value, IntervalSweep) else override.sweep_string_iterator()
+    return [f"{name}={each}" for each in ends]
 
 
 @pytest.mark.parametrize("overrides", list(product(*CHOICES.values())), ids="-".join)

@@ -20,7 +20,7 @@ import numpy as np
 import oracle
 import pytest
 import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 from oracle import assert_near, twin
 from torch import Tensor
 
@@ -111,8 +111,9 @@ def converses() -> dict[str, Strategy]:
 
 
 def configured() -> dict[str, Strategy]:
-    paths = sorted((root() / "conf" / "strategy").glob("*.yaml"))
-    return {f"conf_{path.stem}": build(OmegaConf.load(path), "strategy") for path in paths}
+    names = sorted(path.stem for path in (root() / "conf" / "strategy").glob("*.yaml"))
+    with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
+        return {f"conf_{name}": build(compose(f"strategy/{name}").strategy, "strategy") for name in names}
 
 
 DISTRIBUTED = ("normal", "uniform", "laplace")

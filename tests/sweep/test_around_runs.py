@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from conftest import summaries, sweep
+from command_line import summaries, sweep
 
 HERE = Path(__file__).parent
 SLOW = pytest.mark.slow
@@ -41,7 +40,7 @@ def done(tmp_path):
 
 def test_same_sweep_again_runs_nothing(run, done, tmp_path):
     first = run("seed=0,1,2", "study=mine")
-    assert first.stdout.startswith("sweep mine: 3 jobs -> outputs/mine\n[1/3] completed   seed=0   val/acc 95 %")
+    assert first.stdout.startswith("sweep mine: 3 jobs -> outputs/mine\n[1/3] completed   seed=0   val/acc 95.0 %")
     assert done() == 3
     before = summaries(tmp_path)
     again = run("seed=0,1,2", "study=mine")

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from conftest import QUICK, start, summaries, sweep
+from command_line import QUICK, start, summaries, sweep
 
 LASTING = (*QUICK, "trainer.max_epochs=6", "trainer.limit_train_batches=5", "seed=0,1")
 FAILING = (*QUICK, "optim=sgd", "optim.lr=1e38,0.01")
