@@ -36,7 +36,10 @@ def train() -> None:
         from hydra_plugins.snn_zo_launcher import SweepLauncher
 
         if SweepLauncher.sweep:
-            failed = SweepLauncher.sweep.conclude()
+            try:
+                failed = SweepLauncher.sweep.conclude()
+            except BrokenPipeError as error:
+                _fail_for_want_of_a_place(error)
     if failed:
         sys.exit(1)
 

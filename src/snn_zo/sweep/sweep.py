@@ -119,9 +119,10 @@ class Sweep:
             print_comparison(comparison)
             try:
                 write_dashboard(comparison, self.dashboard)
-                print(f"dashboard  {self.dashboard}")
             except OSError as error:  # a full disk may not hide what the sweep was for
                 print(f"error: no dashboard: {error.strerror}: {error.filename}", file=sys.stderr)
+            else:
+                print(f"dashboard  {self.dashboard}")
         statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
         if not statuses.keys() <= {"completed", "failed"}:
             print("the same command goes on where this one stopped")
