@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import logging
-import os
 import traceback
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
-import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
 from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
-from snn_zo.config import ConfigError, build
+from snn_zo.compose import backend_of, make_logger, make_module
+from snn_zo.config import ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
-from snn_zo.config.trust import require_trusted
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.ops.backends import resolve
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue
+from snn_zo.runs.open import open_run
 from snn_zo.runs.process import processes, rank, run_apart
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
-from snn_zo.training import CapturedClassifier, DivergedError, SpikingClassifier
+from snn_zo.training import DivergedError, SpikingClassifier
 from snn_zo.training.devices import OwnTermination, ending_together
-from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +76,7 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         ConfigError: the backend does not run here, or the run's name is taken.
         RunFailed: the run ended early.
     """
-    backend = _backend(settings, config)
+    backend = backend_of(settings, config)
     folder = new_run(settings, config, study, overrides)
     if processes(config) != 1:
         return run_apart(folder)
@@ -98,12 +95,12 @@ def resume(path: Path) -> float:
         RunFailed: the run ended early.
     """
     folder = RunFolder(path)
-    settings, config = _load_config(folder)
+    settings, config = open_run(folder)
     with folder.only_here():
         if folder.read_summary().get("status") == "completed":
             raise ConfigError(f"{path} is completed: there is nothing to resume")
         if processes(config) == 1:
-            return _execute(settings, config, folder, _backend(settings, config))
+            return _execute(settings, config, folder, backend_of(settings, config))
     requeue(folder, config)
     return run_apart(folder)
 
@@ -122,8 +119,8 @@ def execute(path: Path) -> None:
     """
     folder = RunFolder(path)
     try:
-        settings, config = _load_config(folder, trusted=True)
-        backend = _backend(settings, config)
+        settings, config = open_run(folder, trusted=True)
+        backend = backend_of(settings, config)
     except ConfigError as error:
         if rank() == 0:
             write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
@@ -146,8 +143,8 @@ def load_run(path: str | Path) -> LoadedRun:
         ConfigError: the folder is not a run, or its content is not to be trusted.
     """
     folder = RunFolder(Path(path))
-    settings, config = _load_config(folder)
-    module = _module(settings, config, _backend(settings, config))
+    settings, config = open_run(folder)
+    module = make_module(settings, config, backend_of(settings, config))
     module.load_state_dict(read_checkpoint(folder.best)["state_dict"])
     return LoadedRun(module.eval(), EventDataModule(settings.data, settings.seed), config, folder.read_summary())
 
@@ -176,7 +173,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:
-            logger = _logger(config, folder, summary)
+            logger = make_logger(config, folder, summary)
             summary |= _fit_and_test(settings, config, folder, backend, logger) | {"status": "completed"}
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
@@ -209,7 +206,7 @@ def _fit_and_test(
     checkpoint = folder.last if folder.last.exists() else None
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
-    module = _module(settings, config, backend)
+    module = make_module(settings, config, backend)
     record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
@@ -238,43 +235,6 @@ def _fit_and_test(
     }
 
 
-def _module(settings: TrainSettings, config: DictConfig, backend: str) -> SpikingClassifier:
-    # arguments that are objects already go past instantiate, which would turn dataclasses into configs
-    make_model = instantiate(config.model, _partial_=True, _convert_="all")
-    model = make_model(
-        in_features=settings.data.features,
-        out_features=settings.data.classes,
-        strategy=settings.strategy,
-        backend=backend,
-    )
-    optimizer = instantiate(config.optim)
-    schedule = instantiate(config.schedule) if config.schedule else None
-    reason = reason_against(config.trainer, backend, optimizer, schedule) if settings.cuda_graph else None
-    if reason:
-        log.warning("cuda_graph: ordinary steps instead, as %s", reason)
-    classifier = CapturedClassifier if settings.cuda_graph and not reason else SpikingClassifier
-    return classifier(
-        model,
-        settings.data.classes,
-        settings.seed,
-        optimizer=optimizer,
-        schedule=schedule,
-        regularizer=settings.regularizer,
-        backend=backend,
-    )
-
-
-def _logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
-    if not config.logger:
-        return None
-    make_logger = instantiate(config.logger, _partial_=True, _convert_="all")
-    logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, summary["wandb_id"])
-    if logger:
-        summary["wandb_id"] = logger.experiment.id
-        logger.experiment.config.update(OmegaConf.to_container(config, resolve=True), allow_val_change=True)
-    return logger
-
-
 def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
     """Write the summary and end the wandb run; on a full disk neither may hide how the run itself ended."""
     try:
@@ -287,52 +247,12 @@ def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | Non
         log.error("wandb: %s", _reason(error))
 
 
-def _load_config(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, DictConfig]:
-    """Checked settings of an existing run, wherever its folder is now; `trusted` if we wrote its config ourselves."""
-    if not folder.config.is_file():
-        raise ConfigError(f"{folder.path} is not a run folder: it holds no config.yaml")
-    try:
-        config = OmegaConf.load(folder.config)
-    except Exception as error:
-        raise ConfigError(f"{folder.config} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(config, DictConfig):
-        raise ConfigError(f"{folder.config} is not a run's config")
-    for path in (*folder.path.iterdir(), *folder.checkpoints.glob("*")):
-        if path.is_symlink():
-            raise ConfigError(f"{path} is a link, which a run folder may not hold: put what it points to in its place")
-    place = folder.path.resolve()
-    config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name
-    if not trusted:
-        require_trusted(config)
-        _use_data_of_this_machine(config)
-    return build(config, "", TrainSettings), config
-
-
-def _use_data_of_this_machine(config: DictConfig) -> None:
-    """The folders of a run from elsewhere are not here, and not to be made."""
-    data = config.get("data")
-    if not isinstance(data, DictConfig):
-        return
-    if "cache_dir" in data:
-        data.cache_dir = os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo")
-    if "root" in data and not Path(str(data.root)).expanduser().is_dir():
-        data.root = os.environ.get("SNN_ZO_DATA", "data")
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, (*EXPECTED, DivergedError)):
         return explain(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _backend(settings: TrainSettings, config: DictConfig) -> str:
-    gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    try:
-        return resolve(settings.backend, "cuda" if gpu else "cpu")
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:

@@ -139,7 +139,7 @@ def test_require_trusted_refuses_other_packages(target):
         "lightning.seed_everything",
         "lightning.pytorch.os.system",
         "torchmetrics.functional.accuracy",
-        "snn_zo.experiment.torch.load",
+        "snn_zo.compose.torch.load",
         "snn_zo.experiment.Path",
         "snn_zo.experiment.instantiate",
         "snn_zo.config.build.import_module",

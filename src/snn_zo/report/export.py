@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.table import cells
-from snn_zo.report.untrusted import clean
 from snn_zo.report.variants import COSTS, RESULTS
+from snn_zo.untrusted import clean
 
 HEADER = (
     *("Method", "Runs", r"Test accuracy [\%]", r"Active [\%]", r"Spikes [\%]", r"Energy [\% of dense]", "Energy [J]"),

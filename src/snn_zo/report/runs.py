@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_zo.report.untrusted import (
+from snn_zo.runs.identity import flatten
+from snn_zo.untrusted import (
     Table,
     at,
     clean,
@@ -27,7 +28,6 @@ from snn_zo.report.untrusted import (
     read_table,
     text,
 )
-from snn_zo.runs.identity import flatten
 
 STATUSES = ("completed", "running", "interrupted", "failed", "queued")
 UNKNOWN = "unknown"

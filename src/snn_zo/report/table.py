@@ -13,8 +13,8 @@ from rich.text import Text
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
-from snn_zo.report.untrusted import clean
 from snn_zo.report.variants import Variant
+from snn_zo.untrusted import clean
 
 PIPE_WIDTH = 120
 """Columns of a table that goes to a file or to another program, which have no width of their own."""

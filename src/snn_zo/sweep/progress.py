@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.report.result import decimal
-from snn_zo.report.untrusted import clean
 from snn_zo.sweep.jobs import Job
+from snn_zo.untrusted import clean
 
 ENDED = ("completed", "failed", "interrupted")
 

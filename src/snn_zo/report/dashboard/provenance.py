@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snn_zo.report.runs import Run
-from snn_zo.report.untrusted import clean, read_file
+from snn_zo.untrusted import clean, read_file
 
 JOB = "process.py"
 """The script of a sweep's jobs, which are not to be started by hand."""
