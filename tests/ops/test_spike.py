@@ -1,6 +1,7 @@
 import pytest
 import torch
 from probes import Silent
+from torch.autograd import forward_ad
 
 import snn_zo
 from snn_zo.ops import spike
@@ -58,6 +59,51 @@ def test_spike_without_draw():
     assert gradient(4).any()
     assert torch.equal(gradient(4), gradient(4))
     assert not torch.equal(gradient(4), gradient(5))
+
+
+def test_spike_single_number(strategy):
+    u = torch.tensor(-0.01, dtype=torch.float64, requires_grad=True)
+    draw = Draw(2, 1, 5, torch.tensor([7]))
+    spike(u, strategy, draw).backward()
+    assert u.grad.item() == strategy.gradient(u.detach().view(1, 1), draw).item()
+
+
+def test_spike_forward_mode(strategy):
+    """Forward-mode derivatives have the same local derivative, with and without a recorded graph."""
+    u, tangent = torch.randn(3, 5, dtype=torch.float64) / 2, torch.randn(3, 5, dtype=torch.float64)
+    draw = Draw(2, 1, 5, torch.arange(3))
+    wanted = tangent * strategy.gradient(u, draw)
+    _, found = torch.func.jvp(lambda u: spike(u, strategy, draw), (u,), (tangent,))
+    assert torch.equal(found, wanted)
+    with forward_ad.dual_level(), torch.no_grad():
+        dual = spike(forward_ad.make_dual(u, tangent), strategy, draw)
+        assert torch.equal(forward_ad.unpack_dual(dual).tangent, wanted)
+
+
+def test_spike_function_transforms():
+    surrogate, u = Surrogate("sigmoid", 4.0), torch.randn(3, 5, dtype=torch.float64)
+    wanted = surrogate.gradient(u)
+
+    def total(u):
+        return spike(u, surrogate).sum()
+
+    assert torch.equal(torch.func.grad(total)(u), wanted)
+    assert torch.equal(torch.vmap(torch.func.grad(total))(u), wanted)
+    assert torch.equal(torch.func.vjp(lambda u: spike(u, surrogate), u)[1](torch.ones_like(u))[0], wanted)
+
+
+@pytest.mark.parametrize("compiler", ["aot_eager", "inductor"])
+def test_spike_compiled(compiler):
+    """Several calls, as the second one is compiled anew with what the first one took for constant."""
+    x = torch.randn(4, 50, generator=torch.Generator().manual_seed(3)) * 0.1
+    compiled = torch.compile(lambda u: 2 * spike(u, LocalZO()), backend=compiler)
+
+    def gradient(function, seed):
+        torch.manual_seed(seed)
+        return torch.autograd.grad(function(u := x.clone().requires_grad_()).sum(), u)[0]
+
+    for seed in range(3):
+        assert torch.equal(gradient(compiled, seed), 2 * gradient(lambda u: spike(u, LocalZO()), seed))
 
 
 def test_spike_top_level():

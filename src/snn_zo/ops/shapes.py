@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
@@ -30,8 +31,10 @@ def require_draw(draw: Draw | None, batch: int) -> None:
         raise ValueError(f"draw.sample must be [{batch}], one a sample of the batch, got {list(draw.sample.shape)}")
 
 
-def require_type(dtype: torch.dtype, backend: str) -> None:
-    """Raise ValueError unless a compiled backend computes in this type."""
-    if dtype not in COMPILED:
-        name = str(dtype).removeprefix("torch.")
+def require_compiled(values: Tensor, backend: str) -> None:
+    """Raise ValueError unless a compiled backend computes in this type, and backwards only."""
+    if values.dtype not in COMPILED:
+        name = str(values.dtype).removeprefix("torch.")
         raise ValueError(f"backend '{backend}' computes in float32 and float64, not in {name}; backend=reference does")
+    if forward_ad.unpack_dual(values).tangent is not None:
+        raise ValueError(f"backend '{backend}' has no forward-mode derivatives; backend=reference has them")

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from snn_zo.ops.first_order import apply_first_order, first_order
 
 
 class Rows(NamedTuple):
@@ -122,7 +123,7 @@ class Spikes:
         """[B, T, N] spike counts; the backward gathers at the active set."""
         b, t, n = self.shape
         active = None if self.active is None else self.active.flat(n)
-        return _Counts.apply(self.handle, self.events.flat(n), active, (b, t, n))
+        return apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, n))
 
     def count(self) -> Tensor:
         """[B, N] spikes per sample and neuron over all time steps; the backward gathers at the active set."""
@@ -136,7 +137,7 @@ class Spikes:
             active = every.expand(b, t, n).flatten()
         else:
             active = neuron(self.active)
-        return _Counts.apply(self.handle, neuron(self.events), active, (b, n))
+        return apply_first_order(_Counts, self.handle, neuron(self.events), active, (b, n))
 
     def active_elements(self) -> Tensor:
         """Ascending flat indices (b * T + t) * N + n, int64, of the elements with g != 0."""
@@ -182,18 +183,31 @@ class _Counts(torch.autograd.Function):
     (None: the handle has an entry for each bin)."""
 
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, bins: Tensor, active: Tensor | None, shape: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(active)
+    def forward(handle: Tensor, bins: Tensor, active: Tensor | None, shape: tuple[int, ...]) -> Tensor:
         size = torch.Size(shape).numel()
-        # entries that mean nothing are counted in a bin of their own; sums of ones are exact in any order
+        # padding is counted in a bin of its own; sums of ones are exact in any order
         counts = torch.zeros(size + 1, dtype=torch.int32, device=bins.device)
         counts.index_add_(0, bins.clamp(max=size), torch.ones_like(bins, dtype=torch.int32))
-        return counts[:size].to(handle.dtype).view(shape)
+        return counts[:size].view(shape).to(handle.dtype, copy=True)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, _, active, ctx.shape = inputs
+        ctx.save_for_backward(active)
+        ctx.save_for_forward(active)
+
+    @staticmethod
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (active,) = ctx.saved_tensors
         if active is None:
             return grad.flatten(), None, None, None
         return grad.flatten()[active.clamp(max=grad.numel() - 1)], None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        (active,) = ctx.saved_tensors
+        if active is None:
+            return tangent.view(ctx.shape).clone()
+        size = torch.Size(ctx.shape).numel()
+        return tangent.new_zeros(size + 1).index_add(0, active.clamp(max=size), tangent)[:size].view(ctx.shape).clone()

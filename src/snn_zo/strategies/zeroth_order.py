@@ -118,8 +118,9 @@ class ZerothOrder(Strategy):
         return Kernel(self.threshold.name, params)
 
     def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
-        draw = draw or Draw.fresh(len(u), u.device)
-        size = u[0].numel() if len(u) else 1
+        samples = len(u) if u.dim() else 1
+        draw = draw or Draw.fresh(samples, u.device)
+        size = u.numel() // max(samples, 1) or 1
         flat = u.detach().reshape(-1)
         g = torch.zeros_like(flat)
         near = (flat.abs() < self.reach).nonzero().squeeze(1)

@@ -8,12 +8,12 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import REDUCTIONS, Readout
 from snn_zo.ops.cpu.gradients import column_sums
 from snn_zo.ops.cpu.threads import over_ranges, width_for
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Spikes
 
 MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
@@ -23,8 +23,8 @@ PIECE = 16
 
 def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
-    require_type(weight.dtype, "cpu")
-    return _LeakyReadout.apply(x.handle, weight, bias, x, readout)
+    require_compiled(weight, "cpu")
+    return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
 
 
 class _LeakyReadout(torch.autograd.Function):
@@ -44,7 +44,7 @@ class _LeakyReadout(torch.autograd.Function):
         return torch.from_numpy(logits)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         (weight,) = ctx.saved_tensors
         x, readout, wanted = ctx.x, ctx.readout, ctx.needs_input_grad
@@ -59,8 +59,9 @@ class _LeakyReadout(torch.autograd.Function):
             (x.active.ptr.numpy(), x.active.col.numpy()) if sparse else (np.zeros(0, np.int64), np.zeros(0, np.int32))
         )
         grad_x = np.empty(len(active[1]), rows.dtype)
-        parts = np.zeros((-(-b // PIECE), n, classes), rows.dtype)
-        biases = np.zeros((-(-b // PIECE), classes), rows.dtype)
+        pieces = max(-(-b // PIECE), 1)  # one, of zeros, for an empty batch
+        parts = np.zeros((pieces, n, classes), rows.dtype)
+        biases = np.zeros((pieces, classes), rows.dtype)
         peak = ctx.peak if ctx.peak is not None else np.zeros((0, classes), np.int32)
         ptr, col = x.events.ptr.numpy(), x.events.col.numpy()
 

@@ -9,10 +9,10 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import REDUCTIONS, Neuron, Readout
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.lanes import add_rows, group_for, lanes_for, require_lanes, warps_for
@@ -24,9 +24,9 @@ CHUNK = 32
 
 def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
-    require_type(weight.dtype, "triton")
+    require_compiled(weight, "triton")
     require_lanes(len(weight))
-    return _LeakyReadout.apply(x.handle, weight, bias, x, readout)
+    return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
 
 
 class _LeakyReadout(torch.autograd.Function):
@@ -63,7 +63,7 @@ class _LeakyReadout(torch.autograd.Function):
         return logits / t if readout.reduce == "mean" else logits
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         (weight,) = ctx.saved_tensors
         x, readout = ctx.x, ctx.readout

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import Look, scan
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
 def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
     """See `snn_zo.ops.lif.lif`."""
-    require_type(current.dtype, "cpu")
+    require_compiled(current, "cpu")
     b, t, n = current.shape
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
@@ -37,7 +37,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
         if not wants_gradient:
             return Spikes.from_events((b, t, n), events, current.dtype)
         active = active_set(scanned, look, strategy, draw, (b, t, n))
-    handle = _Lif.apply(current, events, active, neuron)
+    handle = apply_first_order(_Lif, current, events, active, neuron)
     return Spikes((b, t, n), events, active.rows, active.g, handle, drawn=scanned.drawn)
 
 
@@ -48,7 +48,7 @@ class _Lif(torch.autograd.Function):
         return (active.u > 0).to(current.dtype)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         ds, neuron, (rows, g, u) = grad * ctx.active.g, ctx.neuron, ctx.active
         if rows is None:

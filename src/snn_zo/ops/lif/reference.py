@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.spike import fire
+from snn_zo.ops.spike import fire, local_derivative
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
 def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
     """See `snn_zo.ops.lif.lif`."""
-    g = torch.zeros_like(current)
+    nothing = torch.zeros_like(current)
+    if not torch.is_grad_enabled() and forward_ad.unpack_dual(current).tangent is None:
+        return _spikes(_run(current, nothing, neuron)[1], nothing, None)
+    # once to know u, from which the strategy has ds/du, and once more with it
+    with torch.no_grad():
+        u, _ = _run(current, nothing, neuron)
+        g = local_derivative(strategy, u, draw)
+    drawn = int((u.abs() < strategy.reach).sum()) if strategy.stochastic else 0
+    return _spikes(_run(current, g, neuron)[1], g, drawn)
+
+
+def _run(current: Tensor, g: Tensor, neuron: Neuron) -> tuple[Tensor, Tensor]:
+    """u and s at all time steps, [B, T, N] each, with ds/du = g."""
     v = s = torch.zeros_like(current[:, 0])
     u_all, s_all = [], []
     for current_t, g_t in zip(current.unbind(1), g.unbind(1), strict=True):
@@ -24,16 +37,10 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
             v = neuron.beta * v + current_t - neuron.v_th * s_back
         else:
             v = neuron.beta * v + current_t
-        u = v - neuron.v_th
-        s = fire(u, g_t)
-        u_all.append(u.detach())
+        u_all.append(v - neuron.v_th)
+        s = fire(u_all[-1], g_t)
         s_all.append(s)
-    drawn = None
-    if torch.is_grad_enabled():
-        u = torch.stack(u_all, 1)
-        g.copy_(strategy.gradient(u, draw))
-        drawn = int((u.abs() < strategy.reach).sum()) if strategy.stochastic else 0
-    return _spikes(torch.stack(s_all, 1), g, drawn)
+    return torch.stack(u_all, 1), torch.stack(s_all, 1)
 
 
 def _spikes(s: Tensor, g: Tensor, drawn: int | None) -> Spikes:

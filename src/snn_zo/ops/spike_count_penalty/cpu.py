@@ -8,18 +8,18 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.ops.cpu.threads import over_ranges, width_for
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Spikes
 from snn_zo.regularizer import SpikeCount
 
 
 def spike_count_penalty(x: Spikes, regularizer: SpikeCount) -> Tensor:
     """See `snn_zo.ops.spike_count_penalty.spike_count_penalty`."""
-    require_type(x.handle.dtype, "cpu")
-    return _Penalty.apply(x.handle, x, regularizer)
+    require_compiled(x.handle, "cpu")
+    return apply_first_order(_Penalty, x.handle, x, regularizer)
 
 
 class _Penalty(torch.autograd.Function):
@@ -39,7 +39,7 @@ class _Penalty(torch.autograd.Function):
         return torch.tensor(penalty, dtype=handle.dtype)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         b, t, _ = ctx.x.shape
         slope = float(grad) * ctx.slope

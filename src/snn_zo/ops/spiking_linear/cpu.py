@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.spiking_linear.layer import Layer
 from snn_zo.strategies import Draw, Strategy
@@ -28,7 +28,7 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    require_type(weight.dtype, "cpu")
+    require_compiled(weight, "cpu")
     b, t, n_in = x.shape
     shape = (b, t, len(weight))
     wants_gradient = torch.is_grad_enabled()
@@ -47,7 +47,7 @@ def spiking_linear(
         active = active_set(scanned, look, strategy, draw, shape)
     path = {"forward": "dense" if dense else "events"}
     layer = Layer(shape, x, events, active, neuron, path)
-    handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
+    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, layer)
     return Spikes(shape, events, active.rows, active.g, handle, path, scanned.drawn)
 
 
@@ -59,7 +59,7 @@ class _SpikingLinear(torch.autograd.Function):
         return (layer.active.u > 0).to(weight.dtype)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (weight,) = ctx.saved_tensors
         backward = _dense if ctx.layer.active.rows is None else _sparse

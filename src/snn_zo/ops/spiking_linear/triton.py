@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.shapes import require_type
+from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.spiking_linear.layer import Layer
 from snn_zo.ops.triton import gradients
@@ -24,7 +24,7 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    require_type(weight.dtype, "triton")
+    require_compiled(weight, "triton")
     require_lanes(len(weight))
     b, t, _ = x.shape
     shape = (b, t, len(weight))
@@ -43,7 +43,7 @@ def spiking_linear(
         active = active_set(scanned, look, strategy, draw, shape)
     path = {"forward": "dense" if dense else "events"}
     layer = Layer(shape, x, scanned.events, active, neuron, path)
-    handle = _SpikingLinear.apply(x.handle, weight, bias, layer)
+    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, layer)
     return Spikes(shape, scanned.events, active.rows, active.g, handle, path, scanned.drawn)
 
 
@@ -55,7 +55,7 @@ class _SpikingLinear(torch.autograd.Function):
         return handle_of(layer.active, layer.neuron.reset == "hard")
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (weight,) = ctx.saved_tensors
         layer, wanted = ctx.layer, ctx.needs_input_grad
