@@ -243,7 +243,7 @@ def _cheapest(
         for i, a in activities:
             options: dict[str, list[Bill]] = {}
             for count in blocks(a):
-                plan = Schedule(table.word_bytes, group, count)
+                plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), count)
                 sizes = counts.sizes(a, network.search, plan)
                 for phase, part in work(i, a, plan).items():
                     option = Bill()

@@ -103,9 +103,8 @@ def readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -
     state = {"potentials": 2 * elements * plan.word, "adjoints": 2 * elements * plan.word}
     neuron = Work(additions=taken_in, multiply_adds=2 * elements + (scaled + 1) * logits, updates=elements, moved=state)
     additions, w = a.events_in * a.neurons, plan.word
-    moved = {
-        "input events": a.events_in * INDEX * plan.blocks, "adjoints": additions * w, "weight gradient": 2 * additions * w,
-    }  # fmt: skip
+    moved = {"input events": a.events_in * INDEX * plan.blocks}
+    moved |= {"adjoints": additions * w, "weight gradient": 2 * additions * w}
     return {
         "forward": _forward(a, bias, plan),
         "neuron": neuron,
@@ -219,9 +218,9 @@ def _passes(array: str, a: Activity, plan: Schedule) -> Work:
 
 def _products(a: Activity, bias: bool, to_input: bool, plan: Schedule) -> dict[str, Work]:
     """The three dense products over rows, inputs and neurons, of a group of samples each."""
-    n, w, rows = a.rows * a.inputs * a.neurons, plan.word, a.steps * plan.group
-    bits, weights = {("input bits", a.neurons): n * BIT}, {("stored weights", rows): n * w}
-    adjoints = {("dense adjoints", a.inputs): n * w}
+    n, w, rows = float(a.rows * a.inputs * a.neurons), plan.word, a.steps * plan.group
+    bits, weights = {("input bits", float(a.neurons)): n * BIT}, {("stored weights", float(rows)): n * w}
+    adjoints = {("dense adjoints", float(a.inputs)): n * w}
     gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.neurons * w}
     return {
         "forward": Work(binary_products=n, uses=bits | weights) + _bias(a, bias, plan),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 from snn_zo.energy.work import OPERATIONS, Work
@@ -83,7 +84,7 @@ class CostTable:
         if not sizes or sizes != sorted(set(sizes)) or sizes[-1] != math.inf:
             raise ValueError(f"memory levels must ascend and end with bytes: .inf, got {sizes}")
 
-    @property
+    @cached_property
     def prices(self) -> dict[str, float]:
         """pJ of each of `OPERATIONS`."""
         assumed = {
@@ -105,8 +106,8 @@ class CostTable:
     def bytes_by_level(self, work: Work, sizes: Mapping[str, float]) -> dict[str, float]:
         """Bytes that some work moves from and to each memory.
 
-        A dense product is done in square blocks, one in the other: a tile in the registers, and in each memory a block of
-        as many numbers as it holds, which moves least (Hong and Kung 1981). A number that was read serves a row of it.
+        A dense product is done in square blocks, one in the other: a tile in the registers, and in each memory a block
+        of as many numbers as it holds, which moves least (Hong and Kung 1981). A number once read serves a row of it.
 
         Args:
             work: what was done.
