@@ -123,6 +123,7 @@ def test_delay_follows_the_rates_of_each_kind():
     ):
         bill.charge(("l", "forward", pattern), work, {}, table)
     assert bill.seconds(table) == pytest.approx(1.5 + 1.2 + 3)
+    assert bill.seconds(replace(table, products_per_s=None, gathered_per_s=None)) == pytest.approx(16.5)
 
 
 def test_narrow_numbers_move_fewer_bytes():

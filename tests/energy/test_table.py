@@ -74,7 +74,7 @@ def test_update_has_a_price_of_its_own_where_one_is_given():
     [
         ({"addition": -1}, "energy.addition must be a number from 0 on"),
         ({"tile": 0}, "energy.word_bytes, tile"),
-        ({"gathered_per_s": 0}, "gathered_per_s, operations_per_s must be positive"),
+        ({"gathered_per_s": 0}, "products_per_s, gathered_per_s must be positive"),
         ({"memory": [{"name": "a", "bytes": 100, "pj": 1}]}, "end with bytes: .inf"),
         (
             {"memory": [{"name": "a", "bytes": 100, "pj": 1}, {"name": "b", "bytes": 50, "pj": 1}]},

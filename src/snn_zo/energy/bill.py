@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from torch import nn
@@ -24,6 +24,8 @@ PATTERNS = {
     ("grad_input", "gather"): "products at active inputs",
 }
 """Computation pattern of a phase in a form; dense products otherwise."""
+
+DENSE = Forms("dense", "dense", "dense", everywhere=True)
 
 Line = tuple[str, str, str]
 """Layer, phase, computation pattern."""
@@ -127,8 +129,8 @@ class Bill:
         for (_, _, pattern), values in self.lines.items():
             products = sum(values.get(name, 0) for name in ("products", "binary_products"))
             others = sum(values.get(name, 0) for name in OPERATIONS) - products
-            rate = table.gathered_per_s if pattern in PATTERNS.values() else table.operations_per_s
-            seconds += products / table.products_per_s + others / rate
+            rate = (table.gathered_per_s if pattern in PATTERNS.values() else None) or table.operations_per_s
+            seconds += products / (table.products_per_s or table.operations_per_s) + others / rate
         return seconds
 
     def _add(self, line: Line, values: Mapping[str, float]) -> None:
@@ -184,17 +186,7 @@ def training_bill(
         rule: of the optimizer.
         table: prices.
     """
-
-    def work(i: int, a: Activity, plan: Schedule) -> dict[str, Work]:
-        bias = network.biased[i]
-        if network.names[i] == "readout":
-            return counts.readout(a, network.readout, bias, plan)
-        return counts.layer(a, network.neuron, network.search, bias, i > 0, plan)
-
-    def blocks(a: Activity) -> list[int]:
-        return table.blocks(a.inputs * a.neurons * table.word_bytes)
-
-    bill = _cheapest(network, list(activities), work, blocks, _pattern, table)
+    bill = _cheapest(network, list(activities), table, dense=False)
     _charge_optimizer(bill, network, steps, rule, table)
     return bill
 
@@ -212,29 +204,12 @@ def dense_bill(
     network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
 ) -> Bill:
     """Price of full backpropagation on the same samples, laid out as costs least; see `training_bill`."""
-
-    def work(i: int, a: Activity, plan: Schedule) -> dict[str, Work]:
-        bias = network.biased[i]
-        if network.names[i] == "readout":
-            return counts.dense_readout(a, network.readout, bias, plan)
-        return counts.dense_layer(a, network.neuron, bias, i > 0, plan)
-
-    def pattern(phase: str, forms: Forms) -> str:
-        return "neuron update" if phase == "neuron" else "dense product"
-
-    bill = _cheapest(network, list(activities), work, lambda a: [1], pattern, table)
+    bill = _cheapest(network, list(activities), table, dense=True)
     _charge_optimizer(bill, network, steps, rule, table)
     return bill
 
 
-def _cheapest(
-    network: Network,
-    activities: list[tuple[int, Activity]],
-    work: Callable[[int, Activity, Schedule], dict[str, Work]],
-    blocks: Callable[[Activity], list[int]],
-    pattern: Callable[[str, Forms], str],
-    table: CostTable,
-) -> Bill:
+def _cheapest(network: Network, activities: list[tuple[int, Activity]], table: CostTable, dense: bool) -> Bill:
     """The bill in the best of groups from one sample to a batch, each phase in the best of numbers of blocks."""
     batch = max((a.samples // max(a.batches, 1) for _, a in activities), default=1)
 
@@ -242,18 +217,29 @@ def _cheapest(
         bill = Bill()
         for i, a in activities:
             options: dict[str, list[Bill]] = {}
-            for count in blocks(a):
-                plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), count)
+            for blocks in [1] if dense else table.blocks(a.inputs * a.neurons * table.word_bytes):
+                plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), blocks)
                 sizes = counts.sizes(a, network.search, plan)
-                for phase, part in work(i, a, plan).items():
+                for phase, work in _work(network, i, a, plan, dense).items():
                     option = Bill()
-                    option.charge((network.names[i], phase, pattern(phase, a.forms)), part, sizes, table)
+                    line = network.names[i], phase, _pattern(phase, DENSE if dense else a.forms)
+                    option.charge(line, work, sizes, table)
                     options.setdefault(phase, []).append(option)
             for found in options.values():
                 bill += min(found, key=lambda option: option.joules)
         return bill
 
     return min((in_groups_of(group) for group in _groups(batch)), key=lambda bill: bill.joules)
+
+
+def _work(network: Network, i: int, a: Activity, plan: Schedule, dense: bool) -> dict[str, Work]:
+    bias = network.biased[i]
+    if network.names[i] == "readout":
+        count = counts.dense_readout if dense else counts.readout
+        return count(a, network.readout, bias, plan)
+    if dense:
+        return counts.dense_layer(a, network.neuron, bias, i > 0, plan)
+    return counts.layer(a, network.neuron, network.search, bias, i > 0, plan)
 
 
 def _groups(batch: int) -> list[int]:

@@ -47,8 +47,9 @@ class CostTable:
         binary_product: pJ of one that a spike takes part in; null for an addition.
         update: pJ of a neuron update; null for a multiply-add and an addition.
         tile: a dense product is done in tiles of so many rows and columns: an operand that was read serves so often.
-        products_per_s, gathered_per_s, operations_per_s: rates, for the energy-delay product: of dense products, of
-            operations on rows that indices choose, and of all others.
+        operations_per_s: rate of operations, for the energy-delay product.
+        products_per_s, gathered_per_s: rates of dense products, and of operations on rows that indices choose; null for
+            the same.
         memory: levels {name, bytes, pj}, the smallest first; an array lies in the first that is large enough.
 
     Raises:
@@ -62,14 +63,14 @@ class CostTable:
     multiply_add: float
     function: float
     random: float
-    products_per_s: float
-    gathered_per_s: float
     operations_per_s: float
     memory: list[Level]
     product: float | None = None
     binary_product: float | None = None
     update: float | None = None
     tile: int = 16
+    products_per_s: float | None = None
+    gathered_per_s: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "memory", [_level(level) for level in self.memory])
@@ -77,8 +78,8 @@ class CostTable:
             value = getattr(self, item.name)
             if isinstance(value, (int, float)) and not 0 <= value < math.inf:
                 raise ValueError(f"{item.name} must be a number from 0 on, got {value:g}")
-        positive = ("word_bytes", "tile", "products_per_s", "gathered_per_s", "operations_per_s")
-        if min(getattr(self, name) for name in positive) <= 0:
+        positive = ("word_bytes", "tile", "operations_per_s", "products_per_s", "gathered_per_s")
+        if 0 in (getattr(self, name) for name in positive):
             raise ValueError(f"{', '.join(positive)} must be positive")
         sizes = [level.bytes for level in self.memory]
         if not sizes or sizes != sorted(set(sizes)) or sizes[-1] != math.inf:
