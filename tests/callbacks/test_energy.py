@@ -106,8 +106,8 @@ def test_epochs_sum_up_to_the_training():
     assert summary["to_reach"] == {
         "0.5": {"epoch": 1, "joules": second}, "0.8": {"epoch": 1, "joules": second}, "0.9": None,
     }  # fmt: skip
-    operations = sum(summary["operations"].values())
-    assert summary["energy_delay"] == pytest.approx(modelled["total"] * operations / TABLE.operations_per_s)
+    assert summary["energy_delay"] == pytest.approx(modelled["total"] * monitor.bill.seconds(TABLE))
+    assert summary["dense_energy_delay"] == pytest.approx(modelled["dense_total"] * monitor.dense.seconds(TABLE))
     assert sum(summary["memory_levels"].values()) == pytest.approx(modelled["memory"])
 
 

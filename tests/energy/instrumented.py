@@ -1,12 +1,15 @@
 """The algorithm of docs/engine.md, one number at a time: every operation and every access is counted where it happens.
 
-The loops compute the real spikes and gradients, so a count that belongs to another computation would show.
+The loops compute the real spikes and gradients, so a count that belongs to another computation would show. Samples
+pass one by one.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
@@ -15,7 +18,7 @@ from snn_zo.energy.activity import Forms
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.strategies import Draw, Strategy, ZerothOrder
 
-INDEX, WORD = 4, 4
+INDEX, WORD, BIT = 4, 4, 1 / 8
 
 
 class Meter:
@@ -24,6 +27,7 @@ class Meter:
     def __init__(self) -> None:
         self.operations: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.moved: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.used: defaultdict[str, Counter[tuple[str, Hashable]]] = defaultdict(Counter)
         self.phase = "forward"
 
     def do(self, operation: str) -> Meter:
@@ -37,7 +41,23 @@ class Meter:
         return self.do("multiply_adds")
 
     def draw(self, pool: int) -> Meter:
-        return self.index("pool") if pool else self.do("randoms")
+        return self.index("pool") if pool else self
+
+    def bit(self, array: str) -> Meter:
+        self.moved[self.phase][array] += BIT
+        return self
+
+    def use(self, array: str, *which: Hashable) -> Meter:
+        """A number of an array takes part in a dense product."""
+        self.used[self.phase][array, which] += 1
+        return self
+
+    def uses(self, phase: str) -> dict[tuple[str, float], float]:
+        """Bytes used by the array and by how often each of its numbers was used."""
+        uses: Counter[tuple[str, float]] = Counter()
+        for (array, _), times in self.used[phase].items():
+            uses[array, times] += times * (BIT if array == "input bits" else WORD)
+        return dict(uses)
 
     def number(self, array: str) -> Meter:
         self.moved[self.phase][array] += WORD
@@ -52,16 +72,17 @@ class Layer:
     """A layer of neurons. Its input holds counts, [B][T][I]."""
 
     masked = False
-    """Whether resets are products at every element, and not done where there is a spike."""
+    """Whether resets are done at every element, and not where there is a spike."""
 
     def __init__(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw,
-        forms: Forms, meter: Meter,
+        forms: Forms, meter: Meter, blocks: int = 1,
     ) -> None:  # fmt: skip
         self.b, self.t, self.i = x.shape
         self.n = len(weight)
         self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
         self.neuron, self.strategy, self.draw, self.forms, self.meter = neuron, strategy, draw, forms, meter
+        self.neurons, self.inputs = cut(self.n, blocks), cut(self.i, blocks)
         self.beta = math.exp(-neuron.dt / neuron.tau)
         shape = (self.b, self.t, self.n)
         self.v, self.s = torch.zeros(shape, dtype=torch.double).tolist(), torch.zeros(shape).tolist()
@@ -70,55 +91,62 @@ class Layer:
         self.g = strategy.gradient(u, draw).tolist()
         self._search(u.tolist())
 
-    def _whole(self, array: str) -> None:
-        for _ in range(self.n * self.i):
+    def _pass(self, array: str, form: str, ways: int = 1) -> None:
+        """All blocks come near, for one sample; a single one stays there, and dense products have their own."""
+        for _ in range(ways * self.n * self.i if len(self.neurons) > 1 and form != "dense" else 0):
             self.meter.number(array)
 
     def _forward(self) -> None:
-        m = self.meter
-        m.phase = "forward"
-        self._whole("stored weights")
         for b in range(self.b):
-            v = [0.0] * self.n
-            for t in range(self.t):
-                current = [0.0] * self.n
-                m.phase = "forward"
-                for i in range(self.i):
-                    if self.forms.forward == "dense":
-                        m.number("dense inputs")
-                        for n in range(self.n):
-                            m.number("operands").number("weights").mac()
-                            current[n] += self.x[b][t][i] * self.weight[n][i]
-                        continue
-                    for _ in range(self.x[b][t][i]):
-                        m.index("input events")
-                        for n in range(self.n):
-                            m.number("weights").add()
-                            current[n] += self.weight[n][i]
-                for n in range(self.n):
-                    if self.bias is not None:
-                        m.number("bias").add()
-                        current[n] += self.bias[n]
-                    if self.forms.forward == "dense":
-                        m.number("currents").number("currents")
-                m.phase = "neuron"
-                for n in range(self.n):
-                    m.number("potentials").do("updates")
-                    v[n] = self.beta * v[n] + current[n]
-                    self.v[b][t][n] = v[n]
-                    if self.masked and self.neuron.reset != "none":
-                        m.mac()
-                    if v[n] > self.neuron.v_th:
-                        self.s[b][t][n] = 1.0
-                        if not self.masked:
-                            m.index("events")
-                        if self.neuron.reset == "soft":
-                            if not self.masked:
-                                m.add()
-                            v[n] -= self.neuron.v_th / self.beta  # decays before it is felt
-                        elif self.neuron.reset == "hard":
-                            v[n] = 0.0
-                    m.number("potentials")
+            self.meter.phase = "forward"
+            self._pass("stored weights", self.forms.forward)
+            for block in self.neurons:
+                v = dict.fromkeys(block, 0.0)
+                for t in range(self.t):
+                    self.meter.phase = "forward"
+                    current = self._current(b, t, block)
+                    self.meter.phase = "neuron"
+                    for n in block:
+                        v[n] = self._step(b, t, n, self.beta * v[n] + current[n])
+
+    def _current(self, b: int, t: int, block: range) -> dict[int, float]:
+        m, current = self.meter, dict.fromkeys(block, 0.0)
+        for i in range(self.i):
+            if self.forms.forward == "dense":
+                for n in block:
+                    m.use("input bits", b, t, i).use("stored weights", b, n, i).do("binary_products")
+                    current[n] += self.x[b][t][i] * self.weight[n][i]
+                continue
+            for _ in range(self.x[b][t][i]):
+                m.index("input events")
+                for n in block:
+                    m.number("weights").add()
+                    current[n] += self.weight[n][i]
+        for n in block if self.bias is not None else ():
+            m.number("bias").add()
+            current[n] += self.bias[n]
+        return current
+
+    def _step(self, b: int, t: int, n: int, v: float) -> float:
+        m = self.meter
+        m.number("potentials").do("updates")
+        self.v[b][t][n] = v
+        if self.masked:
+            m.bit("spike bits")
+            if self.neuron.reset != "none":
+                m.add()
+        if v > self.neuron.v_th:
+            self.s[b][t][n] = 1.0
+            if not self.masked:
+                m.index("events")
+            if self.neuron.reset == "soft":
+                if not self.masked:
+                    m.add()
+                v -= self.neuron.v_th / self.beta  # decays before it is felt
+            elif self.neuron.reset == "hard":
+                v = 0.0
+        m.number("potentials")
+        return v
 
     def _search(self, u: list) -> None:
         m, strategy = self.meter, self.strategy
@@ -134,6 +162,8 @@ class Layer:
                         m.add()
                         if drawn and abs(u[b][t][n]) < strategy.reach:
                             m.draw(strategy.pool).do("functions").add()
+                            if not strategy.pool:
+                                m.do("randoms")
                         elif drawn:
                             assert not active
                     if active and drawn:
@@ -141,12 +171,14 @@ class Layer:
                             m.mac()
                             if k > 0:
                                 m.draw(strategy.pool).add()
+                            if k > 0 and k % 4 == 0 and not strategy.pool:
+                                m.do("randoms")
                             if strategy.power != 0:
                                 m.do("functions")
                     elif active and strategy.reach < math.inf:
                         m.do("functions")
                     if self.forms.everywhere:
-                        m.number("saved").number("saved")
+                        m.number("saved")
                     elif active:
                         m.index("active set").number("active set")
 
@@ -184,19 +216,15 @@ class Layer:
                         self.eps[b][t].append((n, eps))
                     if hard or attached or everywhere:
                         m.mac()
+                        m.number("adjoints").number("adjoints")
                         if everywhere:
-                            for _ in range(3):
-                                m.number("dense adjoints")
-                        else:
-                            m.number("adjoints").number("adjoints")
+                            m.number("dense adjoints")
                     later[n] = self.adjoint[b][t][n] = eps + beta * later[n]
 
     def _at_active(self, b, t, n, grad, later, hard, attached) -> float:
         m, neuron, g = self.meter, self.neuron, self.g[b][t][n]
         if self.forms.everywhere:
             m.number("saved")
-            if hard or self.masked:
-                m.number("saved")
         else:
             m.index("active set").number("active set").number("active set")
         if attached:
@@ -214,56 +242,58 @@ class Layer:
         form = {"trace": self._trace, "adjoint": self._adjoint, "dense": self._dense}[self.forms.weight]
         for b in range(self.b):
             form(b, gradient)
-        self._whole("stored gradient")
+            self._pass("stored gradient", self.forms.weight, 2)
         return torch.tensor(gradient, dtype=torch.double)
 
     def _trace(self, b: int, gradient: list) -> None:
-        m, decay, trace = self.meter, 1.0, [0.0] * self.i
-        for t in range(self.live(b)):
-            m.mac().do("functions")
-            decay *= self.beta
-            inverse = 1 / decay
-            for i in range(self.i):
-                for _ in range(self.x[b][t][i]):
-                    m.index("input events").number("traces").add().number("traces")
-                    trace[i] += inverse
-            for n, eps in self.eps[b][t]:
-                m.index("errors").number("errors").mac()
-                error = eps * decay
-                for i in range(self.i):
-                    m.number("traces").number("weight gradient").mac().number("weight gradient")
-                    gradient[n][i] += error * trace[i]
+        m, trace = self.meter, [0.0] * self.i
+        for block in self.inputs:
+            decay = 1.0
+            for t in range(self.live(b)):
+                m.mac().do("functions")
+                decay *= self.beta
+                inverse = 1 / decay
+                for i in block:
+                    for _ in range(self.x[b][t][i]):
+                        m.index("input events").number("traces").add().number("traces")
+                        trace[i] += inverse
+                for n, eps in self.eps[b][t]:
+                    m.index("errors").number("errors").mac()
+                    error = eps * decay
+                    for i in block:
+                        m.number("traces").number("weight gradient").mac().number("weight gradient")
+                        gradient[n][i] += error * trace[i]
 
     def _adjoint(self, b: int, gradient: list) -> None:
         m, adjoint = self.meter, [0.0] * self.n
-        for t in reversed(range(self.live(b))):
-            if self.forms.everywhere:
-                for n in range(self.n):
-                    m.number("dense adjoints")
-                    adjoint[n] = self.adjoint[b][t][n]
-            else:
-                for n in range(self.n):
-                    m.number("adjoints").mac().number("adjoints")
-                    adjoint[n] *= self.beta
+        for block in self.neurons:
+            for t in reversed(range(self.live(b))):
+                for n in block:
+                    if self.forms.everywhere:
+                        m.number("dense adjoints")
+                        adjoint[n] = self.adjoint[b][t][n]
+                    else:
+                        m.number("adjoints").mac().number("adjoints")
+                        adjoint[n] *= self.beta
                 for n, eps in self.eps[b][t]:
-                    m.index("errors").number("errors").number("adjoints").add().number("adjoints")
-                    adjoint[n] += eps
-            for i in range(self.i):
-                for _ in range(self.x[b][t][i]):
-                    m.index("input events")
-                    for n in range(self.n):
-                        m.number("adjoints").number("weight gradient").add().number("weight gradient")
-                        gradient[n][i] += adjoint[n]
+                    if n in block:
+                        m.index("errors").number("errors").number("adjoints").add().number("adjoints")
+                        adjoint[n] += eps
+                for i in range(self.i):
+                    for _ in range(self.x[b][t][i]):
+                        m.index("input events")
+                        for n in block:
+                            m.number("adjoints").number("weight gradient").add().number("weight gradient")
+                            gradient[n][i] += adjoint[n]
 
     def _dense(self, b: int, gradient: list) -> None:
         m = self.meter
+        for _ in range(2 * self.n * self.i):
+            m.number("stored gradient")
         for t in range(self.t):
-            for _ in range(self.i):
-                m.number("dense inputs")
             for n in range(self.n):
-                m.number("dense adjoints")
                 for i in range(self.i):
-                    m.number("operands").number("operands").mac()
+                    m.use("dense adjoints", b, t, n).use("input bits", b, t, i).do("binary_products")
                     gradient[n][i] += self.adjoint[b][t][n] * self.x[b][t][i]
 
     def grad_bias(self) -> Tensor:
@@ -285,48 +315,48 @@ class Layer:
         m.phase = "grad_input"
         gradient = torch.zeros(self.b, self.t, self.i, dtype=torch.double)
         form = {"scan": self._scan, "gather": self._gather, "dense": self._dense_input}[self.forms.input]
-        self._whole("stored weights")
         for b in range(self.b):
+            self._pass("stored weights", self.forms.input)
             wanted = torch.ones(self.t, self.i, dtype=torch.bool) if active_in is None else active_in[b]
             form(b, wanted.tolist(), gradient)
         return gradient
 
     def _scan(self, b: int, wanted: list, gradient: Tensor) -> None:
-        m, carry, decay = self.meter, [0.0] * self.i, 1.0
-        for t in reversed(range(self.live(b))):
-            m.mac()
-            decay *= self.beta
-            for n, eps in self.eps[b][t]:
-                m.index("errors").number("errors").do("functions")
-                error = eps / decay
-                for i in range(self.i):
-                    m.number("weights").number("input gradients").mac().number("input gradients")
-                    carry[i] += error * self.weight[n][i]
-            for i in range(self.i):
-                if wanted[t][i]:
-                    m.index("active inputs").number("input gradients").mac().number("active inputs")
-                    gradient[b, t, i] = carry[i] * decay
+        m, carry = self.meter, [0.0] * self.i
+        for block in self.inputs:
+            decay = 1.0
+            for t in reversed(range(self.live(b))):
+                m.mac()
+                decay *= self.beta
+                for n, eps in self.eps[b][t]:
+                    m.index("errors").number("errors").do("functions")
+                    error = eps / decay
+                    for i in block:
+                        m.number("weights").number("input gradients").mac().number("input gradients")
+                        carry[i] += error * self.weight[n][i]
+                for i in block:
+                    if wanted[t][i]:
+                        m.index("active inputs").number("input gradients").mac().number("active inputs")
+                        gradient[b, t, i] = carry[i] * decay
 
     def _gather(self, b: int, wanted: list, gradient: Tensor) -> None:
         m = self.meter
-        for t in range(self.t):
-            for i in range(self.i):
-                if wanted[t][i]:
-                    m.index("active inputs").number("active inputs")
-                    for n in range(self.n):
-                        m.number("weights").number("adjoints").mac()
-                        gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
+        for block in self.inputs:
+            for t in range(self.t):
+                for i in block:
+                    if wanted[t][i]:
+                        m.index("active inputs").number("active inputs")
+                        for n in range(self.n):
+                            m.number("weights").number("adjoints").mac()
+                            gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
 
     def _dense_input(self, b: int, wanted: list, gradient: Tensor) -> None:
         m = self.meter
         for t in range(self.t):
-            for _ in range(self.n):
-                m.number("dense adjoints")
             for i in range(self.i):
                 for n in range(self.n):
-                    m.number("operands").number("weights").mac()
+                    m.use("dense adjoints", b, t, n).use("stored weights", b, n, i).do("products")
                     gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
-                m.number("dense input gradient")
 
 
 class Dense(Layer):
@@ -338,34 +368,35 @@ class Dense(Layer):
 class Output(Layer):
     """A leaky readout, from the same parts: its adjoint is known once dL/dlogits is."""
 
-    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout, forms: Forms, meter: Meter):
+    def __init__(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        settings: Readout,
+        forms: Forms,
+        meter: Meter,
+        blocks: int = 1,
+    ) -> None:
         self.b, self.t, self.i = x.shape
         self.n, self.settings, self.forms, self.meter = len(weight), settings, forms, meter
         self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
+        self.neurons, self.inputs = cut(self.n, blocks), cut(self.i, blocks)
         self.beta = math.exp(-settings.dt / settings.tau)
         self.logits, self.peak = [[0.0] * self.n for _ in range(self.b)], [[0] * self.n for _ in range(self.b)]
-        meter.phase = "forward"
-        self._whole("stored weights")
         for b in range(self.b):
+            meter.phase = "forward"
+            self._pass("stored weights", self.forms.forward)
             self._sample(b)
 
     def _sample(self, b: int) -> None:
         m, reduce = self.meter, self.settings.reduce
         o, total = [0.0] * self.n, [-math.inf if reduce == "max" else 0.0] * self.n
-        for t in range(self.t):
-            m.phase, current = "forward", [0.0] * self.n
-            for i in range(self.i):
-                for _ in range(self.x[b][t][i]):
-                    m.index("input events")
-                    for n in range(self.n):
-                        m.number("weights").add()
-                        current[n] += self.weight[n][i]
-            for n in range(self.n):
-                if self.bias is not None:
-                    m.number("bias").add()
-                    current[n] += self.bias[n]
+        for block, t in itertools.product(self.neurons, range(self.t)):
+            m.phase = "forward"
+            current = self._current(b, t, block)
             m.phase = "neuron"
-            for n in range(self.n):
+            for n in block:
                 m.number("potentials").mac().do("updates").number("potentials")
                 o[n] = self.beta * o[n] + (1 - self.beta) * current[n]
                 if reduce == "max" and o[n] > total[n]:
@@ -403,15 +434,23 @@ class Output(Layer):
     def grad_weight(self) -> Tensor:
         m, gradient = self.meter, [[0.0] * self.i for _ in range(self.n)]
         m.phase = "grad_weight"
-        self._whole("stored gradient")
         for b in range(self.b):
-            for t in range(self.t):
-                for i in range(self.i):
-                    for _ in range(self.x[b][t][i]):
-                        m.index("input events")
-                        for n in range(self.n):
-                            m.number("adjoints").number("weight gradient").add().number("weight gradient")
-                            gradient[n][i] += self.adjoint[b][t][n]
-                for _ in range(self.n if self.bias is not None else 0):
-                    m.number("bias").add()
+            if self.forms.weight == "dense":
+                self._dense(b, gradient)
+            else:
+                self._pass("stored gradient", self.forms.weight, 2)
+                for block, t in itertools.product(self.neurons, range(self.t)):
+                    for i in range(self.i):
+                        for _ in range(self.x[b][t][i]):
+                            m.index("input events")
+                            for n in block:
+                                m.number("adjoints").number("weight gradient").add().number("weight gradient")
+                                gradient[n][i] += self.adjoint[b][t][n]
+            for _ in range(self.t * self.n if self.bias is not None else 0):
+                m.number("bias").add()
         return torch.tensor(gradient, dtype=torch.double)
+
+
+def cut(size: int, blocks: int) -> list[range]:
+    """Indices in so many blocks."""
+    return [range(k * size // blocks, (k + 1) * size // blocks) for k in range(blocks)]

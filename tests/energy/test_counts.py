@@ -6,17 +6,17 @@ from instrumented import Dense, Layer, Meter, Output
 
 from snn_zo.energy import Work, counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
-from snn_zo.energy.counts import Format, Search
+from snn_zo.energy.counts import Schedule, Search
 from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.ops.spiking_linear import cpu
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, SparseSurrogate, Surrogate
 
 B, T, WIDTHS, CLASSES = 3, 7, (9, 6, 5), 3
-ONE = Format(word=4, tile=1)
 STRATEGIES = {
     "local_zo": LocalZO(delta=0.3),
     "local_zo_m3": LocalZO(delta=0.3, samples=3),
+    "local_zo_m6": LocalZO(delta=0.3, samples=6),
     "local_zo_pool": LocalZO(z="uniform", delta=0.3, samples=2, pool=64),
     "gate": LocalZOConverse(Surrogate("fast_sigmoid", slope=9.0), a=0, samples=2),
     "sigmoid": Surrogate("sigmoid", slope=5.0),
@@ -80,11 +80,11 @@ class Network:
         x, s = (spikes.detach() for spikes in self.spikes[i : i + 2])
         return layer_activity(x, s, self.neuron.reset, Search.of(self.strategy).where == "drawn")
 
-    def by_hand(self, i: int, forms: Forms, kind: type[Layer] = Layer) -> tuple[Meter, Layer]:
+    def by_hand(self, i: int, forms: Forms, kind: type[Layer] = Layer, blocks: int = 1) -> tuple[Meter, Layer]:
         """The layer's training step one number at a time; its gradients are the library's."""
         meter, s = Meter(), self.spikes[i + 1]
         x, weight, bias = self.spikes[i].to_dense().detach(), self.weights[i], self.biases[i]
-        layer = kind(x, weight, bias, self.neuron, self.strategy, self.draws[i], forms, meter)
+        layer = kind(x, weight, bias, self.neuron, self.strategy, self.draws[i], forms, meter, blocks)
         torch.testing.assert_close(torch.tensor(layer.s), s.to_dense().detach().float())
         layer.errors(self._grad(s).tolist())
         torch.testing.assert_close(layer.grad_weight(), weight.grad)
@@ -115,14 +115,15 @@ def assert_counted(phases: dict[str, Work], meter: Meter) -> None:
     for phase, work in phases.items():
         assert {k: v for k, v in work.operations().items() if v} == dict(meter.operations[phase]), phase
         assert {k: v for k, v in work.moved.items() if v} == dict(meter.moved[phase]), phase
+        assert dict(work.uses) == meter.uses(phase), phase
 
 
-def assert_layers_counted(network: Network, bias: bool = False) -> list[Activity]:
+def assert_layers_counted(network: Network, bias: bool = False, blocks: int = 1) -> list[Activity]:
     activities = [network.activity(i) for i in range(2)]
     search = Search.of(network.strategy)
     for i, a in enumerate(activities):
-        meter, _ = network.by_hand(i, a.forms)
-        assert_counted(counts.layer(a, network.neuron, search, bias, i > 0, ONE), meter)
+        meter, _ = network.by_hand(i, a.forms, blocks=blocks)
+        assert_counted(counts.layer(a, network.neuron, search, bias, i > 0, Schedule(blocks=blocks)), meter)
     return activities
 
 
@@ -141,6 +142,12 @@ def test_layer_counts_with_bias_and_dense_products(density, neuron):
     first = assert_layers_counted(network, bias=True)[0]
     dense = density > cpu.GEMM_DENSITY
     assert (first.forms.forward, first.forms.weight) == (("dense", "dense") if dense else ("events", "adjoint"))
+
+
+@pytest.mark.parametrize("blocks", [2, 3])
+@pytest.mark.parametrize("name", ["local_zo", "sigmoid", "inactive"])
+def test_layer_counts_in_blocks_of_weights(name, blocks, neuron, form):
+    assert_layers_counted(Network(STRATEGIES[name], neuron, Readout(tau=5.0), "cpu", bias=True), True, blocks)
 
 
 @pytest.mark.parametrize("name", ["local_zo", "window", "gate"])
@@ -164,19 +171,32 @@ def test_layer_counts_of_the_reference_are_those_of_the_cheaper_form(strategy, n
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 @pytest.mark.parametrize(("scale", "bias"), [(1.0, False), (7.0, True)])
 @pytest.mark.parametrize("name", ["local_zo", "sigmoid", "inactive"])
-def test_readout_counts_equal_those_of_the_instrumented_loop(name, reduce, scale, bias):
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_readout_counts_equal_those_of_the_instrumented_loop(blocks, name, reduce, scale, bias):
     settings = Readout(tau=8.0, reduce=reduce, scale=scale)
     network = Network(STRATEGIES[name], Neuron(tau=5.0, v_th=0.6), settings, "cpu", bias=bias)
     x, meter = network.spikes[2], Meter()
     a = readout_activity(x.detach(), CLASSES)
-    output = Output(x.to_dense().detach(), network.weights[2], network.biases[2], settings, a.forms, meter)
+    output = Output(x.to_dense().detach(), network.weights[2], network.biases[2], settings, a.forms, meter, blocks)
     torch.testing.assert_close(torch.tensor(output.logits, dtype=torch.double), network.logits)
     output.backward(network.grad.tolist())
     torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
     mask = network._mask(x)
     gradient = output.grad_input(None if x.active is None else mask)
     torch.testing.assert_close(gradient * mask, network._grad(x))
-    assert_counted(counts.readout(a, settings, bias, ONE), meter)
+    assert_counted(counts.readout(a, settings, bias, Schedule(blocks=blocks)), meter)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_dense_readout_counts_equal_those_of_the_instrumented_loop(bias):
+    settings = Readout(tau=8.0)
+    network = Network(STRATEGIES["sigmoid"], Neuron(tau=5.0, v_th=0.6), settings, "cpu", bias=bias)
+    x, meter, forms = network.spikes[2], Meter(), Forms("dense", "dense", "dense", everywhere=True)
+    output = Output(x.to_dense().detach(), network.weights[2], network.biases[2], settings, forms, meter)
+    output.backward(network.grad.tolist())
+    torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
+    output.grad_input(None)
+    assert_counted(counts.dense_readout(readout_activity(x.detach(), CLASSES), settings, bias), meter)
 
 
 def test_silent_input_costs_no_forward_operations(neuron):
@@ -185,7 +205,7 @@ def test_silent_input_costs_no_forward_operations(neuron):
     a = layer_activity(silent, s, neuron.reset, True)
     work = counts.layer(a, neuron, Search.of(LocalZO()), False, True)["forward"]
     assert not any(work.operations().values())
-    assert {name for name, amount in work.moved.items() if amount} == {"stored weights"}
+    assert not any(work.moved.values())
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
@@ -196,26 +216,25 @@ def test_no_active_neuron_costs_no_backward_operations(neuron, backend):
         phases = counts.layer(a, neuron, Search.of(network.strategy), False, True)
         for phase in ("grad_input", "grad_weight"):
             assert not any(phases[phase].operations().values())
-            moved = {name for name, amount in phases[phase].moved.items() if amount}
-            assert moved == {"stored gradient" if phase == "grad_weight" else "stored weights"}
+            assert not any(phases[phase].moved.values())
         elements = B * T * a.neurons
         resets = a.events if neuron.reset == "soft" else 0
         assert phases["neuron"].operations() == {
-            "additions": elements + resets, "multiply_adds": 0, "updates": elements, "functions": 0, "randoms": 0,
+            "additions": elements + resets, "multiply_adds": 0, "products": 0, "binary_products": 0,
+            "updates": elements, "functions": 0, "randoms": 0,
         }  # fmt: skip
 
 
 def test_dense_counts_equal_matrix_sizes():
     a = Activity(9, 6, T, batches=2, samples=2 * B, events_in=5)
     m = 2 * B * T
-    phases = counts.dense_layer(a, Neuron(), False, True, Format(4, 2))
-    for phase in ("forward", "grad_weight", "grad_input"):
-        assert phases[phase].multiply_adds == m * 9 * 6
+    phases = counts.dense_layer(a, Neuron(), False, True, Schedule(4, group=B))
+    for phase in ("forward", "grad_weight"):
+        assert phases[phase].binary_products == m * 9 * 6
+    assert phases["grad_input"].products == m * 9 * 6
     assert phases["neuron"].updates == m * 6
-    assert phases["forward"].moved == {
-        "currents": 2 * m * 6 * 4, "dense inputs": m * 9 * 4, "operands": m * 9 * 6 * 4 / 2, "bias": 0,
-        "weights": m * 9 * 6 * 4 / 2, "stored weights": 2 * 9 * 6 * 4,
-    }  # fmt: skip
+    assert phases["forward"].uses == {("input bits", 6): m * 9 * 6 / 8, ("stored weights", B * T): m * 9 * 6 * 4}
+    assert phases["grad_weight"].moved == {"stored gradient": 2 * 2 * 9 * 6 * 4, "bias": 0}
     assert not any(counts.dense_layer(a, Neuron(), False, False)["grad_input"].operations().values())
 
 
@@ -224,7 +243,7 @@ def test_dense_counts_equal_those_of_the_instrumented_loop(neuron, bias):
     network = Network(STRATEGIES["sigmoid"], neuron, Readout(tau=5.0), "cpu", bias=bias)
     for i in range(2):
         meter, _ = network.by_hand(i, Forms("dense", "dense", "dense", everywhere=True), Dense)
-        assert_counted(counts.dense_layer(network.activity(i), neuron, bias, i > 0, ONE), meter)
+        assert_counted(counts.dense_layer(network.activity(i), neuron, bias, i > 0), meter)
 
 
 def test_dense_counts_do_not_depend_on_activity():

@@ -196,9 +196,9 @@ class EnergyMonitor(lightning.Callback):
     def summary(self) -> dict[str, Any]:
         """`modelled`, J by phase (null where the network cannot be counted), `measured`, J or "not measured", and more:
 
-        `per_sample`, J a training sample; `energy_delay`, J s with the modelled delay; `to_reach`, J and epoch or null
-        for each target; `dense`, J by phase of full backpropagation; `memory_levels`, J; `operations`; `measurement`,
-        how, or why not; `inference`, see `snn_zo.energy.inference`.
+        `per_sample`, J a training sample; `energy_delay`, J s with the modelled delay, and `dense_energy_delay`;
+        `to_reach`, J and epoch or null for each target; `dense`, J by phase of full backpropagation;
+        `memory_levels`, J; `operations`; `measurement`, how, or why not; `inference`, see `snn_zo.energy.inference`.
         """
         modelled = self._modelled()
         measured = self.meter.joules if self.meter else None
@@ -220,10 +220,10 @@ class EnergyMonitor(lightning.Callback):
     def _details(self, total: float) -> dict[str, Any]:
         operations = self.bill.operations()
         levels = {name: value for name, value in self.bill.sum(" J").items() if name != "operations"}
-        delay = sum(operations.values()) / self.table.operations_per_s
         return {
             "per_sample": total / self._samples,
-            "energy_delay": total * delay,
+            "energy_delay": total * self.bill.seconds(self.table),
+            "dense_energy_delay": self.dense.joules * self.dense.seconds(self.table),
             "to_reach": self.reached,
             "dense": self.dense.by_phase(),
             "memory_levels": levels,

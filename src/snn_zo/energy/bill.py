@@ -9,7 +9,7 @@ from torch import nn
 
 from snn_zo.energy import counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
-from snn_zo.energy.counts import Format, OptimizerRule, Search
+from snn_zo.energy.counts import OptimizerRule, Schedule, Search
 from snn_zo.energy.table import CostTable
 from snn_zo.energy.work import OPERATIONS, PHASES, Work
 from snn_zo.neuron import Neuron, Readout
@@ -24,6 +24,8 @@ PATTERNS = {
     ("grad_input", "gather"): "products at active inputs",
 }
 """Computation pattern of a phase in a form; dense products otherwise."""
+
+DENSE = Forms("dense", "dense", "dense", everywhere=True)
 
 Line = tuple[str, str, str]
 """Layer, phase, computation pattern."""
@@ -110,12 +112,26 @@ class Bill:
         """Add some work at a table's prices."""
         if work == Work():
             return
-        blocks = {name: min(sizes[name], table.buffer) for name in counts.BLOCKED if name in sizes}
-        moved = table.bytes_by_level(work, {**sizes, **blocks})
+        moved = table.bytes_by_level(work, sizes)
         joules = table.price(work, moved)
         values = work.operations() | {"operations J": joules.operations}
         values |= {f"{level} bytes": amount for level, amount in moved.items()}
         self._add(line, values | {f"{level} J": value for level, value in joules.memory.items()})
+
+    @property
+    def joules(self) -> float:
+        """J of everything."""
+        return sum(value for line in self.lines.values() for name, value in line.items() if name.endswith(" J"))
+
+    def seconds(self, table: CostTable) -> float:
+        """Modelled delay, all operations at the table's rates."""
+        seconds = 0.0
+        for (_, _, pattern), values in self.lines.items():
+            products = sum(values.get(name, 0) for name in ("products", "binary_products"))
+            others = sum(values.get(name, 0) for name in OPERATIONS) - products
+            rate = (table.gathered_per_s if pattern in PATTERNS.values() else None) or table.operations_per_s
+            seconds += products / (table.products_per_s or table.operations_per_s) + others / rate
+        return seconds
 
     def _add(self, line: Line, values: Mapping[str, float]) -> None:
         own = self.lines.setdefault(line, {})
@@ -149,7 +165,7 @@ class Bill:
         totals = dict.fromkeys(OPERATIONS, 0.0)
         for values in self.lines.values():
             for name in OPERATIONS:
-                totals[name] += values[name]
+                totals[name] += values.get(name, 0)
         return totals
 
     def rows(self) -> Iterator[dict[str, float | str]]:
@@ -161,7 +177,7 @@ class Bill:
 def training_bill(
     network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
 ) -> Bill:
-    """Price of some training, in the forms that were taken.
+    """Price of some training, in the forms that were taken, laid out as costs least.
 
     Args:
         network: that was trained.
@@ -170,16 +186,7 @@ def training_bill(
         rule: of the optimizer.
         table: prices.
     """
-    form, bill = Format(table.word_bytes, table.tile), Bill()
-    for i, a in activities:
-        name, bias = network.names[i], network.biased[i]
-        if name == "readout":
-            work = counts.readout(a, network.readout, bias, form)
-        else:
-            work = counts.layer(a, network.neuron, network.search, bias, i > 0, form)
-        sizes = counts.sizes(a, network.search, form)
-        for phase, part in work.items():
-            bill.charge((name, phase, _pattern(phase, a.forms)), part, sizes, table)
+    bill = _cheapest(network, list(activities), table, dense=False)
     _charge_optimizer(bill, network, steps, rule, table)
     return bill
 
@@ -196,25 +203,54 @@ def pool_bill(network: Network, table: CostTable) -> Bill:
 def dense_bill(
     network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
 ) -> Bill:
-    """Price of full backpropagation on the same samples; see `training_bill`."""
-    form, bill = Format(table.word_bytes, table.tile), Bill()
-    for i, a in activities:
-        name, bias = network.names[i], network.biased[i]
-        if name == "readout":
-            work = counts.dense_readout(a, network.readout, bias, form)
-        else:
-            work = counts.dense_layer(a, network.neuron, bias, i > 0, form)
-        sizes = counts.sizes(a, network.search, form)
-        for phase, part in work.items():
-            bill.charge((name, phase, "neuron update" if phase == "neuron" else "dense product"), part, sizes, table)
+    """Price of full backpropagation on the same samples, laid out as costs least; see `training_bill`."""
+    bill = _cheapest(network, list(activities), table, dense=True)
     _charge_optimizer(bill, network, steps, rule, table)
     return bill
 
 
+def _cheapest(network: Network, activities: list[tuple[int, Activity]], table: CostTable, dense: bool) -> Bill:
+    """The bill in the best of groups from one sample to a batch, each phase in the best of numbers of blocks."""
+    batch = max((a.samples // max(a.batches, 1) for _, a in activities), default=1)
+
+    def in_groups_of(group: int) -> Bill:
+        bill = Bill()
+        for i, a in activities:
+            options: dict[str, list[Bill]] = {}
+            for blocks in [1] if dense else table.blocks(a.inputs * a.neurons * table.word_bytes):
+                plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), blocks)
+                sizes = counts.sizes(a, network.search, plan)
+                for phase, work in _work(network, i, a, plan, dense).items():
+                    option = Bill()
+                    line = network.names[i], phase, _pattern(phase, DENSE if dense else a.forms)
+                    option.charge(line, work, sizes, table)
+                    options.setdefault(phase, []).append(option)
+            for found in options.values():
+                bill += min(found, key=lambda option: option.joules)
+        return bill
+
+    return min((in_groups_of(group) for group in _groups(batch)), key=lambda bill: bill.joules)
+
+
+def _work(network: Network, i: int, a: Activity, plan: Schedule, dense: bool) -> dict[str, Work]:
+    bias = network.biased[i]
+    if network.names[i] == "readout":
+        count = counts.dense_readout if dense else counts.readout
+        return count(a, network.readout, bias, plan)
+    if dense:
+        return counts.dense_layer(a, network.neuron, bias, i > 0, plan)
+    return counts.layer(a, network.neuron, network.search, bias, i > 0, plan)
+
+
+def _groups(batch: int) -> list[int]:
+    """1, 2, 4, ... and the whole batch."""
+    return [*(2**i for i in range(batch.bit_length()) if 2**i < batch), max(batch, 1)]
+
+
 def _charge_optimizer(bill: Bill, network: Network, steps: int, rule: OptimizerRule, table: CostTable) -> None:
-    form = Format(table.word_bytes, table.tile)
-    work = counts.optimizer(network.parameters, steps, rule, form)["optimizer"]
-    sizes = counts.optimizer_sizes(network.parameters, rule, form)
+    plan = Schedule(table.word_bytes)
+    work = counts.optimizer(network.parameters, steps, rule, plan)["optimizer"]
+    sizes = counts.optimizer_sizes(network.parameters, rule, plan)
     bill.charge(("all", "optimizer", "every parameter"), work, sizes, table)
 
 

@@ -8,29 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
 from snn_zo.energy.activity import Activity
 from snn_zo.energy.work import Work
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.strategies import Deterministic, Strategy, ZerothOrder
+from snn_zo.strategies.draw import WORDS
 
 INDEX = 4
 """Bytes of an index in a list of events."""
 
 
-class Format(NamedTuple):
-    """Bytes of a number, and rows and columns of the tiles that a dense product is done in."""
+BIT = 1 / 8
+"""Bytes of a spike in a dense tensor."""
+
+
+class Schedule(NamedTuple):
+    """How the work is laid out.
+
+    Attributes:
+        word: bytes of a number.
+        group: samples that pass through the network together.
+        blocks: that the weights and their gradient are cut into. A block stays in a near memory while a whole group
+            passes by; the lists that choose its rows are read anew for each.
+    """
 
     word: int = 4
-    tile: int = 16
+    group: int = 1
+    blocks: int = 1
 
 
-FP32 = Format()
-
-BLOCKED = ("weights", "weight gradient")
-"""Arrays that are worked on block by block of neurons: what does not fit into a buffer passes through it in pieces."""
+FP32 = Schedule()
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Search:
 
 
 def layer(
-    a: Activity, neuron: Neuron, search: Search, bias: bool, to_input: bool, form: Format = FP32
+    a: Activity, neuron: Neuron, search: Search, bias: bool, to_input: bool, plan: Schedule = FP32
 ) -> dict[str, Work]:
     """Work of a layer of neurons, by phase.
 
@@ -71,17 +81,17 @@ def layer(
         search: of its strategy.
         bias: whether it has one.
         to_input: whether its input wants a gradient.
-        form: of numbers.
+        plan: how it is laid out.
     """
     return {
-        "forward": _forward(a, bias, form),
-        "neuron": _update(a, neuron, search, form) + _errors(a, neuron, form),
-        "grad_weight": _grad_weight(a, bias, form),
-        "grad_input": _grad_input(a, form) if to_input else Work(),
+        "forward": _forward(a, bias, plan),
+        "neuron": _update(a, neuron, search, plan) + _errors(a, neuron, plan),
+        "grad_weight": _grad_weight(a, bias, plan),
+        "grad_input": _grad_input(a, plan) if to_input else Work(),
     }
 
 
-def readout(a: Activity, settings: Readout, bias: bool, form: Format = FP32) -> dict[str, Work]:
+def readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of a leaky readout, by phase.
 
     o = beta o + (1 - beta) I is an update and a multiply-add; its reduction over time is in the update's addition. The
@@ -90,42 +100,38 @@ def readout(a: Activity, settings: Readout, bias: bool, form: Format = FP32) -> 
     logits, elements = a.samples * a.neurons, a.rows * a.neurons
     scaled = (settings.reduce == "mean") + (settings.scale != 1)
     taken_in = elements if settings.reduce in ("sum", "mean") else logits
-    state = {"potentials": 2 * elements * form.word, "adjoints": 2 * elements * form.word}
+    state = {"potentials": 2 * elements * plan.word, "adjoints": 2 * elements * plan.word}
     neuron = Work(additions=taken_in, multiply_adds=2 * elements + (scaled + 1) * logits, updates=elements, moved=state)
-    additions, w = a.events_in * a.neurons, form.word
-    moved = {"input events": a.events_in * INDEX, "adjoints": additions * w, "weight gradient": 2 * additions * w}
+    additions, w = a.events_in * a.neurons, plan.word
+    moved = {"input events": a.events_in * INDEX * plan.blocks}
+    moved |= {"adjoints": additions * w, "weight gradient": 2 * additions * w}
     return {
-        "forward": _forward(a, bias, form),
+        "forward": _forward(a, bias, plan),
         "neuron": neuron,
-        "grad_weight": Work(additions, moved=moved) + _bias(a, bias, form) + _whole("stored gradient", a, form),
-        "grad_input": _grad_input(a, form),
+        "grad_weight": Work(additions, moved=moved) + _bias(a, bias, plan) + _passes("stored gradient", a, plan),
+        "grad_input": _grad_input(a, plan),
     }
 
 
-def dense_layer(a: Activity, neuron: Neuron, bias: bool, to_input: bool, form: Format = FP32) -> dict[str, Work]:
-    """Work of the same layer in full backpropagation: dense products, and g, reset and adjoint at every element."""
-    elements, w = a.rows * a.neurons, form.word
+def dense_layer(a: Activity, neuron: Neuron, bias: bool, to_input: bool, plan: Schedule = FP32) -> dict[str, Work]:
+    """Work of the same layer in full backpropagation: dense products, and g, reset and adjoint at every element.
+
+    The scans over time are fused with the products before them: neither currents nor dL/ds are stored. Between forward
+    and backward are kept the potentials (g is computed from them again) and the spikes, a bit each.
+    """
+    elements, w = a.rows * a.neurons, plan.word
     reset = 0 if neuron.reset == "none" else elements
     attached = 0 if neuron.detach_reset else {"none": 0, "soft": 1, "hard": 2}[neuron.reset] * elements
     gated = elements if neuron.reset == "hard" else 0
-    moved = {"potentials": 2 * elements * w, "saved": 4 * elements * w, "dense adjoints": 3 * elements * w}
-    return {
-        "forward": _product(a, "currents", form) + _bias(a, bias, form),
-        "neuron": Work(
-            multiply_adds=reset + 2 * elements + gated + attached, updates=elements, functions=elements, moved=moved
-        ),
-        "grad_weight": _product(a, "weight gradient", form) + _bias(a, bias, form),
-        "grad_input": _product(a, "dense input gradient", form) if to_input else Work(),
-    }
+    moved = {"potentials": 2 * elements * w, "spike bits": elements * BIT} | _scanned(elements, elements, w)
+    moved["saved"] += elements * w
+    work = Work(reset, 2 * elements + gated + attached, updates=elements, functions=elements, moved=moved)
+    return {"neuron": work} | _products(a, bias, to_input, plan)
 
 
-def dense_readout(a: Activity, settings: Readout, bias: bool, form: Format = FP32) -> dict[str, Work]:
+def dense_readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of the same readout with dense products."""
-    return readout(a, settings, bias, form) | {
-        "forward": _product(a, "currents", form) + _bias(a, bias, form),
-        "grad_weight": _product(a, "weight gradient", form) + _bias(a, bias, form),
-        "grad_input": _product(a, "dense input gradient", form),
-    }
+    return readout(a, settings, bias, plan) | _products(a, bias, True, plan)
 
 
 class OptimizerRule(NamedTuple):
@@ -154,97 +160,88 @@ def optimizer_rule(name: str, settings: Mapping[str, object]) -> OptimizerRule |
     return None
 
 
-def optimizer(parameters: int, steps: int, rule: OptimizerRule, form: Format = FP32) -> dict[str, Work]:
+def optimizer(parameters: int, steps: int, rule: OptimizerRule, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of optimizer steps: dense in the parameters whatever the strategy."""
     n = parameters * steps
-    moved = {"parameters": 3 * n * form.word, "optimizer state": 2 * rule.state * n * form.word}
+    moved = {"parameters": 3 * n * plan.word, "optimizer state": 2 * rule.state * n * plan.word}
     return {"optimizer": Work(n * rule.additions, n * rule.multiply_adds, functions=n * rule.functions, moved=moved)}
 
 
-def optimizer_sizes(parameters: int, rule: OptimizerRule, form: Format = FP32) -> dict[str, float]:
+def optimizer_sizes(parameters: int, rule: OptimizerRule, plan: Schedule = FP32) -> dict[str, float]:
     """Bytes of the optimizer's arrays."""
-    return {"parameters": parameters * form.word, "optimizer state": rule.state * parameters * form.word}
+    return {"parameters": parameters * plan.word, "optimizer state": rule.state * parameters * plan.word}
 
 
-def sizes(a: Activity, search: Search, form: Format = FP32) -> dict[str, float]:
-    """Bytes of a layer's arrays: what belongs to weights or to one sample at one step, or to a batch."""
-    w, batches = form.word, max(a.batches, 1)
-    elements, inputs = a.rows * a.neurons / batches, a.rows * a.inputs / batches
+def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float]:
+    """Bytes of a layer's arrays: of a block of the weights, of one sample at one step, or of a group of samples."""
+    w, share = plan.word, plan.group / max(a.samples, 1)
+    weights, elements, inputs = a.inputs * a.neurons * w, a.rows * a.neurons * share, a.rows * a.inputs * share
     return {
-        **dict.fromkeys((*BLOCKED, "stored weights", "stored gradient"), a.inputs * a.neurons * w),
+        **dict.fromkeys(("weights", "weight gradient"), weights / plan.blocks),
+        **dict.fromkeys(("stored weights", "stored gradient"), weights),
         "bias": a.neurons * w,
         "potentials": a.neurons * w,
         "adjoints": a.neurons * w,
         "traces": a.inputs * w,
         "input gradients": a.inputs * w,
-        "operands": form.tile * max(a.inputs, a.neurons) * w,
         "pool": search.pool * INDEX,
-        "input events": a.events_in / batches * INDEX,
-        "events": a.events / batches * INDEX,
-        "active set": a.active / batches * (INDEX + w),
-        "active inputs": a.live_active_in / batches * (INDEX + w),
-        "errors": a.errors / batches * (INDEX + w),
-        "saved": 2 * elements * w,
+        "input events": a.events_in * share * INDEX,
+        "events": a.events * share * INDEX,
+        "active set": a.active * share * (INDEX + w),
+        "active inputs": a.live_active_in * share * (INDEX + w),
+        "errors": a.errors * share * (INDEX + w),
+        "saved": elements * w,
         "dense adjoints": elements * w,
-        "currents": elements * w,
-        "dense inputs": inputs * w,
-        "dense input gradient": inputs * w,
+        "spike bits": elements * BIT,
+        "input bits": inputs * BIT,
     }
 
 
-def _forward(a: Activity, bias: bool, form: Format) -> Work:
+def _forward(a: Activity, bias: bool, plan: Schedule) -> Work:
     if a.forms.forward == "dense":
-        return _product(a, "currents", form) + _bias(a, bias, form)
+        return _products(a, bias, False, plan)["forward"]
     additions = a.events_in * a.neurons
-    moved = {"weights": additions * form.word, "input events": a.events_in * INDEX}
-    return Work(additions, moved=moved) + _bias(a, bias, form) + _whole("stored weights", a, form)
+    moved = {"weights": additions * plan.word, "input events": a.events_in * INDEX * plan.blocks}
+    return Work(additions, moved=moved) + _bias(a, bias, plan) + _passes("stored weights", a, plan)
 
 
-def _bias(a: Activity, bias: bool, form: Format) -> Work:
+def _bias(a: Activity, bias: bool, plan: Schedule) -> Work:
     n = a.rows * a.neurons if bias else 0
-    return Work(n, moved={"bias": n * form.word})
+    return Work(n, moved={"bias": n * plan.word})
 
 
-def _whole(array: str, a: Activity, form: Format) -> Work:
-    """Weights brought to the buffer, or their gradient written back, once a batch."""
-    return Work(moved={array: a.batches * a.inputs * a.neurons * form.word})
+def _passes(array: str, a: Activity, plan: Schedule) -> Work:
+    """The blocks of weights brought near, or those of their gradient there and back, once a group; one block stays."""
+    ways = 0 if plan.blocks == 1 else 2 if array == "stored gradient" else 1
+    return Work(moved={array: ways * a.samples / plan.group * a.inputs * a.neurons * plan.word})
 
 
-def _product(a: Activity, result: str, form: Format) -> Work:
-    """A dense product over rows, inputs and neurons.
-
-    Operands are read once from where they lie, and rows * inputs * neurons / tile times from a buffer.
-    """
-    n, w = a.rows * a.inputs * a.neurons, form.word
-    rows = {
-        "dense inputs": a.rows * a.inputs * w, "currents": 2 * a.rows * a.neurons * w,
-        "dense adjoints": a.rows * a.neurons * w, "dense input gradient": a.rows * a.inputs * w,
-    }  # fmt: skip
-    read = n / form.tile * w
-    moved = {
-        "currents": {"dense inputs", "currents"},
-        "weight gradient": {"dense inputs", "dense adjoints"},
-        "dense input gradient": {"dense adjoints", "dense input gradient"},
-    }[result]
-    traffic: dict[str, float] = {name: rows[name] for name in sorted(moved)}
-    if result == "weight gradient":
-        stored, traffic = "stored gradient", traffic | {"operands": 2 * read}
-    else:
-        stored, traffic = "stored weights", traffic | {"operands": read, "weights": read}
-    return Work(multiply_adds=n, moved=traffic) + _whole(stored, a, form)
+def _products(a: Activity, bias: bool, to_input: bool, plan: Schedule) -> dict[str, Work]:
+    """The three dense products over rows, inputs and neurons, of a group of samples each."""
+    n, w, rows = float(a.rows * a.inputs * a.neurons), plan.word, a.steps * plan.group
+    bits, weights = {("input bits", float(a.neurons)): n * BIT}, {("stored weights", float(rows)): n * w}
+    adjoints = {("dense adjoints", float(a.inputs)): n * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.neurons * w}
+    return {
+        "forward": Work(binary_products=n, uses=bits | weights) + _bias(a, bias, plan),
+        "grad_weight": Work(binary_products=n, moved=gradient, uses=bits | adjoints) + _bias(a, bias, plan),
+        "grad_input": Work(products=n, uses=adjoints | weights) if to_input else Work(),
+    }
 
 
-def _update(a: Activity, neuron: Neuron, search: Search, form: Format) -> Work:
+def _update(a: Activity, neuron: Neuron, search: Search, plan: Schedule) -> Work:
     """Leak, threshold and reset; the search for active elements and their g."""
-    elements, w = a.rows * a.neurons, form.word
+    elements, w = a.rows * a.neurons, plan.word
     resets = a.events if neuron.reset == "soft" else 0
     moved = {"potentials": 2 * elements * w, "events": a.events * INDEX}
-    moved |= {"saved": 2 * elements * w} if a.forms.everywhere else {"active set": a.active * (INDEX + w)}
+    moved |= {"saved": elements * w} if a.forms.everywhere else {"active set": a.active * (INDEX + w)}
     if search.where == "everywhere":
         return Work(resets, updates=elements, functions=elements, randoms=search.draws * elements, moved=moved)
     if search.where == "window":
         return Work(resets + elements, updates=elements, functions=a.active, moved=moved)
     draws = a.within_reach + (search.draws - 1) * a.active
+    # every element has blocks of its own: the first serves the search and three more draws
+    blocks = a.within_reach + (ceil(search.draws / WORDS) - 1) * a.active
     weights = search.draws * a.active if search.weighs else 0
     if search.pool:
         moved["pool"] = draws * INDEX
@@ -253,20 +250,19 @@ def _update(a: Activity, neuron: Neuron, search: Search, form: Format) -> Work:
         multiply_adds=search.draws * a.active,
         updates=elements,
         functions=a.within_reach + weights,
-        randoms=0 if search.pool else draws,
+        randoms=0 if search.pool else blocks,
         moved=moved,
     )
 
 
-def _errors(a: Activity, neuron: Neuron, form: Format) -> Work:
+def _errors(a: Activity, neuron: Neuron, plan: Schedule) -> Work:
     """From the gradient at the spikes to the errors that enter the membrane potential, or to its adjoint everywhere."""
-    w = form.word
+    w = plan.word
     hard, attached = neuron.reset == "hard", not neuron.detach_reset and neuron.reset != "none"
     chained = 0 if not attached else 2 * a.active if hard else a.active
     scan = a.live_rows * a.neurons
     if a.forms.everywhere:
-        moved = {"saved": (1 + hard) * a.active * w, "dense adjoints": 3 * a.active * w}
-        return Work(multiply_adds=a.active + scan + chained, moved=moved)
+        return Work(multiply_adds=a.active + scan + chained, moved=_scanned(a.active, scan, w))
     moved = {"active set": a.active * (INDEX + 2 * w), "errors": a.errors * (INDEX + w)}
     if not (hard or attached):
         return Work(multiply_adds=a.active, moved=moved)
@@ -274,23 +270,31 @@ def _errors(a: Activity, neuron: Neuron, form: Format) -> Work:
     return Work(multiply_adds=a.active + scan + chained + a.live_events, moved=moved)
 
 
-def _grad_weight(a: Activity, bias: bool, form: Format) -> Work:
-    w = form.word
+def _scanned(active: float, scanned: float, word: int) -> dict[str, float]:
+    """Bytes of the adjoint at every element: potentials kept are read, adjoints carried on and stored."""
+    return {"saved": active * word, "adjoints": 2 * scanned * word, "dense adjoints": scanned * word}
+
+
+def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
+    """Blocks are of inputs in the trace form, where errors are read anew for each, and of neurons in the other."""
+    w, k = plan.word, plan.blocks
     if a.forms.everywhere:
-        of_bias = _bias(a, bias, form)
+        of_bias = _bias(a, bias, plan)
     else:
         n = a.errors if bias else 0
         of_bias = Work(multiply_adds=n, moved={"bias": 2 * n * w})
     if a.forms.weight == "dense":
-        return _product(a, "weight gradient", form) + of_bias
-    of_bias += _whole("stored gradient", a, form)
+        return _products(a, False, False, plan)["grad_weight"] + of_bias
+    of_bias += _passes("stored gradient", a, plan)
     moved = {"input events": a.live_events_in * INDEX}
     if a.forms.weight == "trace":
         products = a.errors * a.inputs
-        moved |= {"errors": a.errors * (INDEX + w), "traces": (2 * a.live_events_in + products) * w}
+        moved |= {"errors": a.errors * (INDEX + w) * k, "traces": (2 * a.live_events_in + products) * w}
         moved |= {"weight gradient": 2 * products * w}
         # traces are kept relative to their decay: a factor and its inverse a row, a factor an error
-        return Work(a.live_events_in, products + a.errors + a.live_rows, functions=a.live_rows, moved=moved) + of_bias
+        factors = (a.errors + a.live_rows) * k
+        return Work(a.live_events_in, products + factors, functions=a.live_rows * k, moved=moved) + of_bias
+    moved["input events"] *= k
     additions, scan = a.live_events_in * a.neurons, a.live_rows * a.neurons
     moved |= {"weight gradient": 2 * additions * w}
     if a.forms.everywhere:
@@ -300,18 +304,20 @@ def _grad_weight(a: Activity, bias: bool, form: Format) -> Work:
     return Work(additions + a.errors, scan, moved=moved) + of_bias
 
 
-def _grad_input(a: Activity, form: Format) -> Work:
-    w = form.word
+def _grad_input(a: Activity, plan: Schedule) -> Work:
+    """Blocks are of inputs."""
+    w, k = plan.word, plan.blocks
     if a.forms.input == "dense":
-        return _product(a, "dense input gradient", form)
+        return _products(a, False, True, plan)["grad_input"]
     moved: dict[str, float] = {"active inputs": a.live_active_in * (INDEX + w)}
     if a.forms.input == "gather":
         products = a.live_active_in * a.neurons
         moved |= {"weights": products * w, "adjoints": products * w}
-        return Work(multiply_adds=products, moved=moved) + _whole("stored weights", a, form)
+        return Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
     products = a.errors * a.inputs
-    moved |= {"errors": a.errors * (INDEX + w), "weights": products * w}
+    moved |= {"errors": a.errors * (INDEX + w) * k, "weights": products * w}
     moved |= {"input gradients": (2 * products + a.live_active_in) * w}
     # sums are kept relative to their decay: a factor a row, its inverse an error
-    scanned = Work(multiply_adds=products + a.live_rows + a.live_active_in, functions=a.errors, moved=moved)
-    return scanned + _whole("stored weights", a, form)
+    factors = a.live_rows * k + a.live_active_in
+    scanned = Work(multiply_adds=products + factors, functions=a.errors * k, moved=moved)
+    return scanned + _passes("stored weights", a, plan)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer")
-OPERATIONS = ("additions", "multiply_adds", "updates", "functions", "randoms")
+OPERATIONS = ("additions", "multiply_adds", "products", "binary_products", "updates", "functions", "randoms")
 
 
 @dataclass(frozen=True)
@@ -17,24 +18,33 @@ class Work:
     Attributes:
         additions: of two numbers; a comparison counts as one.
         multiply_adds: products, whether or not something is added to them.
+        products: the multiply-adds of dense matrix products.
+        binary_products: the same where one factor is a spike, so that an addition does.
         updates: of a neuron: leak and input (one multiply-add), comparison with the threshold (one addition).
         functions: values of a function of one variable: a surrogate, an inverse distribution function, a root, 1 / x.
-        randoms: random 32-bit words generated.
-        moved: bytes read or written, by the name of the array.
+        randoms: blocks of four random 32-bit words generated.
+        moved: bytes read or written one by one, by the name of the array.
+        uses: bytes that dense products use, by the name of the array and how often each of its numbers is used.
     """
 
     additions: float = 0
     multiply_adds: float = 0
+    products: float = 0
+    binary_products: float = 0
     updates: float = 0
     functions: float = 0
     randoms: float = 0
     moved: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    uses: Mapping[tuple[str, float], float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __add__(self, other: Work) -> Work:
-        names = dict.fromkeys([*self.moved, *other.moved])
-        moved = {name: self.moved.get(name, 0) + other.moved.get(name, 0) for name in names}
-        return Work(**{name: getattr(self, name) + getattr(other, name) for name in OPERATIONS}, moved=moved)
+        operations = {name: getattr(self, name) + getattr(other, name) for name in OPERATIONS}
+        return Work(**operations, moved=_sum(self.moved, other.moved), uses=_sum(self.uses, other.uses))
 
     def operations(self) -> dict[str, float]:
         """Number of operations of each kind."""
         return {name: getattr(self, name) for name in OPERATIONS}
+
+
+def _sum(one: Mapping[Any, float], other: Mapping[Any, float]) -> dict[Any, float]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in dict.fromkeys([*one, *other])}
