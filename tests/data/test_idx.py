@@ -55,7 +55,7 @@ def _alone(monkeypatch):
     def urlopen(*_, **__):
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
     monkeypatch.setattr(FashionMNIST, "installed", ())
 
 
@@ -82,15 +82,16 @@ def serve(monkeypatch) -> Callable[..., list[str]]:
         packed = {name: gzip.compress(content, mtime=0) for name, content in files.items()}
         asked: list[str] = []
 
-        def urlopen(url, timeout):
+        def urlopen(request, timeout):
             assert 0 < timeout < 120
-            asked.append(url)
-            return io.BytesIO(packed[url.rsplit("/", 1)[1].removesuffix(".gz")])
+            asked.append(request.full_url)
+            return io.BytesIO(packed[request.full_url.rsplit("/", 1)[1].removesuffix(".gz")])
 
-        monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
-        if checksums:
-            digests = {name: md5(content).hexdigest() for name, content in packed.items()}
-            monkeypatch.setattr(FashionMNIST, "md5", digests)
+        monkeypatch.setattr("urllib.request.urlopen", urlopen)
+        published = {name: (len(content), md5(content).hexdigest()) for name, content in packed.items()}
+        if not checksums:
+            published = {name: (size, "0" * 32) for name, (size, _) in published.items()}
+        monkeypatch.setattr(FashionMNIST, "published", published)
         return asked
 
     return start
@@ -260,7 +261,7 @@ def test_download_fails(make, tmp_path, monkeypatch, failure):
     def urlopen(*_, **__):
         raise failure
 
-    monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
     root = tmp_path / "nowhere"
     with pytest.raises(DataError) as error:
         make(root=str(root)).splits()
