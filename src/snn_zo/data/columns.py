@@ -35,11 +35,13 @@ def whole(name: str, values: NDArray, scale: int = 1) -> NDArray[np.int64]:
                 raise ValueError(f"column {name} holds {value}, which is too large")
         return values.astype(np.int64) * scale
     exact = values.astype(np.float64) * scale
-    impossible = ~(np.abs(exact) < LARGEST)
-    if name != "t":
-        impossible |= exact != np.floor(exact)
-    if impossible.any():
-        raise ValueError(f"column {name} holds {values[impossible.argmax()]}, which cannot be")
+    for impossible, what in (
+        (~np.isfinite(exact), "no finite number"),
+        (np.abs(exact) >= LARGEST, "too large"),
+        ((exact != np.floor(exact)) & (name != "t"), "no whole number"),
+    ):
+        if impossible.any():
+            raise ValueError(f"column {name} holds {values[impossible.argmax()]}, which is {what}")
     return np.floor(exact).astype(np.int64)
 
 

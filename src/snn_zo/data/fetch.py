@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -39,7 +39,7 @@ def fetch(url: str, path: Path, md5: str, size: int | None = None) -> None:
         OSError: no connection, a slow one, no room, or another file came.
     """
     log.info("downloading %s", url)
-    with _answer(url) as response, replacing(path) as file:
+    with leaving_no_folders(path.parent), _answer(url) as response, replacing(path) as file:
         digest, received, began = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
         while block := response.read1(_BLOCK):
             received += len(block)
@@ -51,6 +51,19 @@ def fetch(url: str, path: Path, md5: str, size: int | None = None) -> None:
             file.write(block)
         if digest.hexdigest() != md5:
             raise OSError(f"{url} has another checksum than the published file")
+
+
+@contextmanager
+def leaving_no_folders(folder: Path) -> Iterator[None]:
+    """In the block, a folder and those above it may be made; if it fails, they are not there any more."""
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for one in absent:
+                one.rmdir()
+        raise
 
 
 def _answer(url: str) -> Any:

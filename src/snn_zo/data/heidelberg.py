@@ -85,7 +85,8 @@ class Heidelberg:
         base = h5py.check_vlen_dtype(place.dtype) if lists else place.dtype
         if place.ndim != 1 or base is None or base.kind not in "biuf":
             raise ValueError(f"{name} holds {place.dtype} of shape {place.shape}, not {'lists of ' * lists}numbers")
-        block = (place.chunks or (0,))[0] * place.dtype.itemsize
-        if len(place) * _REFERENCE > self._size or block > _CHUNK:
+        if place.chunks and place.chunks[0] * place.dtype.itemsize > _CHUNK:
+            raise ValueError(f"{name} is stored in blocks of {place.chunks[0]:,} numbers")
+        if len(place) * _REFERENCE > self._size:
             raise ValueError(f"{name} promises {len(place):,} recordings in a file of {self._size:,} bytes")
         return place

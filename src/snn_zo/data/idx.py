@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from snn_zo.data.dataset import BadRecordingError, DataError, EventDataset, FileDataset, PublishedSplit
 from snn_zo.data.fetch import fetch
 from snn_zo.data.layout import near_miss
-from snn_zo.data.readable import open_regular, readable
+from snn_zo.data.readable import open_regular, readable, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,6 @@ _PREFIX = {"train": "train", "test": "t10k"}
 _FOREVER_US = 2**62
 _MOST = 1_000_000
 """Images, or labels, in a file."""
-_CURE = "delete it to download it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class IdxImages(FileDataset, PublishedSplit):
         images = self._images(part)[listing.number]
         blank = ~images.any((1, 2))
         if blank.any():
-            place = self.where(part, listing, int(blank.argmax()))
+            place = f"{self.file(part, 'images-idx3')}, image {listing.number[blank.argmax()]},"
             raise BadRecordingError(f"{place} is blank, as in a file filled with zeros: remove or replace it")
         noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
         return self._coded((images / 255).astype("float32"), listing.label, noise)
@@ -131,7 +130,7 @@ class IdxImages(FileDataset, PublishedSplit):
         checksums: dict[str, object] = {}
         for kind in ("images-idx3", "labels-idx1"):
             path = self.file(part, kind)
-            with readable(str(path), DataError, _CURE), open_regular(path, _MOST * SIDE**2) as file:
+            with readable(str(path), DataError), open_regular(path, _MOST * SIDE**2) as file:
                 checksums[kind] = hashlib.file_digest(file, "sha256").hexdigest()
         return checksums
 
@@ -150,14 +149,12 @@ class IdxImages(FileDataset, PublishedSplit):
         Raises:
             DataError: it cannot be downloaded either.
         """
-        from snn_zo.untrusted import line
-
         name = f"{_PREFIX[part]}-{kind}-ubyte"
         own = self.folder / self.name / "raw"
         for folder in (own, *map(Path, self.installed)):
             for path in (folder / name, folder / f"{name}.gz"):
                 with readable(str(path), DataError):
-                    if path.exists():
+                    if path.is_symlink() or path.exists():
                         return path
         path = own / f"{name}.gz"
         known = [f"{self.name}/raw/{other}{suffix}" for other in self.published for suffix in ("", ".gz")]
@@ -169,7 +166,7 @@ class IdxImages(FileDataset, PublishedSplit):
             fetch(f"{self.url}{name}.gz", path, md5, size)
         except (OSError, HTTPException) as error:
             raise DataError(
-                f"no {name} in {own}, and downloading it failed ({line(str(error))}): put {name} or {name}.gz there, "
+                f"no {name} in {own}, and downloading it failed ({reason(error)}): put {name} or {name}.gz there, "
                 f"or set data.root to the folder that holds {self.name}/raw"
             ) from error
         return path
@@ -216,7 +213,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     Raises:
         DataError: it is not such a file, it is cut short, or it promises more than there can be.
     """
-    with readable(str(path), DataError, _CURE), open_regular(path) as stored:
+    with readable(str(path), DataError), open_regular(path) as stored:
         if path.suffix != ".gz":
             return _idx(stored, dimensions, os.fstat(stored.fileno()).st_size)
         with gzip.GzipFile(fileobj=stored) as file:

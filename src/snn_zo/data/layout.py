@@ -111,7 +111,7 @@ def near_miss(root: Path, layout: str, others: Sequence[str]) -> str | None:
         alike = [name for name in files if name.lower().endswith(suffix or "/") or _plain(name) == _plain(layout)]
         near = [name for name in alike if not _any(name, (layout, *others))]
     if near:
-        return f"{_count(near)} below {root / home}, such as {near[0]}, and none fits {layout}: move or rename them"
+        return f"{counted(near)} below {root / home}, such as {near[0]}, and none fits {layout}: move or rename them"
     return _misplaced(root, layout, home) if home != "." else None
 
 
@@ -123,12 +123,12 @@ def _misnamed(root: Path, near: Sequence[str], parts: Sequence[str], pattern: st
     """Files whose path has other capitals than the layout in the last of `parts`."""
     if "*" in pattern:
         alike = [name for name in near if name.rpartition("/")[0] == "/".join(parts[:-1])]
-        return f"{root.joinpath(*parts[:-1])} holds {_count(alike)}: they must be called {pattern}"
+        return f"{root.joinpath(*parts[:-1])} holds {counted(alike)}: they must be called {pattern}"
     path = root.joinpath(*parts)
     if path.is_file():
         return f"{path} must be called {pattern}"
     alike = [name for name in near if name.startswith("/".join(parts) + "/")]
-    return f"{path} holds {_count(alike)}: the folder must be called {pattern}"
+    return f"{path} holds {counted(alike)}: the folder must be called {pattern}"
 
 
 def _misplaced(root: Path, layout: str, home: str) -> str | None:
@@ -149,7 +149,8 @@ def _plain(path: str) -> str:
     return "".join(filter(str.isalnum, PurePosixPath(path).name.lower()))
 
 
-def _count(names: Sequence[str]) -> str:
+def counted(names: Sequence[str]) -> str:
+    """How many files of which kind."""
     suffixes = {PurePosixPath(name).suffix for name in names}
     kind = f"{suffixes.pop()} " if len(suffixes) == 1 else ""
     return f"{len(names):,} {kind}file{'s' if len(names) > 1 else ''}"

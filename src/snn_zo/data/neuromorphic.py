@@ -383,7 +383,7 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
         raise
     except (MemoryError, Exception) as error:  # numpy lets through whatever its parser raises
         raise ValueError("no array of numbers in numpy's format, or one that is cut short") from error
-    if len(table) > _MOST_EVENTS:
+    if table.size > _MOST_EVENTS * len(columns):
         raise ValueError(f"{len(table):,} events, where {_MOST_EVENTS:,} are the most")
     if table.ndim != 2 or table.shape[1] != len(columns):
         raise ValueError(f"an array of shape {table.shape} holds no rows of {', '.join(columns)}")

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from snn_zo.data.columns import whole_events
 from snn_zo.data.dataset import DataError, FileDataset
-from snn_zo.data.fetch import bounded_downloads
-from snn_zo.data.layout import files_below, fits, home_of, left_out, near_miss
-from snn_zo.data.readable import readable, require_regular
+from snn_zo.data.fetch import bounded_downloads, leaving_no_folders
+from snn_zo.data.layout import counted, files_below, fits, home_of, left_out, near_miss
+from snn_zo.data.readable import readable, reason, require_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +61,7 @@ class TonicDataset(FileDataset):
         found = [name for name in files if fits(name, layout)]
         if found and (others := left_out(files, layout, self._others(part))):
             _warn_once(
-                f"{len(others):,} files are left out, as they do not fit {self.place(part)}; the first: "
-                f"{self.folder / others[0]}"
+                f"{counted(others)} left out for not fitting {self.place(part)}; the first: {self.folder / others[0]}"
             )
         return found
 
@@ -90,8 +89,6 @@ class TonicDataset(FileDataset):
         """Let tonic download and unpack a part, or leave everything as it was."""
         from tonic import datasets
 
-        from snn_zo.untrusted import line
-
         layout, place = self.layout[part], self.place(part)
         missing = f"no recordings in {place}"
         if near := near_miss(self.folder, layout, self._others(part)):
@@ -106,7 +103,7 @@ class TonicDataset(FileDataset):
                 missing_there = type(source.__name__, (source,), {"_check_exists": lambda _: False})
                 missing_there(str(staging), **self.tonic_arguments(part))
         except Exception as error:
-            raise DataError(f"{missing}, and downloading them failed ({line(str(error))}): {cure}") from error
+            raise DataError(f"{missing}, and downloading them failed ({reason(error)}): {cure}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,17 +185,11 @@ def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height:
 @contextmanager
 def _staging(root: Path, home: str) -> Iterator[Path]:
     """A folder whose folder `home` is moved to `root` when the block ends; nothing is left behind if it fails."""
-    absent = [folder for folder in (root, *root.parents) if not folder.exists()]
-    try:
+    with leaving_no_folders(root):
         root.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{home}.", dir=root) as staging:
             yield Path(staging)
             shutil.copytree(Path(staging, home), root / home, copy_function=os.replace, dirs_exist_ok=True)
-    except BaseException:
-        with suppress(OSError):
-            for folder in absent:
-                folder.rmdir()
-        raise
 
 
 @functools.cache

@@ -13,18 +13,13 @@ from snn_zo.data.dataset import BadRecordingError, DataError
 
 
 @contextmanager
-def readable(
-    place: str, error_type: type[DataError] = BadRecordingError, cure: str = "remove or replace it"
-) -> Iterator[None]:
+def readable(place: str, error_type: type[DataError] = BadRecordingError) -> Iterator[None]:
     """Whatever goes wrong in reading a file is a fault of the file.
 
     Args:
         place: of the file, for the message.
         error_type: what is raised in place of the error.
-        cure: what to do about it.
     """
-    from snn_zo.untrusted import clean
-
     try:
         yield
     except (DataError, KeyboardInterrupt, SystemExit, MemoryError):
@@ -35,10 +30,21 @@ def readable(
         raise error_type(
             f"{place} cannot be read: permission denied; let its owner allow it (chmod u+r, of folders u+rx)"
         ) from error
+    except FileNotFoundError as error:
+        raise error_type(f"{place} is missing, or a link to what is: put it there") from error
     except BaseException as error:  # a decoder that panics raises no Exception
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        reason = " ".join(clean(f"{type(error).__name__}: {said}").split())
-        raise error_type(f"{place} cannot be read ({reason}): {cure}") from error
+        raise error_type(f"{place} cannot be read ({reason(error)}): remove or replace it") from error
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in a line that every terminal can show."""
+    from snn_zo.untrusted import line
+
+    said = line((isinstance(error, OSError) and error.strerror) or str(error))
+    name = type(error).__name__
+    if said and isinstance(error, (ValueError, OSError)):
+        return said
+    return f"{name}: {said}" if said else name
 
 
 def open_regular(path: Path, largest: int | None = None) -> BufferedReader:

@@ -90,11 +90,12 @@ class Recordings(NamedTuple):
 
     def disorder(self) -> tuple[int, str] | None:
         """The first recording that no sensor leaves behind: without events, out of order in time, or ever the same."""
-        within = self.sample[1:] == self.sample[:-1]
-        backwards = np.append(False, within & (self.t[1:] < self.t[:-1]))
-        for column in (self.t, self.x, self.y, self.p):
-            within = within & (column[1:] == column[:-1])
-        again = np.append(False, within)
+        before = np.maximum(np.arange(len(self.t)) - 1, 0)
+        within = self.sample == self.sample[before]
+        within[:1] = False
+        backwards = within & (self.t < self.t[before])
+        same = [column == column[before] for column in (self.t, self.x, self.y, self.p)]
+        again = within & np.logical_and.reduce(same)
         size, repeats = (np.bincount(self.sample[chosen], minlength=len(self.label)) for chosen in (slice(None), again))
         stuck = (repeats > size / 2) & (size >= _MANY)
         return self.silence() or self._first(
