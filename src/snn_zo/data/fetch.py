@@ -22,6 +22,7 @@ LARGEST = 16 * 2**30
 SLOWEST = 50_000
 """Bytes a second on average, after a while that every server gets: with the size, this bounds the time."""
 PATIENCE_S = 60.0
+ANSWER_S = 60.0
 SILENCE_S = 20.0
 _BLOCK = 2**16
 
@@ -79,7 +80,7 @@ def _answer(url: str) -> Any:
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=PATIENCE_S)
+        answer = answers.get(timeout=ANSWER_S)
     except Empty:
         raise TimeoutError(f"{url} does not answer") from None
     if isinstance(answer, BaseException):
