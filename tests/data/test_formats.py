@@ -364,26 +364,40 @@ def _huge(path: Path) -> None:
     os.truncate(path, 5 * 10**12)
 
 
+ONE_FILE = {
+    CIFAR10DVS: "CIFAR10DVS/cat/1.aedat4",
+    DVSGesture: "DVSGesture/ibmGestureTrain/user03_led/4.npy",
+    NCALTECH101: "NCALTECH101/Caltech101/ant/1.bin",
+    POKERDVS: "POKERDVS/pips_train/he/1.npy",
+    SSC: "SSC/ssc_train.h5",
+    SMNIST: "smnist/train-images-idx3-ubyte",
+}
+
+
+def one_file(root: Path, cls: Any) -> tuple[Path, Any]:
+    """Where the only recording of a data set belongs, and the data set."""
+    path = root / ONE_FILE[cls]
+    path.parent.mkdir(parents=True)
+    if cls is SMNIST:
+        write_idx(path.with_name("train-labels-idx1-ubyte"), np.zeros(3))
+    return path, cls(root=str(root), cache_dir=str(root / "cache"), val_fraction=0.1)
+
+
 @pytest.mark.parametrize("make", [_pipe, _device, _circle, _nothing, _huge])
-@pytest.mark.parametrize("cls", DAMAGED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", ONE_FILE, ids=lambda cls: cls.__name__)
 def test_what_is_no_file_is_named(tmp_path, cls, make):
-    small = {SSC: heidelberg("SSC", 1, "train"), NCALTECH101: lambda *_: write_bin(ANT, [(1, 1, 1, 1)])}
-    ANT = tmp_path / "NCALTECH101/Caltech101/ant/1.bin"
-    small.get(cls, SETS[cls])(tmp_path, np.random.default_rng(0))
-    path = sorted(tmp_path.glob(DAMAGED[cls][0]))[0]
-    path.unlink()
+    path, dataset = one_file(tmp_path, cls)
     make(path)
     with pytest.raises(DataError) as error:
-        cls(root=str(tmp_path), cache_dir=str(tmp_path / "cache"), val_fraction=0.1).store(cls.parts[0])
+        dataset.store(cls.parts[0])
     assert str(error.value).startswith(f"{path} ")
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("cls", [POKERDVS, SMNIST, SSC], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", ONE_FILE, ids=lambda cls: cls.__name__)
 def test_file_that_may_not_be_read(tmp_path, cls, monkeypatch):
-    small = {SSC: heidelberg("SSC", 1, "train")}
-    small.get(cls, SETS[cls])(tmp_path, np.random.default_rng(0))
-    path = sorted(tmp_path.glob(DAMAGED[cls][0]))[0]
+    path, dataset = one_file(tmp_path, cls)
+    path.write_bytes(b"content")
     opened = os.open
 
     def refuse(name, *arguments, **options):
@@ -393,7 +407,7 @@ def test_file_that_may_not_be_read(tmp_path, cls, monkeypatch):
 
     monkeypatch.setattr("os.open", refuse)
     with pytest.raises(DataError, match=r"cannot be read: permission denied; .*chmod") as error:
-        cls(root=str(tmp_path), cache_dir=str(tmp_path / "cache"), val_fraction=0.1).store("train")
+        dataset.store(cls.parts[0])
     assert str(error.value).startswith(f"{path} ")
     assert "remove" not in str(error.value)
 

@@ -1,7 +1,11 @@
+import hashlib
+import io
 import os
+import shutil
 import time
 import types
 import urllib.error
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,6 +246,49 @@ def test_download_that_breaks_off(tmp_path, monkeypatch, cls):
     assert tree(tmp_path) == []
 
 
+@pytest.fixture
+def archives(spoken, tmp_path, monkeypatch) -> list[str]:
+    """The files of `spoken` in archives behind tonic's addresses, no longer on the disk; lists what is asked for."""
+    packed, asked = {}, []
+    for part in ("train", "test"):
+        name = f"shd_{part}.h5"
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.write(tmp_path / "SHD" / name, name)
+        packed[f"{name}.zip"] = content.getvalue()
+        monkeypatch.setattr(tonic.datasets.SHD, f"{part}_md5", hashlib.md5(content.getvalue()).hexdigest())
+    shutil.rmtree(tmp_path / "SHD")
+
+    def urlopen(request, timeout):
+        asked.append(request.full_url.rsplit("/", 1)[1])
+        return io.BytesIO(packed[asked[-1]])
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    return asked
+
+
+def test_shd_is_downloaded_once(shd, archives, spoken, tmp_path):
+    for _ in range(2):
+        np.testing.assert_array_equal(shd().splits().test.store.label, spoken["test"][2])
+    assert archives == ["shd_train.h5.zip", "shd_test.h5.zip"]
+    names = [f"SHD/shd_{part}.h5{suffix}" for part in ("test", "train") for suffix in ("", ".zip")]
+    assert [name for name in tree(tmp_path) if not name.startswith("cache")] == ["SHD", *names]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_shd_download_that_ends_while_it_is_unpacked(shd, archives, tmp_path, monkeypatch, failure):
+    """What has been unpacked so far is not taken for the data set."""
+
+    def extract(archive, folder, *_):
+        Path(folder, "shd_train.h5").write_bytes(b"the first bytes")
+        raise failure
+
+    monkeypatch.setattr(tonic.download_utils, "extract_archive", extract)
+    with pytest.raises((DataError, KeyboardInterrupt)):
+        shd(root=str(tmp_path / "data")).splits()
+    assert tree(tmp_path) == []
+
+
 def test_nmnist_without_test_recordings(nmnist, digits, tmp_path):
     for path in digits["Test"]:
         (tmp_path / path).unlink()
@@ -323,7 +370,7 @@ def test_nmnist_of_a_folder_that_cannot_be_listed(nmnist, digits, tmp_path, monk
         return scandir(path)
 
     monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(DataError, match=r"Train/4 cannot be read: permission denied; .*chmod") as error:
+    with pytest.raises(DataError, match=r"/4 cannot be read: permission denied; .*chmod") as error:
         nmnist().splits()
     assert "remove" not in message(error)
 
@@ -430,7 +477,7 @@ def _list(name: str, dtype: object, *row: float) -> Callable[[Path], None]:
             del file[name]
             column = file.create_dataset(name, (rows,), h5py.vlen_dtype(np.dtype(dtype)))
             for i in range(rows):
-                column[i] = np.array(row).astype(dtype)
+                column[i] = np.array(row, dtype)
 
     return change
 
@@ -517,7 +564,8 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage):
+def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage, monkeypatch):
+    monkeypatch.setattr(SHD, "chunk", 100)  # all of it in this process
     path = tmp_path / "SHD/shd_train.h5"
     DAMAGE[damage](path)
     with pytest.raises(DataError) as error:
