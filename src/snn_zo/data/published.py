@@ -100,8 +100,8 @@ class TonicDataset(FileDataset):
             raise DataError(f"{missing}: {cure}")
         try:
             with _staging(self.folder, home) as staging, bounded_downloads():
-                missing_there = type(source.__name__, (source,), {"_check_exists": lambda _: False})
-                missing_there(str(staging), **self.tonic_arguments(part))
+                absent = type(source.__name__, (source,), {"_check_exists": lambda _: False})
+                absent(str(staging), **self.tonic_arguments(part))
         except Exception as error:
             raise DataError(f"{missing}, and downloading them failed ({reason(error)}): {cure}") from error
 
