@@ -452,7 +452,7 @@ def test_own_files_that_are_missing(tmp_path):
     with pytest.raises(DataError) as error:
         Cards(root=str(tmp_path), cache_dir=str(tmp_path / "cache")).splits()
     cure = "put them there, or set data.root to the folder that holds cards"
-    assert str(error.value) == f"no recordings in {tmp_path}/cards/*/*.npy: {cure}"
+    assert str(error.value) == f"no Cards recordings in {tmp_path}/cards/*/*.npy: {cure}"
 
 
 def test_own_files_of_other_types(tmp_path):

@@ -357,7 +357,7 @@ def test_nmnist_of_a_near_miss_is_not_downloaded(nmnist, digits, tmp_path, reque
     with pytest.raises(DataError) as error:
         nmnist().splits()
     near = f"{tmp_path}/NMNIST/train holds 40 .bin files: the folder must be called Train"
-    assert message(error) == f"no recordings in {tmp_path}/NMNIST/Train/*/*.bin: {near}"
+    assert message(error) == f"no NMNIST recordings in {tmp_path}/NMNIST/Train/*/*.bin: {near}"
     assert requests == []
 
 

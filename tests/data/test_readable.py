@@ -16,7 +16,7 @@ from snn_zo.data.readable import open_regular, readable, require_regular
         (TimeoutError(), "X cannot be read (TimeoutError): remove or replace it"),
         (OSError(errno.ELOOP, "Too many links"), "X cannot be read (Too many links): remove or replace it"),
         (ValueError("\x1b[2Ja"), "X cannot be read (\ufffd[2Ja): remove or replace it"),
-        (FileNotFoundError(2, "none"), "X is missing, or a link to what is: put it there"),
+        (FileNotFoundError(2, "none"), "X cannot be read (none): remove or replace it"),
         (
             PermissionError(13, "denied"),
             "X cannot be read: permission denied; let its owner allow it (chmod u+r, of folders u+rx)",

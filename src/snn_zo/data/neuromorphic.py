@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snn_zo.data.camera import Camera
 from snn_zo.data.columns import stack, whole, whole_events
-from snn_zo.data.dataset import DataError, PublishedSplit, SeededSplit
+from snn_zo.data.dataset import BadRecordingError, DataError, PublishedSplit, SeededSplit
 from snn_zo.data.heidelberg import Heidelberg
 from snn_zo.data.idx import SIDE, read_idx
 from snn_zo.data.published import FilePerRecording, TonicDataset, gather
@@ -347,13 +347,13 @@ def read_bin(path: Path) -> NDArray[np.void]:
     """Events of a file in the format of N-MNIST.
 
     Raises:
-        ValueError: it is not a whole number of events.
+        BadRecordingError: it is not a whole number of events.
     """
     import numpy as np
 
     size = path.stat().st_size
     if size == 0 or size % 5:
-        raise ValueError(f"damaged, {size} bytes are no whole number of events")
+        raise BadRecordingError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
     byte = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
     x, y, high = byte[:, :3].T
     # an event of row 240 is none: the clock has gone once more through its lower 13 bits

@@ -90,11 +90,11 @@ class TonicDataset(FileDataset):
         from tonic import datasets
 
         layout, place = self.layout[part], self.place(part)
-        missing = f"no recordings in {place}"
+        home = home_of(layout)
+        missing = f"no {type(self).__name__} recordings in {place}"
         if near := near_miss(self.folder, layout, self._others(part)):
             raise DataError(f"{missing}: {near}")
-        home = home_of(layout)
-        cure = f"put them there, or set data.root to the folder that holds {home}"
+        cure = f"put them there, or set data.root to the folder that holds {'them' if home == '.' else home}"
         source = getattr(datasets, type(self).__name__, None)
         if source is None:
             raise DataError(f"{missing}: {cure}")

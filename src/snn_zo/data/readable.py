@@ -30,8 +30,6 @@ def readable(place: str, error_type: type[DataError] = BadRecordingError) -> Ite
         raise error_type(
             f"{place} cannot be read: permission denied; let its owner allow it (chmod u+r, of folders u+rx)"
         ) from error
-    except FileNotFoundError as error:
-        raise error_type(f"{place} is missing, or a link to what is: put it there") from error
     except BaseException as error:  # a decoder that panics raises no Exception
         raise error_type(f"{place} cannot be read ({reason(error)}): remove or replace it") from error
 
