@@ -573,18 +573,20 @@ def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage, monkeypatch):
     assert str(path) in message(error)
 
 
-def test_shd_recordings_that_share_their_events(shd, spoken, tmp_path):
-    """As many as could never be read are not read."""
-    dtype = h5py.vlen_dtype(np.float64)
-    with h5py.File(tmp_path / "SHD/shd_train.h5", "w") as file:
+def test_shd_recordings_that_share_their_events(shd, spoken, tmp_path, monkeypatch):
+    """More than the file can hold is not read."""
+    monkeypatch.setattr(SHD, "chunk", 100)
+    path, places = tmp_path / "SHD/shd_train.h5", []
+    with h5py.File(path, "w") as file:
         for name in ("spikes/times", "spikes/units"):
-            column = file.create_dataset(name, (80,), dtype)
-            column[0] = np.zeros(10_000)
-            offset, size = column.id.get_offset(), column.id.get_storage_size()
+            column = file.create_dataset(name, (80,), h5py.vlen_dtype(np.float64))
+            column[0] = np.arange(10_000) % 700
+            places.append((column.id.get_offset(), column.id.get_storage_size()))
         file["labels"] = np.arange(80) % 20
-    content = bytearray((tmp_path / "SHD/shd_train.h5").read_bytes())
-    content[offset : offset + size] = content[offset : offset + size // 80] * 80
-    (tmp_path / "SHD/shd_train.h5").write_bytes(content)
+    content = bytearray(path.read_bytes())
+    for offset, size in places:
+        content[offset : offset + size] = content[offset : offset + size // 80] * 80
+    path.write_bytes(content)
     with pytest.raises(DataError, match="its events are those of others too"):
         shd().store("train")
 
