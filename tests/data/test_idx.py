@@ -55,7 +55,7 @@ def _alone(monkeypatch):
     def urlopen(*_, **__):
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
     monkeypatch.setattr(FashionMNIST, "installed", ())
 
 
@@ -82,15 +82,16 @@ def serve(monkeypatch) -> Callable[..., list[str]]:
         packed = {name: gzip.compress(content, mtime=0) for name, content in files.items()}
         asked: list[str] = []
 
-        def urlopen(url, timeout):
+        def urlopen(request, timeout):
             assert 0 < timeout < 120
-            asked.append(url)
-            return io.BytesIO(packed[url.rsplit("/", 1)[1].removesuffix(".gz")])
+            asked.append(request.full_url)
+            return io.BytesIO(packed[request.full_url.rsplit("/", 1)[1].removesuffix(".gz")])
 
-        monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
-        if checksums:
-            digests = {name: md5(content).hexdigest() for name, content in packed.items()}
-            monkeypatch.setattr(FashionMNIST, "md5", digests)
+        monkeypatch.setattr("urllib.request.urlopen", urlopen)
+        published = {name: (len(content), md5(content).hexdigest()) for name, content in packed.items()}
+        if not checksums:
+            published = {name: (size, "0" * 32) for name, (size, _) in published.items()}
+        monkeypatch.setattr(FashionMNIST, "published", published)
         return asked
 
     return start
@@ -260,7 +261,7 @@ def test_download_fails(make, tmp_path, monkeypatch, failure):
     def urlopen(*_, **__):
         raise failure
 
-    monkeypatch.setattr("snn_zo.data.idx.urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
     root = tmp_path / "nowhere"
     with pytest.raises(DataError) as error:
         make(root=str(root)).splits()
@@ -305,6 +306,13 @@ DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gz stream": (".gz", lambda content: gzip.compress(content)[:20] + bytes(range(200))),
     "gz of garbage": (".gz", lambda content: gzip.compress(b"garbage" * 99)),
     "gz of nothing": (".gz", lambda content: gzip.compress(b"")),
+    "bomb": ("", lambda content: content[:4] + struct.pack(">3I", 6_700_000, 28, 28) + content[16:]),
+    "wide bomb": ("", lambda content: content[:4] + struct.pack(">3I", 40, 2**31, 2**31) + content[16:]),
+    "gz bomb": (
+        ".gz",
+        lambda content: gzip.compress(content[:4] + struct.pack(">3I", 6_700_000, 28, 28) + bytes(10**7)),
+    ),
+    "gz of more": (".gz", lambda content: gzip.compress(content + bytes(10**7))),
     "gz of a part": (".gz", lambda content: gzip.compress(content[:-1])),
 }
 
@@ -332,6 +340,74 @@ def test_recordings_of_labels_that_do_not_fit(make, raw, content):
     with pytest.raises(DataError) as error:
         make().splits()
     assert str(raw) in message(error)
+
+
+@pytest.mark.parametrize("code", ["latency", "rate"])
+def test_recordings_of_a_blank_image(make, raw, code):
+    """As where a download was cut and filled up with zeros."""
+    images = np.ones((40, 28, 28))
+    images[27:] = 0
+    (raw / NAMES[0]).write_bytes(idx(images))
+    with pytest.raises(DataError, match="image 27, is blank") as error:
+        make(code=code).splits()
+    assert str(raw / NAMES[0]) in message(error)
+
+
+@pytest.mark.parametrize("kind", NAMES[:2])
+def test_recordings_of_a_file_that_may_not_be_read(make, raw, monkeypatch, kind):
+    opened = os.open
+
+    def refuse(name, *arguments, **options):
+        if Path(name) == raw / kind:
+            raise PermissionError(13, "Permission denied", str(name))
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(DataError, match=r"cannot be read: permission denied; .*chmod") as error:
+        make().splits()
+    assert message(error).startswith(str(raw / kind))
+
+
+@pytest.mark.parametrize("make_one", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_recordings_of_what_is_no_file(make, raw, suffix, make_one):
+    (raw / NAMES[0]).unlink()
+    make_one(raw / f"{NAMES[0]}{suffix}")
+    with pytest.raises(DataError, match="a folder, pipe, socket or device") as error:
+        make().splits()
+    assert message(error).startswith(str(raw / NAMES[0]))
+
+
+def test_recordings_of_a_link_to_nothing_are_not_others(make, raw, tmp_path, monkeypatch):
+    """The installed files do not stand in for it."""
+    monkeypatch.setattr(FashionMNIST, "installed", (str(put(tmp_path / "usr", contents(40))),))
+    (raw / NAMES[0]).unlink()
+    (raw / NAMES[0]).symlink_to("nothing")
+    with pytest.raises(DataError, match="No such file or directory"):
+        make().splits()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("FashionMNIST/train-images-idx3-ubyte.gz", "such as FashionMNIST/train-images-idx3-ubyte.gz, and none fits"),
+        ("FashionMNIST/raw/train-images.idx3-ubyte", "such as FashionMNIST/raw/train-images.idx3-ubyte, and none fits"),
+        ("fashion-mnist/raw/train-images-idx3-ubyte", "the folder must be called FashionMNIST"),
+        ("a/FashionMNIST/raw/train-images-idx3-ubyte.gz", "/a/FashionMNIST: set data.root="),
+    ],
+)
+def test_near_miss_is_not_downloaded(make, tmp_path, serve, path, said):
+    asked = serve(contents(40))
+    put((tmp_path / path).parent, {Path(path).name: b""})
+    with pytest.raises(DataError) as error:
+        make().splits()
+    assert said in message(error)
+    assert asked == []
+
+
+def test_latency_of_a_time_constant_beyond_the_steps(make, raw):
+    """Spikes that come after the last step by more than 32 bits of microseconds are no events before the first."""
+    assert len(make(tau_eff=1e300, threshold=0.9).store("train").col) == 0
 
 
 def test_recordings_of_labels_above_nine(make, raw):

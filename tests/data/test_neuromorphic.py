@@ -1,7 +1,11 @@
+import hashlib
+import io
 import os
+import shutil
 import time
 import types
 import urllib.error
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,6 +246,49 @@ def test_download_that_breaks_off(tmp_path, monkeypatch, cls):
     assert tree(tmp_path) == []
 
 
+@pytest.fixture
+def archives(spoken, tmp_path, monkeypatch) -> list[str]:
+    """The files of `spoken` in archives behind tonic's addresses, no longer on the disk; lists what is asked for."""
+    packed, asked = {}, []
+    for part in ("train", "test"):
+        name = f"shd_{part}.h5"
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.write(tmp_path / "SHD" / name, name)
+        packed[f"{name}.zip"] = content.getvalue()
+        monkeypatch.setattr(tonic.datasets.SHD, f"{part}_md5", hashlib.md5(content.getvalue()).hexdigest())
+    shutil.rmtree(tmp_path / "SHD")
+
+    def urlopen(request, timeout):
+        asked.append(request.full_url.rsplit("/", 1)[1])
+        return io.BytesIO(packed[asked[-1]])
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    return asked
+
+
+def test_shd_is_downloaded_once(shd, archives, spoken, tmp_path):
+    for _ in range(2):
+        np.testing.assert_array_equal(shd().splits().test.store.label, spoken["test"][2])
+    assert archives == ["shd_train.h5.zip", "shd_test.h5.zip"]
+    names = [f"SHD/shd_{part}.h5{suffix}" for part in ("test", "train") for suffix in ("", ".zip")]
+    assert [name for name in tree(tmp_path) if not name.startswith("cache")] == ["SHD", *names]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_shd_download_that_ends_while_it_is_unpacked(shd, archives, tmp_path, monkeypatch, failure):
+    """What has been unpacked so far is not taken for the data set."""
+
+    def extract(archive, folder, *_):
+        Path(folder, "shd_train.h5").write_bytes(b"the first bytes")
+        raise failure
+
+    monkeypatch.setattr(tonic.download_utils, "extract_archive", extract)
+    with pytest.raises((DataError, KeyboardInterrupt)):
+        shd(root=str(tmp_path / "data")).splits()
+    assert tree(tmp_path) == []
+
+
 def test_nmnist_without_test_recordings(nmnist, digits, tmp_path):
     for path in digits["Test"]:
         (tmp_path / path).unlink()
@@ -277,6 +324,55 @@ def test_nmnist_of_pixels_outside_the_sensor(nmnist, digits, tmp_path, pixel):
     with pytest.raises(DataError) as error:
         nmnist().splits()
     assert str(path) in message(error)
+
+
+def test_nmnist_of_a_recording_filled_with_zeros(nmnist, digits, tmp_path):
+    path = tmp_path / "NMNIST/Train/4/00010.bin"
+    path.write_bytes(bytes(5 * 100))
+    with pytest.raises(DataError, match="as a file filled with zeros does") as error:
+        nmnist().splits()
+    assert str(path) in message(error)
+
+
+def test_nmnist_of_a_recording_that_is_all_overflow(nmnist, digits, tmp_path):
+    """Half a million of them: the time to read them does not grow with their square."""
+    path = tmp_path / "NMNIST/Train/4/00010.bin"
+    path.write_bytes(b"\xf0" * 5 * 500_000)
+    with pytest.raises(DataError, match="holds no events") as error:
+        nmnist().splits()
+    assert str(path) in message(error)
+
+
+def test_nmnist_says_what_is_left_out(nmnist, digits, tmp_path, caplog):
+    for name in ("Train/3/1.BIN", "train/3/1.bin", "Train/3/notes.txt", "Test/3/1.BIN", "Train.zip"):
+        write_bin(tmp_path / "NMNIST" / name, [(1, 1, 1, 1)])
+    assert len(nmnist().store("train").label) == 40
+    said = [record.message for record in caplog.records if "left out" in record.message]
+    first = tmp_path / "NMNIST/Train/3/1.BIN"
+    assert said == [f"3 files left out for not fitting {tmp_path}/NMNIST/Train/*/*.bin; the first: {first}"]
+
+
+def test_nmnist_of_a_near_miss_is_not_downloaded(nmnist, digits, tmp_path, requests):
+    (tmp_path / "NMNIST/Train").rename(tmp_path / "NMNIST/train")
+    with pytest.raises(DataError) as error:
+        nmnist().splits()
+    near = f"{tmp_path}/NMNIST/train holds 40 .bin files: the folder must be called Train"
+    assert message(error) == f"no NMNIST recordings in {tmp_path}/NMNIST/Train/*/*.bin: {near}"
+    assert requests == []
+
+
+def test_nmnist_of_a_folder_that_cannot_be_listed(nmnist, digits, tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "4":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError, match=r"/4 cannot be read: permission denied; .*chmod") as error:
+        nmnist().splits()
+    assert "remove" not in message(error)
 
 
 @pytest.mark.parametrize("name", ["backup", "10"])
@@ -372,6 +468,59 @@ def _spikes(times: list[list[float]], units: list[list[int]], label: list[int]) 
     return change
 
 
+def _list(name: str, dtype: object, *row: float) -> Callable[[Path], None]:
+    """One of the two lists of each recording, in another type."""
+
+    def change(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            rows = len(file[name])
+            del file[name]
+            column = file.create_dataset(name, (rows,), h5py.vlen_dtype(np.dtype(dtype)))
+            for i in range(rows):
+                column[i] = np.array(row, dtype)
+
+    return change
+
+
+def _link(name: str, to: object) -> Callable[[Path], None]:
+    """A link in place of a data set, to a file that holds the same."""
+
+    def change(path: Path) -> None:
+        path.with_name("other.h5").write_bytes(path.read_bytes())
+        with h5py.File(path, "a") as file:
+            file.move(name, "moved")
+            file[name] = to
+
+    return change
+
+
+def _external(path: Path) -> None:
+    path.with_name("labels").write_bytes(bytes(80))
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        file.create_dataset("labels", (80,), "u1", external=[(str(path.with_name("labels")), 0, 80)])
+
+
+def _virtual(path: Path) -> None:
+    path.with_name("other.h5").write_bytes(path.read_bytes())
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        layout = h5py.VirtualLayout((80,), "u2")
+        layout[:] = h5py.VirtualSource(str(path.with_name("other.h5")), "labels", (80,))
+        file.create_virtual_dataset("labels", layout)
+
+
+def _labels(shape: int, block: int) -> Callable[[Path], None]:
+    """Nothing is stored of what is promised."""
+
+    def change(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            del file["labels"]
+            file.create_dataset("labels", (shape,), "i8", chunks=(block,), maxshape=(None,), compression="gzip")
+
+    return change
+
+
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "cut": _cut,
     "cut in two": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
@@ -387,16 +536,68 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "channel": _spikes([[0.1, 0.2]] * 40, [[3, 700]] * 40, [*range(20)] * 2),
     "before 0": _spikes([[-0.1, 0.2]] * 40, [[3, 4]] * 40, [*range(20)] * 2),
     "lengths": _spikes([[0.1, 0.2, 0.3]] * 40, [[3, 4]] * 40, [*range(20)] * 2),
+    "no number": _list("spikes/times", "f8", 0.1, np.nan),
+    "infinite": _list("spikes/times", "f4", 0.1, np.inf),
+    "just before 0": _list("spikes/times", "f8", -1e-7, 0.1),
+    "beyond 64 bits": _list("spikes/times", "f8", 0.1, 1e300),
+    "complex": _list("spikes/times", "c8", 0.1, 0.2),
+    "units below 0": _list("spikes/units", "i4", -65533, 3),
+    "units of 32 bits": _list("spikes/units", "i8", 2**32 + 3, 3),
+    "units of 64 bits": _list("spikes/units", "u8", 2**64 - 1, 3),
+    "half a unit": _list("spikes/units", "f4", 2.5, 3),
+    "the same event": _spikes([[0.0] * 50] * 40, [[0] * 50] * 40, [*range(20)] * 2),
+    "labels that are no number": _change(labels=np.full(80, np.nan)),
+    "half a label": _change(labels=np.arange(80) % 20 + 0.5),
+    "labels of 64 bits": _change(labels=np.full(80, 2**64 - 1, np.uint64)),
+    "labels in words": _change(labels=[b"zero"] * 80),
+    "a table": _change(**{"spikes/times": np.zeros((80, 30))}),
+    "external link": _link("labels", h5py.ExternalLink("other.h5", "labels")),
+    "external group": _link("spikes", h5py.ExternalLink("other.h5", "spikes")),
+    "soft link": _link("spikes/units", h5py.SoftLink("/moved")),
+    "external storage": _external,
+    "virtual": _virtual,
+    "promises": _labels(10**12, 1000),
+    "blocks": _labels(80, 10**8),
+    "pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage):
+def test_shd_of_a_damaged_file(shd, spoken, tmp_path, damage, monkeypatch):
+    monkeypatch.setattr(SHD, "chunk", 100)  # all of it in this process
     path = tmp_path / "SHD/shd_train.h5"
     DAMAGE[damage](path)
     with pytest.raises(DataError) as error:
         shd().splits()
     assert str(path) in message(error)
+
+
+def test_shd_recordings_that_share_their_events(shd, spoken, tmp_path, monkeypatch):
+    """More than the file can hold is not read."""
+    monkeypatch.setattr(SHD, "chunk", 100)
+    path, places = tmp_path / "SHD/shd_train.h5", []
+    with h5py.File(path, "w") as file:
+        for name in ("spikes/times", "spikes/units"):
+            column = file.create_dataset(name, (80,), h5py.vlen_dtype(np.float64))
+            column[0] = np.arange(10_000) % 700
+            places.append((column.id.get_offset(), column.id.get_storage_size()))
+        file["labels"] = np.arange(80) % 20
+    content = bytearray(path.read_bytes())
+    for offset, size in places:
+        content[offset : offset + size] = content[offset : offset + size // 80] * 80
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="its events are those of others too"):
+        shd().store("train")
+
+
+@pytest.mark.parametrize("value", [-1, 40_000, 2**32 + 3, -(2**32) + 3, 2**62])
+def test_gather_of_numbers_that_do_not_fit(value):
+    """None of them becomes a pixel."""
+    events = np.array([(0, value, value, value)], [(name, np.int64) for name in "txyp"])
+    recordings = gather([events], np.array([0]), 32_768, 32_768)
+    assert recordings.x.tolist() == recordings.y.tolist() == recordings.p.tolist() == [-1]
+    assert recordings.fault() is not None
 
 
 def test_gather_numbers_recordings_and_fills_in_columns():

@@ -5,17 +5,17 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-import logging
-import struct
-import urllib.request
-import zlib
+import math
+import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from snn_zo.atomic import write_atomically
-from snn_zo.data.dataset import DataError, EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.dataset import BadRecordingError, DataError, EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.fetch import fetch
+from snn_zo.data.layout import near_miss
+from snn_zo.data.readable import open_regular, readable, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from snn_zo.data.recordings import Listing, Recordings
 
-log = logging.getLogger(__name__)
-
 SIDE = 28
 CODES = ("latency", "rate")
 _PREFIX = {"train": "train", "test": "t10k"}
-_TIMEOUT_S = 20
+_FOREVER_US = 2**62
+_MOST = 1_000_000
+"""Images, or labels, in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,8 @@ class IdxImages(FileDataset, PublishedSplit):
     name: ClassVar[str]
     names: ClassVar[tuple[str, ...]] = tuple("0123456789")
     url: ClassVar[str]
-    md5: ClassVar[dict[str, str]]
+    published: ClassVar[dict[str, tuple[int, str]]]
+    """Size in bytes and MD5 of each file, gzipped."""
     installed: ClassVar[tuple[str, ...]] = ()
     shaping = (*EventDataset.shaping, "code", "tau_eff", "threshold", "max_rate")
 
@@ -91,8 +92,13 @@ class IdxImages(FileDataset, PublishedSplit):
         """These images, coded."""
         import numpy as np
 
+        images = self._images(part)[listing.number]
+        blank = ~images.any((1, 2))
+        if blank.any():
+            place = f"{self.file(part, 'images-idx3')}, image {listing.number[blank.argmax()]},"
+            raise BadRecordingError(f"{place} is blank, as in a file filled with zeros: remove or replace it")
         noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
-        return self._coded((self._images(part)[listing.number] / 255).astype("float32"), listing.label, noise)
+        return self._coded((images / 255).astype("float32"), listing.label, noise)
 
     def _images(self, part: str) -> NDArray[np.uint8]:
         path = self.file(part, "images-idx3")
@@ -115,12 +121,18 @@ class IdxImages(FileDataset, PublishedSplit):
             order = np.argsort(sample, kind="stable")
             sample, row, column, t = sample[order], row[order], column[order], t[order]
         position = (column.astype(np.int16), row.astype(np.int16), np.zeros(len(t), np.int8))
-        return Recordings(sample.astype(np.int32), (1000 * t).astype(np.int32), *position, label, SIDE, SIDE)
+        return Recordings(
+            sample.astype(np.int32), np.minimum(1000 * t, _FOREVER_US).astype(np.int64), *position, label, SIDE, SIDE
+        )
 
     def source(self, part: str) -> dict[str, object]:
         """Checksums of the files: a replaced file is another data set."""
-        kinds = ("images-idx3", "labels-idx1")
-        return {kind: hashlib.sha256(self.file(part, kind).read_bytes()).hexdigest() for kind in kinds}
+        checksums: dict[str, object] = {}
+        for kind in ("images-idx3", "labels-idx1"):
+            path = self.file(part, kind)
+            with readable(str(path), DataError), open_regular(path, _MOST * SIDE**2) as file:
+                checksums[kind] = hashlib.file_digest(file, "sha256").hexdigest()
+        return checksums
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The file, and the number of the image in it."""
@@ -141,14 +153,20 @@ class IdxImages(FileDataset, PublishedSplit):
         own = self.folder / self.name / "raw"
         for folder in (own, *map(Path, self.installed)):
             for path in (folder / name, folder / f"{name}.gz"):
-                if path.is_file():
-                    return path
+                with readable(str(path), DataError):
+                    if path.is_symlink() or path.exists():
+                        return path
         path = own / f"{name}.gz"
+        known = [f"{self.name}/raw/{other}{suffix}" for other in self.published for suffix in ("", ".gz")]
+        for suffix in ("", ".gz"):
+            if near := near_miss(self.folder, f"{self.name}/raw/{name}{suffix}", known):
+                raise DataError(f"no {name} in {own}: {near}")
         try:
-            _download(f"{self.url}{name}.gz", path, self.md5[name])
+            size, md5 = self.published[name]
+            fetch(f"{self.url}{name}.gz", path, md5, size)
         except (OSError, HTTPException) as error:
             raise DataError(
-                f"no {name} in {own}, and downloading it failed ({error}): put {name} or {name}.gz there, "
+                f"no {name} in {own}, and downloading it failed ({reason(error)}): put {name} or {name}.gz there, "
                 f"or set data.root to the folder that holds {self.name}/raw"
             ) from error
         return path
@@ -160,11 +178,11 @@ class MNIST(IdxImages):
 
     name = "MNIST"
     url = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-    md5 = {  # noqa: RUF012
-        "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
-        "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
-        "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+    published = {  # noqa: RUF012
+        "train-images-idx3-ubyte": (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        "train-labels-idx1-ubyte": (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
+        "t10k-images-idx3-ubyte": (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
+        "t10k-labels-idx1-ubyte": (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
     }
 
 
@@ -177,11 +195,11 @@ class FashionMNIST(IdxImages):
     allows = IdxImages.allows | {"flip"}
     url = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
     installed = ("/usr/share/datasets/fashion-mnist",)
-    md5 = {  # noqa: RUF012
-        "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    published = {  # noqa: RUF012
+        "train-images-idx3-ubyte": (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        "train-labels-idx1-ubyte": (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
+        "t10k-images-idx3-ubyte": (4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
+        "t10k-labels-idx1-ubyte": (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
     }
 
 
@@ -193,38 +211,35 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         dimensions: how many it must have.
 
     Raises:
-        DataError: it is not such a file, or it is cut short.
+        DataError: it is not such a file, it is cut short, or it promises more than there can be.
     """
+    with readable(str(path), DataError), open_regular(path) as stored:
+        if path.suffix != ".gz":
+            return _idx(stored, dimensions, os.fstat(stored.fileno()).st_size)
+        with gzip.GzipFile(fileobj=stored) as file:
+            return _idx(file, dimensions)
+
+
+def _idx(file: Any, dimensions: int, size: int | None = None) -> NDArray[np.uint8]:
+    """Read a file that is no larger than it says in the beginning, and whose size in bytes may be known."""
     import numpy as np
 
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zero, kind, found = struct.unpack(">HBB", content[:4])
-        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise DataError(f"{path} cannot be read ({error}): delete it to download it again") from error
-    if (zero, kind, found) != (0, 8, dimensions):
-        raise DataError(f"{path} is no IDX file of {dimensions} dimensions of bytes: delete it to download it again")
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-    if values.size != np.prod(shape):
-        raise DataError(f"{path} is damaged, {values.size} bytes of {np.prod(shape)}: delete it to download it again")
-    return values.reshape(shape)
+    begin = 4 + 4 * dimensions
+    header = file.read(begin)
+    if header[:4] != bytes((0, 0, 8, dimensions)) or len(header) < begin:
+        raise ValueError(f"no IDX file of {dimensions} dimensions of bytes")
+    shape = tuple(np.frombuffer(header, ">u4", offset=4).tolist())
+    promised = math.prod(shape)
+    if shape[0] > _MOST or promised > _MOST * SIDE**2:
+        raise ValueError(f"{' x '.join(map(str, shape))} bytes are more than there can be")
+    if size is not None and size != begin + promised:
+        raise ValueError(f"damaged, {size - begin:,} bytes of {promised:,}")
+    content = file.read(promised + 1)
+    if len(content) != promised:
+        raise ValueError(f"damaged, {len(content):,} bytes of {promised:,}")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 @functools.lru_cache(maxsize=1)
 def _images(path: Path, changed: int) -> NDArray[np.uint8]:
     return read_idx(path, dimensions=3)
-
-
-def _download(url: str, path: Path, md5: str) -> None:
-    """Fetch a file, whole and with the right checksum or not at all.
-
-    Raises:
-        OSError: no connection, or another file came.
-    """
-    log.info("downloading %s", url)
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
-        content = response.read()
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-        raise OSError(f"{url} has another checksum than the published file")
-    write_atomically(path, content)

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snn_zo.data.camera import Camera
+from snn_zo.data.columns import stack, whole, whole_events
 from snn_zo.data.dataset import BadRecordingError, DataError, PublishedSplit, SeededSplit
-from snn_zo.data.published import FilePerRecording, TonicDataset, gather, readable
+from snn_zo.data.heidelberg import Heidelberg
+from snn_zo.data.idx import SIDE, read_idx
+from snn_zo.data.published import FilePerRecording, TonicDataset, gather
+from snn_zo.data.readable import readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from snn_zo.data.recordings import Listing, Recordings
     from snn_zo.data.store import EventStore
 
+_MOST_EVENTS = 2**24
+_IDX = ("images-idx3", "labels-idx1")
 _MOVED = frozenset({"drop", "jitter", "shift", "crop"})
 
 _CALTECH = """
@@ -47,6 +53,7 @@ class NMNIST(FilePerRecording, Camera, PublishedSplit):
 
     height = width = 34
     folders = tuple("0123456789")
+    largest = 2**24
     layout = {"train": "NMNIST/Train/*/*.bin", "test": "NMNIST/Test/*/*.bin"}  # noqa: RUF012
     allows = _MOVED
 
@@ -120,7 +127,7 @@ class CIFAR10DVS(FilePerRecording, Camera, SeededSplit):
 
         events = read_aedat4(str(path))
         events.dtype.names = ["t", "x", "y", "p"]
-        return _from_first(events)
+        return _from_first(whole_events(events))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +146,9 @@ class NCALTECH101(FilePerRecording, Camera, SeededSplit):
 
     height, width = 180, 240
     folders = tuple(_CALTECH.split())
+    largest = 2**24
     layout = {"all": "NCALTECH101/**/Caltech101/*/*.bin"}  # noqa: RUF012
+    beside = ("NCALTECH101/**/Caltech101_annotations/**/*",)
     allows = _MOVED | {"flip"}
     chunk = 16
 
@@ -186,30 +195,20 @@ class HeidelbergDataset(TonicDataset):
 
     def listing(self, part: str) -> Listing:
         """Recordings in the order of the file, with their speakers."""
-        import h5py
-        import numpy as np
-
         from snn_zo.data.recordings import Listing
 
         path = self.folder / self.files(part)[0]
-        with readable(str(path), DataError), h5py.File(path) as file:
-            label = file["labels"][:].astype(np.int64)
-            speaker = file["extra/speaker"][:].astype(np.int64) if "extra/speaker" in file else None
-            sizes = {len(file[f"spikes/{name}"]) for name in ("times", "units")} | {len(label)}
-        if len(sizes) > 1 or (speaker is not None and len(speaker) != len(label)):
-            raise DataError(f"{path} holds unequal numbers of times, units, labels and speakers: remove or replace it")
-        return Listing(label, group=speaker)
+        with readable(str(path), DataError), Heidelberg(path) as file:
+            return Listing(file.label, group=file.speaker)
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
         """Read these rows of the file."""
-        import h5py
-
+        path = self.folder / self.files(part)[0]
         events = []
-        with h5py.File(self.folder / self.files(part)[0]) as file:
-            times, units = file["spikes/times"], file["spikes/units"]
+        with readable(str(path), DataError), Heidelberg(path) as file:
             for i, number in enumerate(listing.number.tolist()):
                 with readable(self.where(part, listing, i)):
-                    events.append(_spoken(times[number], units[number]))
+                    events.append(file.events(number))
         return gather(events, listing.label, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
@@ -306,20 +305,24 @@ class SMNIST(TonicDataset, PublishedSplit):
 
         from snn_zo.data.recordings import Listing
 
-        with readable(str(self.place(part)), DataError):
-            return Listing(self._images(part).label_data.astype(np.int64))
+        return Listing(self._images(part).label_data.astype(np.int64))
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
         """These images as spikes."""
         images = self._images(part)
-        return gather([images[i][0] for i in listing.number.tolist()], listing.label, self.height, self.width)
+        events = [whole_events(images[i][0]) for i in listing.number.tolist()]
+        return gather(events, listing.label, self.height, self.width)
 
     def fault(self, recordings: Recordings) -> tuple[int, str] | None:
         """Tonic doubles spikes one by one, which leaves them out of order."""
-        return recordings.fault()
+        return recordings.fault() or recordings.silence()
+
+    def _files(self, part: str) -> list[str]:
+        found = super()._files(part)
+        return found if len(found) == len(_IDX) else []
 
     def _images(self, part: str) -> Any:
-        return _smnist(str(self.folder), part == "train", str(self.source(part)))
+        return _smnist(self.folder, part, str(self.source(part)))
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The files, and the number of the image in them."""
@@ -328,10 +331,16 @@ class SMNIST(TonicDataset, PublishedSplit):
 
 
 @functools.lru_cache(maxsize=1)
-def _smnist(root: str, train: bool, state_of_files: str) -> Any:
+def _smnist(root: Path, part: str, state_of_files: str) -> Any:
     from tonic.datasets import SMNIST as Images
 
-    return Images(root, train=train)
+    prefix = "train" if part == "train" else "t10k"
+    images, labels = (root / f"smnist/{prefix}-{kind}-ubyte" for kind in _IDX)
+    # tonic would believe what they say of their size
+    shape = read_idx(images, dimensions=3).shape
+    if shape != (len(read_idx(labels, dimensions=1)), SIDE, SIDE):
+        raise DataError(f"{images}: {shape} images do not fit {labels}: remove or replace them")
+    return Images(str(root), train=part == "train")
 
 
 def read_bin(path: Path) -> NDArray[np.void]:
@@ -340,13 +349,17 @@ def read_bin(path: Path) -> NDArray[np.void]:
     Raises:
         BadRecordingError: it is not a whole number of events.
     """
-    from tonic.datasets import NMNIST as Digits
-    from tonic.io import read_mnist_file
+    import numpy as np
 
     size = path.stat().st_size
     if size == 0 or size % 5:
         raise BadRecordingError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
-    return read_mnist_file(str(path), dtype=Digits.dtype)
+    byte = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
+    x, y, high = byte[:, :3].T
+    # an event of row 240 is none: the clock has gone once more through its lower 13 bits
+    overflow = y == 240
+    t = byte[:, 2:] @ [1 << 16, 1 << 8, 1] % (1 << 23) + (np.cumsum(overflow) << 13)
+    return stack(t=t, x=x, y=y, p=high >> 7)[~overflow]
 
 
 def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray[np.void]:
@@ -362,32 +375,25 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
     """
     import numpy as np
 
-    table = np.load(path, allow_pickle=False)
+    try:
+        # mapped, so that what is promised must be there
+        with np.errstate(over="ignore"):
+            table = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except (MemoryError, Exception) as error:  # numpy lets through whatever its parser raises
+        raise ValueError("no array of numbers in numpy's format, or one that is cut short") from error
+    if table.size > _MOST_EVENTS * len(columns):
+        raise ValueError(f"{len(table):,} events, where {_MOST_EVENTS:,} are the most")
     if table.ndim != 2 or table.shape[1] != len(columns):
         raise ValueError(f"an array of shape {table.shape} holds no rows of {', '.join(columns)}")
-    events = np.zeros(len(table), [(name, np.int64) for name in columns])
-    for name, values in zip(columns, table.T, strict=True):
-        events[name] = values * microseconds if name == "t" else values
-    return events
-
-
-def _spoken(seconds: NDArray[np.float16], unit: NDArray[np.uint16]) -> NDArray[np.void]:
-    import numpy as np
-
-    if len(seconds) != len(unit):
-        raise ValueError(f"{len(seconds)} times for {len(unit)} units")
-    events = np.zeros(len(unit), [("t", np.int64), ("x", np.int64), ("p", np.int64)])
-    # float16 times overflow in us
-    events["t"], events["x"], events["p"] = seconds.astype(np.float64) * 1e6, unit, 1
-    return events
+    rows = np.asarray(table).T
+    return stack(
+        **{name: whole(name, row, microseconds if name == "t" else 1) for name, row in zip(columns, rows, strict=True)}
+    )
 
 
 def _from_first(events: NDArray[np.void]) -> NDArray[np.void]:
     """Time since the first event, where the clock of the camera ran before."""
-    import numpy as np
-
-    if not len(events):
-        return events
-    moved = events.astype([(name, np.int64) for name in events.dtype.names or ()])
-    moved["t"] -= moved["t"][0]
-    return moved
+    events["t"] -= events["t"][:1].sum()
+    return events

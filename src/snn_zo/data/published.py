@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import glob
+import functools
+import logging
 import os
-import socket
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from snn_zo.data.dataset import BadRecordingError, DataError, FileDataset
+from snn_zo.data.columns import whole_events
+from snn_zo.data.dataset import DataError, FileDataset
+from snn_zo.data.fetch import bounded_downloads, leaving_no_folders
+from snn_zo.data.layout import counted, files_below, fits, home_of, left_out, near_miss
+from snn_zo.data.readable import readable, reason, require_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
     from snn_zo.data.recordings import Listing, Recordings
 
-_TIMEOUT_S = 20
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +38,14 @@ class TonicDataset(FileDataset):
     layout: ClassVar[dict[str, str]]
     """Where the files of each part belong, below `root`."""
 
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Layouts of files that come with the recordings and are none."""
+
     def files(self, part: str) -> list[str]:
         """The files of a part, by their paths below `root`; downloaded if there are none.
 
         Raises:
-            DataError: they cannot be downloaded either.
+            DataError: they cannot be downloaded either, or they are there under another name.
         """
         found = self._files(part)
         if not found:
@@ -48,8 +56,18 @@ class TonicDataset(FileDataset):
         return found
 
     def _files(self, part: str) -> list[str]:
-        found = glob.glob(self.layout[part], root_dir=self.folder, recursive=True)
-        return sorted(found, key=lambda name: name.split(os.sep))
+        layout = self.layout[part]
+        files = files_below(self.folder, home_of(layout))
+        found = [name for name in files if fits(name, layout)]
+        if found and (others := left_out(files, layout, self._others(part))):
+            _warn_once(
+                f"{counted(others)} left out for not fitting {self.place(part)}; the first: {self.folder / others[0]}"
+            )
+        return found
+
+    def _others(self, part: str) -> list[str]:
+        """Layouts of files that are not of a part."""
+        return [*(layout for name, layout in self.layout.items() if name != part), *self.beside]
 
     def place(self, part: str) -> Path:
         """Where the files of a part belong."""
@@ -71,27 +89,21 @@ class TonicDataset(FileDataset):
         """Let tonic download and unpack a part, or leave everything as it was."""
         from tonic import datasets
 
-        name = type(self).__name__
-        home = self.folder / Path(self.layout[part]).parts[0]
-        before = set(home.rglob("*"))
-        absent = [folder for folder in (home, *home.parents) if not folder.exists()]
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_TIMEOUT_S)
-        missing = type(name, (getattr(datasets, name),), {"_check_exists": lambda _: False})
+        layout, place = self.layout[part], self.place(part)
+        home = home_of(layout)
+        missing = f"no {type(self).__name__} recordings in {place}"
+        if near := near_miss(self.folder, layout, self._others(part)):
+            raise DataError(f"{missing}: {near}")
+        cure = f"put them there, or set data.root to the folder that holds {'them' if home == '.' else home}"
+        source = getattr(datasets, type(self).__name__, None)
+        if source is None:
+            raise DataError(f"{missing}: {cure}")
         try:
-            missing(str(self.folder), **self.tonic_arguments(part))
-        except (OSError, RuntimeError, HTTPException) as error:
-            with suppress(OSError):
-                for path in sorted(set(home.rglob("*")) - before, reverse=True):
-                    path.rmdir() if path.is_dir() else path.unlink()
-                for folder in absent:
-                    folder.rmdir()
-            raise DataError(
-                f"no {home.name} recordings in {self.place(part)}, and downloading them failed ({error}): put them "
-                f"there, or set data.root to the folder that holds {home.name}"
-            ) from error
-        finally:
-            socket.setdefaulttimeout(timeout)
+            with _staging(self.folder, home) as staging, bounded_downloads():
+                absent = type(source.__name__, (source,), {"_check_exists": lambda _: False})
+                absent(str(staging), **self.tonic_arguments(part))
+        except Exception as error:
+            raise DataError(f"{missing}, and downloading them failed ({reason(error)}): {cure}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +112,8 @@ class FilePerRecording(TonicDataset):
 
     folders: ClassVar[tuple[str, ...]]
     """Name of each class's folder."""
+    largest: ClassVar[int] = 2**28
+    """Bytes that a recording's file may have."""
 
     @property
     def classes(self) -> int:
@@ -131,8 +145,10 @@ class FilePerRecording(TonicDataset):
         """Read these files."""
         events = []
         for name in listing.file:
-            with readable(str(self.folder / name)):
-                events.append(self.read(self.folder / name))
+            path = self.folder / name
+            with readable(str(path)):
+                require_regular(path, self.largest)
+                events.append(whole_events(self.read(path)))
         return gather(events, listing.label, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
@@ -143,20 +159,6 @@ class FilePerRecording(TonicDataset):
         """The folder that is no class's."""
         folder = (self.folder / listing.file[position]).parent
         return f"{folder} is no class's folder ({self.folders[0]} to {self.folders[-1]})"
-
-
-@contextmanager
-def readable(place: str, error_type: type[DataError] = BadRecordingError) -> Iterator[None]:
-    """Whatever goes wrong in reading a file is a fault of the file."""
-    try:
-        yield
-    except (DataError, KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except ImportError as error:
-        raise DataError(f"{place} cannot be read: {error}; pip install it") from error
-    except BaseException as error:  # a decoder that panics raises no Exception
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise error_type(f"{place} cannot be read ({reason}): remove or replace it") from error
 
 
 def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height: int, width: int) -> Recordings:
@@ -173,13 +175,26 @@ def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height:
     def column(name: str, dtype: type) -> Any:
         parts = [piece[name] for piece in events if name in (piece.dtype.names or ())]
         values = np.concatenate(parts) if parts else np.zeros(size, dtype)
-        if not np.can_cast(values.dtype, dtype):
-            values = np.where(values > np.iinfo(dtype).max, -1, values)
-        return values.astype(dtype)
+        return np.where((values < 0) | (values > np.iinfo(dtype).max), -1, values).astype(dtype)
 
     sample = np.repeat(np.arange(len(events), dtype=np.int32), [len(piece) for piece in events])
     place = (column("x", np.int16), column("y", np.int16), column("p", np.int8))
     return Recordings(sample, column("t", np.int64), *place, label, height, width)
+
+
+@contextmanager
+def _staging(root: Path, home: str) -> Iterator[Path]:
+    """A folder whose folder `home` is moved to `root` when the block ends; nothing is left behind if it fails."""
+    with leaving_no_folders(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{home}.", dir=root) as staging:
+            yield Path(staging)
+            shutil.copytree(Path(staging, home), root / home, copy_function=os.replace, dirs_exist_ok=True)
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    log.warning(message)
 
 
 def _stat(path: Path) -> str:

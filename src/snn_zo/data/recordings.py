@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_MANY = 20
+"""Events, from which on a recording of one event over and over is none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:
@@ -70,6 +73,9 @@ class Recordings(NamedTuple):
 
     def fault(self) -> tuple[int, str] | None:
         """The first recording with events that cannot be, and what it holds; None where all can."""
+        for name in ("t", "x", "y", "p"):
+            if (dtype := getattr(self, name).dtype).kind not in "iu":
+                return 0, f"holds {name} of type {dtype}, not whole numbers"
         inside = (self.x >= 0) & (self.x < self.width) & (self.y >= 0) & (self.y < self.height)
         return self._first(
             (~inside, f"holds an event outside the {self.width} x {self.height} sensor"),
@@ -77,13 +83,25 @@ class Recordings(NamedTuple):
             ((self.p < 0) | (self.p > 1), "holds a polarity that is neither 0 nor 1"),
         )
 
-    def disorder(self) -> tuple[int, str] | None:
-        """The first recording that no sensor leaves behind: without events, or with events out of order in time."""
-        backwards = (np.diff(self.t, prepend=self.t[:1]) < 0) & (np.diff(self.sample, prepend=self.sample[:1]) == 0)
+    def silence(self) -> tuple[int, str] | None:
+        """The first recording without events."""
         silent = np.bincount(self.sample, minlength=len(self.label)) == 0
-        if silent.any():
-            return int(silent.argmax()), "holds no events"
-        return self._first((backwards, "holds time stamps that are out of order"))
+        return (int(silent.argmax()), "holds no events") if silent.any() else None
+
+    def disorder(self) -> tuple[int, str] | None:
+        """The first recording that no sensor leaves behind: without events, out of order in time, or ever the same."""
+        before = np.maximum(np.arange(len(self.t)) - 1, 0)
+        within = self.sample == self.sample[before]
+        within[:1] = False
+        backwards = within & (self.t < self.t[before])
+        same = [column == column[before] for column in (self.t, self.x, self.y, self.p)]
+        again = within & np.logical_and.reduce(same)
+        size, repeats = (np.bincount(self.sample[chosen], minlength=len(self.label)) for chosen in (slice(None), again))
+        stuck = (repeats > size / 2) & (size >= _MANY)
+        return self.silence() or self._first(
+            (backwards, "holds time stamps that are out of order"),
+            (again & stuck[self.sample], "holds mostly one event over and over, as a file filled with zeros does"),
+        )
 
     def _first(self, *wrong: tuple[NDArray[np.bool_], str]) -> tuple[int, str] | None:
         found = [(int(self.sample[events.argmax()]), what) for events, what in wrong if events.any()]
