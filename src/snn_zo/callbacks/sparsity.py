@@ -66,7 +66,9 @@ class SparsityMonitor(lightning.Callback):
 
     `active` is the share of elements (sample, step, neuron) with g != 0, `spike_rate` the share that spiked, `silent`
     the share of neurons without a spike all epoch. Logged as `sparsity/<measure>` and `sparsity/<layer>/<measure>`;
-    a layer without a spike or an active element all epoch is reported dead, with what to change.
+    a layer without a spike or an active element all epoch is reported dead, with what to change. One that had neither
+    in the first epoch, which saw all training batches, ends the training: no gradient reaches it, or what lies below
+    it, so that it stays as it is and what lies above it gets no input.
 
     Attributes:
         fractions: the last epoch's, {"all" or layer: {measure: value}}.
@@ -112,6 +114,10 @@ class SparsityMonitor(lightning.Callback):
             if name not in self.dead:
                 log.warning("%s", self._advice(name, trainer.current_epoch))
         self.dead = dead
+        lifeless = [name for name in dead if max(self._alive(name)) == 0]
+        if lifeless and trainer.current_epoch == 0 and trainer.limit_train_batches == 1.0:
+            log.warning("nothing can train %s: no gradient reaches it. The training ends here", lifeless[0])
+            trainer.should_stop = True
 
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]
