@@ -39,6 +39,22 @@ def test_train_mistake_is_one_line(train, overrides, line):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["SLURM_PROCID", "RANK", "OMPI_COMM_WORLD_RANK", "LOCAL_RANK"])
+def test_train_as_one_of_several_processes_is_one_line(train, tmp_path, name):
+    result = train("name=a", **{name: "1"})
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "trainer.devices=2" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_names_are_taken_as_typed(train):
+    result = train("name=1e5", "study=.a (b), 'c'")
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "error: study becomes a folder: use up to 200 letters, digits and . + - _ in '.a (b)"
+    )
+
+
 def test_train_misspelt_override_answers_before_torch_is_loaded(train):
     start = time.perf_counter()
     result = train("strategy.detla=0.1", PYTHONPROFILEIMPORTTIME="1")
