@@ -59,6 +59,9 @@ class RunFolder:
             FileExistsError: something called `name` exists.
             OSError: the folder cannot be written.
         """
+        taken = FileExistsError(EEXIST, os.strerror(EEXIST), str(parent / (name or "")))
+        if name and _is_there(parent / name):
+            raise taken
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True) as aside:
             for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
@@ -71,7 +74,7 @@ class RunFolder:
                     if error.errno not in (EEXIST, ENOTEMPTY, ENOTDIR):
                         raise
                     if name:
-                        raise FileExistsError(EEXIST, os.strerror(EEXIST), str(place)) from error
+                        raise taken from error
                 else:
                     return cls(place)
         raise AssertionError("unreachable: automatic names do not run out")
@@ -117,6 +120,11 @@ class RunFolder:
             yield lock.is_locked
         finally:
             lock.release()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something, other than an empty folder."""
+    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
 
 
 def written(path: Path) -> int:
