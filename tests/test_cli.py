@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,19 +38,37 @@ def test_train_mistake_is_one_line(train, overrides, line):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["SLURM_PROCID", "RANK", "OMPI_COMM_WORLD_RANK", "LOCAL_RANK"])
+def test_train_as_one_of_several_processes_is_one_line(train, tmp_path, name):
+    result = train("name=a", **{name: "1"})
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "trainer.devices=2" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_names_are_taken_as_typed(train):
+    result = train("name=1e5", "study=.a (b), 'c'")
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "error: study becomes a folder: use up to 200 letters, digits and . + - _ in '.a (b)"
+    )
+
+
+def imported(result: subprocess.CompletedProcess[str]) -> set[str]:
+    """Modules, as Python lists them on standard error where PYTHONPROFILEIMPORTTIME is set."""
+    return {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+
+
 def test_train_misspelt_override_answers_before_torch_is_loaded(train):
-    start = time.perf_counter()
     result = train("strategy.detla=0.1", PYTHONPROFILEIMPORTTIME="1")
-    assert time.perf_counter() - start < 2
     assert "error: strategy.detla" in result.stderr
-    assert "torch" not in {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "torch" not in imported(result)
 
 
-def test_train_help_answers_quickly(train):
-    start = time.perf_counter()
-    result = train("--help")
-    assert time.perf_counter() - start < 2
+def test_train_help_answers_before_torch_is_loaded(train):
+    result = train("--help", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0
+    assert "torch" not in imported(result)
     names = sorted(path.stem for path in (root() / "conf" / "strategy").glob("*.yaml"))
     assert f"strategy: {', '.join(names)}" in " ".join(result.stdout.split())
     assert {"local_zo", "surrogate", "sparse_surrogate", "ssg"} <= set(names)

@@ -15,7 +15,11 @@ import torch
 import yaml
 
 from snn_zo import load_run
+from snn_zo.atomic import write_json
 from snn_zo.config import ConfigError
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.new import resuming
+from snn_zo.runs.open import open_run
 
 QUICK = ("trainer.limit_train_batches=3", "model.hidden=[30,20]", "name=run")
 ROOT = Path(__file__).parents[1]
@@ -149,6 +153,46 @@ def test_run_name_that_is_taken(tmp_path, whole):
     assert result.stderr.startswith("error: name=run is taken: ")
     assert result.stderr.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+@pytest.fixture(scope="module")
+def anywhere(tmp_path_factory):
+    """A home folder, and a run in an odd place of it, alone in a SLURM allocation, that could not print anything."""
+    home = tmp_path_factory.mktemp("home")
+    slurm = {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+    variables = os.environ | slurm | {"HOME": str(home), "SNN_ZO_OUTPUTS": "~/My Drive (work), josé"}
+    overrides = ("study=007", "name=1e5", "logger=none", "trainer.max_epochs=1", *QUICK[:2])
+    command = [sys.executable, str(ROOT / "train.py"), *overrides]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, cwd=home, env=variables, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 0, result.stderr
+    return home, variables, home / "My Drive (work), josé" / "007" / "1e5"
+
+
+def test_run_in_an_odd_place_is_whole(anywhere):
+    home, _, run = anywhere
+    assert RunFolder(run).read_summary()["status"] == "completed"
+    assert {path.name for path in run.iterdir()} >= {"config.yaml", "metrics.csv", "summary.json", "run.log"}
+    assert yaml.safe_load((run / "config.yaml").read_text())["name"] == "1e5"
+    assert not list(home.glob("~*"))
+
+
+def test_hint_can_be_pasted_into_a_shell(anywhere):
+    home, variables, run = anywhere
+    folder = RunFolder(run)
+    write_json(folder.summary, folder.read_summary() | {"status": "interrupted"})
+    command = f"{sys.executable} {ROOT / 'train.py'} {resuming(run)}"
+    result = subprocess.run(command, shell=True, cwd=home, env=variables, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert folder.read_summary()["status"] == "completed"
+
+
+def test_open_run_whatever_it_is_called(anywhere):
+    _, _, run = anywhere
+    other = run.parent / ".a b, c"
+    shutil.copytree(run, other)
+    _, config = open_run(RunFolder(other))
+    assert config.name == ".a b, c"
 
 
 def test_run_without_data_is_one_line(tmp_path):

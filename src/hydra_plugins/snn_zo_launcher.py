@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -15,7 +16,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from snn_zo.config import ConfigError
+from snn_zo.config.names import automatic_name, require_name
 from snn_zo.config.sources import study_name
+from snn_zo.places import expanded, require_folder
 
 
 class SweepLauncher(Launcher):
@@ -49,8 +52,8 @@ class SweepLauncher(Launcher):
         parsed = OverridesParser.create(hydra_context.config_loader).parse_overrides(given)
         self._overrides = {override.get_key_element(): override for override in parsed}
         self._study = self._study_of_all()
-        # what sweepers write of their own goes to the study's folder
-        config.hydra.sweep.dir = f"{config.outputs}/{config.study or self._study}"
+        # what sweepers write of their own goes to the study's folder, which Hydra makes before it asks for a job
+        config.hydra.sweep.dir = str(_folder(config.outputs, config.study) / str(config.study or self._study))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """See Hydra."""
@@ -101,7 +104,18 @@ class SweepLauncher(Launcher):
         for group in ("sweeps", "experiment", "data"):
             override = self._overrides.get(group)
             if override and override.is_discrete_sweep():
-                return "+".join(sorted(set(override.sweep_string_iterator())))
+                return automatic_name("+".join(sorted(set(override.sweep_string_iterator()))))
             if self.config.hydra.runtime.choices.get(group):
                 break
         return study_name(self.config.hydra)
+
+
+def _folder(outputs: Any, study: Any) -> Path:
+    """That of all studies, once it and the study's name have been checked."""
+    try:
+        require_folder("outputs", str(outputs), "SNN_ZO_OUTPUTS")
+        if study is not None:
+            require_name("study", str(study))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return expanded(str(outputs))

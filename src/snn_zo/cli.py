@@ -14,15 +14,21 @@ from omegaconf import DictConfig
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.config import ConfigError, build
+from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import register, root, study_name
+from snn_zo.places import expanded
+from snn_zo.screen import keep_open, lost
+
+RANKS = ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
+"""Variables in which torchrun, srun, jsrun and mpirun say which of several processes one is."""
 
 
 def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
-    if "LOCAL_RANK" in os.environ:
-        _fail("one process is to be started, without torchrun: trainer.devices=2 starts as many as there are devices")
+    keep_open()
+    _require_one_process()
     _wait_asleep()
     if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(map(_is_flag, sys.argv)):
         sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
@@ -36,21 +42,21 @@ def train() -> None:
         from hydra_plugins.snn_zo_launcher import SweepLauncher
 
         if SweepLauncher.sweep:
-            try:
-                failed = SweepLauncher.sweep.conclude()
-            except BrokenPipeError as error:
-                _fail_for_want_of_a_place(error)
+            failed = SweepLauncher.sweep.conclude()
     if failed:
         sys.exit(1)
 
 
 def bench() -> None:
     """`snn-zo-bench`, `python -m snn_zo.bench`: training steps side by side; exit code 1 if a number is refused."""
+    keep_open()
     _start("bench", _bench_job)
+    _require_shown()
 
 
 def describe() -> None:
     """`python -m snn_zo.data describe data=...`: what is in a data set, as a table and a page."""
+    keep_open()
     if sys.argv[1:2] != ["describe"]:
         print(
             "usage: python -m snn_zo.data describe [data=NAME] [data.KEY=VALUE ...]    a table, and a page of figures"
@@ -58,6 +64,20 @@ def describe() -> None:
         sys.exit(0 if "--help" in sys.argv else 1)
     del sys.argv[1]
     _start("train", _describe_job)
+    _require_shown()
+
+
+def _require_one_process() -> None:
+    """Without this, each of the processes that a launcher starts would do the same run."""
+    if "LOCAL_RANK" in os.environ:
+        _fail("one process is to be started, without torchrun: trainer.devices=2 starts as many as there are devices")
+    for name in RANKS:
+        if os.environ.get(name, "0") not in ("", "0"):
+            _fail(
+                f"{name}={os.environ[name]}: srun, mpirun or the like has started several of these, which would all do "
+                "the same run. Start one: trainer.devices=2 takes two devices, -m seed=0,1 does two runs. Where each "
+                f"has settings of its own, unset {name}"
+            )
 
 
 def _is_flag(argument: str) -> bool:
@@ -74,6 +94,7 @@ def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     """Hand over to Hydra."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
     logging.raiseExceptions = False  # a full disk is said once, not with every log record
+    sys.argv[1:] = map(as_typed, sys.argv[1:])
     register(sys.argv[1:])
     main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
     try:
@@ -104,6 +125,8 @@ def _job(config: DictConfig) -> float:
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:
+        if folder:
+            _fail(f"{_words(error)}; to go on with a run, its folder has to be writable")
         _fail_for_want_of_a_place(error)
 
 
@@ -129,7 +152,7 @@ def _describe_job(config: DictConfig) -> None:
         dataset = build(config.data, "data")
         from snn_zo.data import description
 
-        description.run(dataset, config.dataset, Path(config.outputs) / "data" / config.dataset)
+        description.run(dataset, config.dataset, expanded(config.outputs) / "data" / config.dataset)
     except EXPECTED as error:
         _fail(explain(error))
     except OSError as error:
@@ -144,15 +167,16 @@ def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
     if others:
         raise ConfigError(f"resume takes all settings from the run folder: drop {' '.join(others)}")
     if settings.resume != "latest":
-        return Path(str(settings.resume))
+        return expanded(settings.resume or "")
     try:
-        return RunFolder.latest(Path(settings.outputs)).path
+        return RunFolder.latest(expanded(settings.outputs)).path
     except FileNotFoundError as error:
         raise ConfigError(f"resume=latest: {error}") from error
 
 
 def evaluate() -> None:
     """`snn-zo-eval run=FOLDER`: test the best checkpoint of a run again."""
+    keep_open()
     arguments = sys.argv[1:]
     if len(arguments) != 1 or not arguments[0].startswith("run="):
         print("usage: snn-zo-eval run=FOLDER    test the best checkpoint of a run again")
@@ -161,24 +185,28 @@ def evaluate() -> None:
     from snn_zo import experiment
 
     try:
-        metrics = experiment.evaluate(Path(arguments[0].removeprefix("run=")))
+        metrics = experiment.evaluate(expanded(arguments[0].removeprefix("run=")))
     except EXPECTED as error:
         _fail(explain(error))
+    except OSError as error:
+        _fail(_words(error))
     for name, value in metrics.items():
         print(f"{name}  {value:.6g}")
+    _require_shown()
 
 
 def report() -> None:
     """`snn-zo-report FOLDER ...`: compare the runs in these folders."""
     import argparse
 
+    keep_open()
     parser = argparse.ArgumentParser(prog="snn-zo-report", description="compare runs, by method and settings")
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, or folders of them")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line a run")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a line a variant, as CSV")
-    parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    parser.add_argument("folders", nargs="+", type=expanded, metavar="FOLDER", help="run folders, or folders of them")
+    parser.add_argument("--csv", type=expanded, metavar="FILE", help="write a line a run")
+    parser.add_argument("--summary", type=expanded, metavar="FILE", help="write a line a variant, as CSV")
+    parser.add_argument("--latex", type=expanded, metavar="FILE", help="write a table for LaTeX, with booktabs")
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
+        "--html", type=expanded, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
     )
     parser.add_argument("--no-html", action="store_true", help="no dashboard")
     arguments = parser.parse_args()
@@ -206,15 +234,24 @@ def report() -> None:
     except FileNotFoundError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.strerror}: {error.filename}")
+        _fail(f"{_words(error)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
+    _require_shown()
+
+
+def _require_shown() -> None:
+    """A command whose result is what it prints has failed where that did not arrive."""
+    if error := lost():
+        if not isinstance(error, BrokenPipeError):  # a reader that has had enough knows
+            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _words(error: OSError) -> str:
+    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
 
 
 def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
-    if isinstance(error, BrokenPipeError):  # nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    where = f": {error.filename}" if error.filename else ""
-    _fail(f"{error.strerror or error}{where}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+    _fail(f"{_words(error)}; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
 
 
 def _fail(message: str) -> NoReturn:

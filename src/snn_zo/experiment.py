@@ -12,6 +12,7 @@ import lightning
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
@@ -27,7 +28,7 @@ from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
-from snn_zo.runs.new import beginning, new_run, requeue
+from snn_zo.runs.new import beginning, new_run, requeue, resuming
 from snn_zo.runs.open import open_run
 from snn_zo.runs.process import processes, rank, run_apart
 from snn_zo.runs.signals import terminate_like_ctrl_c
@@ -154,7 +155,7 @@ def evaluate(path: Path) -> dict[str, float]:
     loaded = load_run(path)
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     with logging_to(None):
-        trainer = lightning.Trainer(devices=1, **off)  # type: ignore[arg-type]
+        trainer = lightning.Trainer(devices=1, plugins=[LightningEnvironment()], **off)  # type: ignore[arg-type]
         return dict(trainer.test(loaded.module, loaded.data, verbose=False)[0])
 
 
@@ -181,7 +182,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
             reason = "stopped by a signal" if interrupted else _reason(error)
             summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
             summary["traceback"] = None if interrupted else traceback.format_exc()
-            hint = f"; resume={folder.path} goes on" if folder.last.exists() else ""
+            hint = f"; {resuming(folder.path)} goes on" if folder.last.exists() else ""
             raise RunFailed(f"{reason}; details in {folder.log}{hint}") from error
         finally:
             _close(folder, summary, logger)
@@ -215,7 +216,8 @@ def _fit_and_test(
     warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
     own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
-    plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles()]
+    # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
+    plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles(), LightningEnvironment()]
     callbacks += [record, OwnTermination()]
     trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
     with ending_together(trainer):

@@ -28,8 +28,10 @@ def spikes(s: torch.Tensor, active: torch.Tensor) -> Spikes:
     return made
 
 
-def epoch(monitor: SparsityMonitor, steps: list[dict[str, Spikes]]) -> dict[str, float]:
-    trainer, module = SimpleNamespace(current_epoch=3), Module()
+def epoch(
+    monitor: SparsityMonitor, steps: list[dict[str, Spikes]], trainer: SimpleNamespace | None = None
+) -> dict[str, float]:
+    trainer, module = trainer or SimpleNamespace(current_epoch=3), Module()
     monitor.on_train_epoch_start(trainer, module)
     for i, hidden in enumerate(steps):
         monitor.on_train_batch_end(trainer, module, {"hidden": hidden}, SimpleNamespace(share=1.0), i)
@@ -77,3 +79,35 @@ def test_dead_layer_is_named_once(s, a, says, caplog):
     assert says in caplog.text
     epoch(monitor, [{"hidden1": alive, "hidden2": alive}])
     assert monitor.dead == []
+
+
+@pytest.mark.parametrize(
+    ("s", "a", "current_epoch", "limit", "ends"),
+    [
+        (0.0, 0.0, 0, 1.0, True),
+        (1.0, 0.0, 0, 1.0, False),
+        (0.0, 1.0, 0, 1.0, False),
+        (0.0, 0.0, 1, 1.0, False),
+        (0.0, 0.0, 0, 0.5, False),
+        (0.0, 0.0, 0, 3, False),
+    ],
+)
+def test_layer_that_no_gradient_reaches_from_the_start_ends_the_training(s, a, current_epoch, limit, ends, caplog):
+    alive = spikes(torch.ones(2, 3, 4), torch.ones(2, 3, 4))
+    layer = spikes(torch.full((2, 3, 4), s), torch.full((2, 3, 4), a))
+    trainer = SimpleNamespace(current_epoch=current_epoch, limit_train_batches=limit, should_stop=False)
+    monitor = SparsityMonitor()
+    epoch(monitor, [{"hidden1": alive, "hidden2": layer}], trainer)
+    assert trainer.should_stop == ends
+    assert ("No gradient reaches hidden2" in caplog.text) == ends
+    resumed, later = SparsityMonitor(), SimpleNamespace(should_stop=False)
+    resumed.load_state_dict(monitor.state_dict())
+    resumed.on_fit_start(later, Module())
+    assert later.should_stop == ends
+
+
+def test_layer_that_one_batch_reaches_does_not_end_the_training():
+    alive, dead = (spikes(torch.full((2, 3, 4), value), torch.full((2, 3, 4), value)) for value in (1.0, 0.0))
+    trainer = SimpleNamespace(current_epoch=0, limit_train_batches=1.0, should_stop=False)
+    epoch(SparsityMonitor(), [{"hidden1": dead}, {"hidden1": alive}], trainer)
+    assert not trainer.should_stop

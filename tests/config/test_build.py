@@ -73,6 +73,14 @@ def test_build_sweeps_compose():
         (["+sed=1"], "sed is not a setting; did you mean seed?"),
         (["name=a/b"], "name becomes a folder"),
         (["name=.."], "name becomes a folder"),
+        (["study=.hidden"], "study becomes a folder"),
+        (["name=wandb"], "name=wandb is what something else is called there"),
+        (["study=sweep.json"], "study=sweep.json is what something else is called there"),
+        (["outputs=''"], "outputs must name a folder, and is empty"),
+        (["outputs='~nobody-of-this-name/x'"], "outputs is ~nobody-of-this-name/x, which is no user's home folder"),
+        (["data.cache_dir=''"], "data.cache_dir must name a folder, and is empty"),
+        (["data.cache_dir='~nobody-of-this-name'"], "data.cache_dir is ~nobody-of-this-name, which is no user's home"),
+        (["data=nmnist", "data.root='~nobody-of-this-name'"], "data.root is ~nobody-of-this-name, which is no user's"),
         (["strategy=sparse_surrogate", "strategy.match=null"], "strategy: no window"),
         (["strategy=local_zo_converse", "strategy.surrogate.function=triangular"], "strategy: no density"),
         (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn cannot run here: use ddp, or auto"),
@@ -122,3 +130,10 @@ def test_feed_forward_settings_match_the_model():
     given_by_the_platform = {"self", "in_features", "out_features", "strategy", "backend"}
     parameters = signature(FeedForward.__init__).parameters
     assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - given_by_the_platform
+
+
+def test_empty_variables_are_not_set(monkeypatch):
+    for name in ("SNN_ZO_OUTPUTS", "SNN_ZO_CACHE", "SNN_ZO_DATA"):
+        monkeypatch.setenv(name, "")
+    built = settings("data=nmnist")
+    assert (built.outputs, built.data.root, built.data.cache_dir) == ("outputs", "data", "~/.cache/snn_zo")

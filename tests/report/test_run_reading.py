@@ -319,3 +319,16 @@ def test_read_and_compare_a_thousand_runs_in_time(tmp_path):
         comparison.speed_up(variant)
     comparison.pairs()
     assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize("name", ["wandb", "checkpoints", ".hidden", "a b, c", "sweep.json"])
+def test_read_a_run_with_a_name_that_new_ones_may_not_have(tmp_path, name):
+    write_run(tmp_path / "study").rename(tmp_path / "study" / name)
+    assert read(tmp_path).name == name
+
+
+def test_read_leaves_out_empty_folders_and_runs_that_are_being_made(tmp_path):
+    path = write_run(tmp_path / "study")
+    (tmp_path / "study" / "empty").mkdir()
+    write_run(tmp_path / "study" / ".new-x", seed=5)
+    assert read(tmp_path).path == path

@@ -54,7 +54,7 @@ print("said before the end", flush=True)
 @pytest.fixture
 def folder(tmp_path):
     """A queued run folder."""
-    made = RunFolder.create(tmp_path / "study", "run", "run")
+    made = RunFolder(tmp_path / "study" / "run")
     write_json(made.summary, {"status": "queued", "seed": 3})
     return made
 
@@ -122,12 +122,14 @@ def test_run_that_has_said_it(folder, instead):
 
 def test_run_gets_the_environment_without_what_a_cluster_says_of_the_sweep(folder, instead, monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    monkeypatch.setenv("GROUP_RANK", "1")
     instead("import json, os; print(json.dumps(dict(os.environ)))")
     RunProcesses().run(folder.path, {"OMP_NUM_THREADS": "3"})
     variables = json.loads(folder.log.read_text())
     assert variables["OMP_NUM_THREADS"] == "3"
     assert variables["PATH"] == os.environ["PATH"]
-    assert "SLURM_NTASKS" not in variables
+    assert not {"SLURM_NTASKS", "SLURM_PROCID", "GROUP_RANK"} & variables.keys()
 
 
 def test_run_on_a_full_disk_is_over_all_the_same(folder, instead, monkeypatch):
@@ -141,7 +143,9 @@ def test_run_on_a_full_disk_is_over_all_the_same(folder, instead, monkeypatch):
 
 
 def test_stop_ends_all_runs_as_ctrl_c_does_and_starts_no_other(tmp_path, instead):
-    folders = [RunFolder.create(tmp_path / "study", f"run{number}", "") for number in range(3)]
+    folders = [RunFolder(tmp_path / "study" / f"run{number}") for number in range(3)]
+    for each in folders:
+        each.path.mkdir(parents=True)
     runs = RunProcesses()
     instead(LASTING)
     threads = [threading.Thread(target=runs.run, args=(each.path,)) for each in folders[:2]]

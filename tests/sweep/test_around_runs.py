@@ -18,9 +18,11 @@ STAND_IN = "hydra.launcher.engine=stand_in.StandIn"
 def run(tmp_path):
     """A sweep whose runs a stand-in does; it must end with `code`."""
 
-    def start(*overrides: str, code: int = 0, flags: tuple[str, ...] = ("-m",)) -> subprocess.CompletedProcess[str]:
+    def start(
+        *overrides: str, code: int = 0, flags: tuple[str, ...] = ("-m",), env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
-        result = sweep(tmp_path, *overrides, STAND_IN, flags=flags, env={"PYTHONPATH": path})
+        result = sweep(tmp_path, *overrides, STAND_IN, flags=flags, env={"PYTHONPATH": path} | (env or {}))
         assert result.returncode == code, result.stderr
         return result
 
@@ -183,3 +185,22 @@ def test_dashboard_that_cannot_be_written_hides_nothing(run, tmp_path):
     assert result.stderr.startswith("error: no dashboard: ")
     assert result.stderr.count("\n") == 1
     assert "local_zo" in result.stdout
+
+
+def test_sweep_in_a_place_and_of_a_name_as_typed(run, tmp_path):
+    overrides = ("seed=0,1", "outputs=~/a (b), 'c'", "study=1e5")
+    home = {"HOME": str(tmp_path)}
+    first = run(*overrides, env=home)
+    study = tmp_path / "a (b), 'c'" / "1e5"
+    assert first.stdout.startswith(f"sweep 1e5: 2 jobs -> {study}\n")
+    assert (study / "report.html").exists()
+    assert "2 completed before" in run(*overrides, env=home).stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a (b), 'c'", "done"]
+
+
+def test_sweep_of_a_name_that_cannot_be_makes_nothing(run, tmp_path):
+    for override in ("study=sweep.json", "study=a/b", "outputs="):
+        result = run("seed=0,1", override, code=1)
+        assert result.stderr.startswith(f"error: {override.partition('=')[0]}")
+        assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -221,3 +221,24 @@ def test_result_that_is_no_number(job, name):
 )
 def test_label(overrides, fixed, expected):
     assert label(overrides, fixed) == expected
+
+
+def test_place_under_a_name_that_something_else_has(job, tmp_path):
+    (tmp_path / "study" / "mine" / "notes").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"name=mine is taken: .*/mine exists, without a config.yaml"):
+        place([job("name=mine")], None)
+
+
+def test_place_in_an_empty_folder(job, tmp_path):
+    (tmp_path / "study" / "mine").mkdir(parents=True)
+    one = job("name=mine")
+    place([one], None)
+    assert one.path == tmp_path / "study" / "mine"
+    assert one.folder.read_summary()["status"] == "queued"
+
+
+def test_place_names_what_takes_a_run_as_a_shell_takes_it(job, tmp_path):
+    outputs = f"outputs={tmp_path}/a b"
+    place([job(outputs, "name=mine", "seed=1")], None)
+    with pytest.raises(ConfigError, match=r"go on with it by 'resume=.*/a b/study/mine'$"):
+        place([job(outputs, "name=mine", "seed=2")], None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -13,7 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError, build
+from snn_zo.config.names import require_name
 from snn_zo.neuron import Neuron, Readout
+from snn_zo.places import require_folder
 from snn_zo.strategies import Strategy
 
 PEERS = ("loop", "unbind", "snntorch", "spikingjelly")
@@ -82,8 +83,8 @@ class BenchSettings:
         require_known("peers", self.peers or (), PEERS)
         require_known("sweep", self.sweep, AXES)
         require_known("device", [self.device], DEVICES)
-        if not re.fullmatch(r"[\w+-][\w.+-]{0,199}", self.name):
-            raise ValueError(f"name becomes a folder: use up to 200 letters, digits and . + - _ in '{self.name}'")
+        require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
+        require_name("name", self.name)
         for name, changes in (self.variants or {}).items():
             require_known(f"variants.{name}", changes, [field.name for field in fields(self)])
         self.cases()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +17,7 @@ from snn_zo.bench.settings import BenchSettings, require_known
 from snn_zo.bench.timing import interleaved, summarise
 from snn_zo.config import ConfigError
 from snn_zo.ops.backends import BACKENDS, resolve
+from snn_zo.places import expanded
 from snn_zo.runs.environment import environment
 from snn_zo.strategies import Strategy
 
@@ -42,7 +42,7 @@ def run(settings: BenchSettings, strategies: dict[str, Strategy], config: DictCo
     if settings.baseline in missing:
         raise ConfigError(f"baseline={settings.baseline} is not installed: make bench-peers")
     _require("baseline", settings.baseline, [entry.name for entry in entries])
-    folder = Path(settings.outputs) / "bench" / settings.name
+    folder = expanded(settings.outputs) / "bench" / settings.name
     folder.mkdir(parents=True, exist_ok=True)  # before the work, lest it cannot be written afterwards
     record = {
         "config": OmegaConf.to_container(config, resolve=True),

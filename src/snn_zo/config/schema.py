@@ -5,15 +5,16 @@ Strategies, neurons and data sets are dataclasses and check themselves; these st
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from snn_zo.config.names import require_name
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
 from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
@@ -52,10 +53,10 @@ class TrainSettings:
             raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
         if self.rerun not in (None, "failed", "all"):
             raise ValueError(f"rerun must be failed or all, got '{self.rerun}'")
-        for key in ("study", "name"):
-            value = getattr(self, key)
-            if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
-                raise ValueError(f"{key} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
+        require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
+        for key, value in (("study", self.study), ("name", self.name)):
+            if value is not None:
+                require_name(key, value)
         strategy = self.trainer.get("strategy", "auto")
         if strategy not in LIGHTNING_STRATEGIES:
             raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")

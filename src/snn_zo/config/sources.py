@@ -10,6 +10,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from snn_zo.config.names import automatic_name
+
 STRATEGIES = "snn_zo.strategies"
 """Entry point group under which packages offer strategies, name = "module:DataClass"."""
 
@@ -40,7 +42,7 @@ def study_name(hydra: Any) -> str:
         hydra: Hydra's own config.
     """
     choices = hydra.runtime.choices
-    return str(choices.get("sweeps") or choices.get("experiment") or choices.data)
+    return automatic_name(str(choices.get("sweeps") or choices.get("experiment") or choices.data))
 
 
 def _defaults(cls: type) -> dict[str, Any]:

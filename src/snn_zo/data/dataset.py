@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from snn_zo.data.augmentation import Augmentation
 from snn_zo.data.binning import Grid
+from snn_zo.places import expanded, require_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +99,7 @@ class EventDataset(ABC):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if self.workers < 0:
             raise ValueError(f"workers must be 0 or more, got {self.workers}")
+        require_folder("cache_dir", self.cache_dir, "SNN_ZO_CACHE")
         self._require_share("val_fraction")
         self._require_one_of("clip", CLIPS)
         self._require_one_of("on_bad", ("error", "skip"))
@@ -234,7 +236,7 @@ class EventDataset(ABC):
         shape = {"class": name, "version": self.version, "format": FORMAT, "part": part, **self.source(part)}
         shape |= {name: values[name] for name in self.shaping}
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
-        return Path(self.cache_dir).expanduser() / f"{name.lower()}-{part}-{digest}.events"
+        return expanded(self.cache_dir) / f"{name.lower()}-{part}-{digest}.events"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,7 +308,11 @@ class FileDataset(EventDataset):
 
     root: str
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_folder("root", self.root, "SNN_ZO_DATA")
+
     @property
     def folder(self) -> Path:
         """`root`, with ~ expanded."""
-        return Path(self.root).expanduser()
+        return expanded(self.root)

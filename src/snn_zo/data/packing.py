@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from errno import EROFS
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def open_or_build(dataset: EventDataset, part: str, thorough: bool = False) -> E
         store = _sound(path, thorough) or _build_alone(dataset, part, path, thorough)
     except OSError as error:
         place = f"{error.strerror or error}: {error.filename or path}"
-        raise DataError(f"{place}; set data.cache_dir (or SNN_ZO_CACHE) to a folder with room") from error
+        kind = "that can be written" if isinstance(error, PermissionError) or error.errno == EROFS else "with room"
+        raise DataError(f"{place}; set data.cache_dir (or SNN_ZO_CACHE) to a folder {kind}") from error
     if bad := store.about["bad"]:
         log.warning("%d of %d recordings left out as bad; the first: %s", len(bad), len(bad) + len(store), bad[0])
     return store

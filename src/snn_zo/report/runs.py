@@ -10,11 +10,13 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from snn_zo.runs.folder import ASIDE
 from snn_zo.runs.identity import flatten
 from snn_zo.untrusted import (
     Table,
@@ -187,7 +189,13 @@ def _run_folders(folder: Path) -> Iterator[Path]:
         if "summary.json" in files or "config.yaml" in files:
             yield Path(place)
         # no run lies in another one
-        folders[:] = [] if "summary.json" in files else sorted(set(folders) - {"wandb", "checkpoints"})
+        folders[:] = [] if "summary.json" in files else sorted(filter(partial(_may_hold_runs, Path(place)), folders))
+
+
+def _may_hold_runs(parent: Path, name: str) -> bool:
+    """Whether a folder is not one of wandb's, of checkpoints, or of a run that is still being made."""
+    beside_runs = name in ("wandb", "checkpoints") and not (parent / name / "summary.json").exists()
+    return not beside_runs and not name.startswith(ASIDE)
 
 
 def _read(path: Path) -> Run | None:

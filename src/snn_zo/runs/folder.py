@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from errno import EEXIST, ENOTDIR, ENOTEMPTY
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+ASIDE = ".new-"
+"""How the names of folders begin in which run folders are made."""
+
+_AHEAD_NS = 60 * 10**9
+"""By which the clock of another machine, such as a file server, may be ahead of ours."""
 
 
 class RunFolder:
@@ -36,27 +46,37 @@ class RunFolder:
         self.summary = path / "summary.json"
 
     @classmethod
-    def create(cls, parent: Path, name: str | None, stem: str) -> RunFolder:
-        """A new, empty run folder.
+    def create(cls, parent: Path, name: str | None, stem: str, fill: Callable[[RunFolder], None]) -> RunFolder:
+        """A new run folder, which is there with its first files or not at all. An empty one takes no name.
 
         Args:
             parent: `<outputs>/<study>`.
             name: the run's name, or None for `<stem>-<time>`, numbered where that is taken.
             stem: beginning of an automatic name.
+            fill: writes the first files into the folder while it is made aside.
 
         Raises:
-            FileExistsError: a run called `name` exists.
+            FileExistsError: something called `name` exists.
             OSError: the folder cannot be written.
         """
+        taken = FileExistsError(EEXIST, os.strerror(EEXIST), str(parent / (name or "")))
+        if name and _is_there(parent / name):
+            raise taken
         parent.mkdir(parents=True, exist_ok=True)
-        for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
-            try:
-                (parent / candidate).mkdir()
-            except FileExistsError:
-                if name:
-                    raise
-                continue
-            return cls(parent / candidate)
+        with TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True) as aside:
+            for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
+                made, place = cls(Path(aside) / candidate), parent / candidate
+                made.path.mkdir()
+                fill(made)
+                try:
+                    made.path.rename(place)
+                except OSError as error:
+                    if error.errno not in (EEXIST, ENOTEMPTY, ENOTDIR):
+                        raise
+                    if name:
+                        raise taken from error
+                else:
+                    return cls(place)
         raise AssertionError("unreachable: automatic names do not run out")
 
     @classmethod
@@ -66,11 +86,13 @@ class RunFolder:
         Raises:
             FileNotFoundError: there is none.
         """
+        now = time.time_ns() + _AHEAD_NS
         # runs that are only queued have a config, but no environment yet
-        begun = sorted(outputs.glob("*/*/env.json"), key=lambda path: path.stat().st_mtime_ns)
+        begun = {path: written(path) for path in outputs.glob("*/*/env.json")}
         if not begun:
             raise FileNotFoundError(f"no run in {outputs}")
-        return cls(begun[-1].parent)
+        # what is dated in the future was written under a clock that has been put right since
+        return cls(max(begun, key=lambda path: (begun[path] < now, begun[path])).parent)
 
     def read_summary(self) -> dict[str, Any]:
         """summary.json; empty where it is missing or no JSON."""
@@ -88,12 +110,29 @@ class RunFolder:
             wait: until no other process does; without waiting, the value says whether that is so.
         """
         lock = FileLock(self.path / ".lock", blocking=wait)
-        with suppress(Timeout):
-            lock.acquire()
+        try:
+            with suppress(Timeout):
+                lock.acquire()
+        except OSError as error:  # a file system without locks does not say where
+            error.filename = error.filename or lock.lock_file
+            raise
         try:
             yield lock.is_locked
         finally:
             lock.release()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something, other than an empty folder."""
+    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
+
+
+def written(path: Path) -> int:
+    """When a file was last written, in ns; 0 where it is not there, or not any more."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _names(stem: str) -> Iterator[str]:

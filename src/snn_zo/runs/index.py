@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.folder import RunFolder, written
 
 
 def by_identity(study: Path) -> dict[str, RunFolder]:
@@ -24,6 +24,6 @@ def by_identity(study: Path) -> dict[str, RunFolder]:
         summary = folder.read_summary()
         if isinstance(summary.get("identity"), str):
             status = summary.get("status")
-            rank = (status == "completed", status != "failed", path.stat().st_mtime_ns)
+            rank = (status == "completed", status != "failed", written(path))
             found[summary["identity"]].append((rank, folder))
     return {identity: max(folders, key=itemgetter(0))[1] for identity, folders in found.items()}

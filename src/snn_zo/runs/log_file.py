@@ -14,7 +14,7 @@ _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
 @contextmanager
 def logging_to(path: Path | None) -> Iterator[None]:
     """Append log records and Python warnings to a file, or drop them; warnings of this package are shown."""
-    file = logging.FileHandler(path) if path else logging.NullHandler()
+    file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace") if path else logging.NullHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler(sys.stderr)
     screen.setFormatter(logging.Formatter("warning: %(message)s"))

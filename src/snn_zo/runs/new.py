@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_atomically, write_json
 from snn_zo.config import ConfigError
+from snn_zo.config.names import automatic_name
 from snn_zo.config.schema import TrainSettings
+from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 
@@ -27,30 +30,41 @@ def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: 
         ConfigError: the run's name is taken.
         OSError: the folder cannot be written.
     """
-    parent, stem = Path(settings.outputs) / (settings.study or study), f"{settings.method}-s{settings.seed}"
+    parent = expanded(settings.outputs) / (settings.study or study)
+
+    def fill(folder: RunFolder) -> None:
+        _write_config(folder, config, parent.name)
+        write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
+        write_json(folder.summary, beginning(settings, config) | {"status": "queued"})
+
     try:
-        folder = RunFolder.create(parent, settings.name, stem)
+        return RunFolder.create(parent, settings.name, automatic_name(f"{settings.method}-s{settings.seed}"), fill)
     except FileExistsError as error:
-        raise ConfigError(
-            f"name={settings.name} is taken: {error.filename} exists; choose another, or go on with it by "
-            f"resume={error.filename}"
-        ) from error
-    _write_config(folder, config)
-    write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-    write_json(folder.summary, beginning(settings, config) | {"status": "queued"})
-    return folder
+        raise ConfigError(_taken(RunFolder(parent / str(settings.name)))) from error
+
+
+def _taken(folder: RunFolder) -> str:
+    there = f"name={folder.path.name} is taken: {folder.path} exists"
+    if not folder.config.exists():
+        return f"{there}, without a config.yaml that a run could go on with; choose another, or remove it"
+    return f"{there}; choose another, or go on with it by {resuming(folder.path)}"
+
+
+def resuming(path: Path) -> str:
+    """The argument that goes on with a run, as a shell takes it."""
+    return shlex.quote(f"resume={path}")
 
 
 def requeue(folder: RunFolder, config: DictConfig) -> None:
     """Have a run that was stopped or killed gone on with, by this config; nothing changes while a process is at it."""
     with folder.only_here(wait=False) as alone:
         if alone:
-            _write_config(folder, config)
+            _write_config(folder, config, folder.path.parent.name)
             write_json(folder.summary, folder.read_summary() | {"status": "queued", "reason": None})
 
 
-def _write_config(folder: RunFolder, config: DictConfig) -> None:
-    config.study, config.name = folder.path.parent.name, folder.path.name
+def _write_config(folder: RunFolder, config: DictConfig, study: str) -> None:
+    config.study, config.name = study, folder.path.name
     write_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
 
 

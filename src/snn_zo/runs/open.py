@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError, build
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.trust import require_trusted
+from snn_zo.places import expanded, variable
 from snn_zo.runs.folder import RunFolder
 
 
@@ -31,7 +29,10 @@ def open_run(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, D
     if not trusted:
         require_trusted(config)
         _use_data_of_this_machine(config)
-    return build(config, "", TrainSettings), config
+    # what a folder is called is checked where it is made
+    unnamed = config.copy()
+    unnamed.study = unnamed.name = None
+    return build(unnamed, "", TrainSettings), config
 
 
 def _use_data_of_this_machine(config: DictConfig) -> None:
@@ -40,6 +41,6 @@ def _use_data_of_this_machine(config: DictConfig) -> None:
     if not isinstance(data, DictConfig):
         return
     if "cache_dir" in data:
-        data.cache_dir = os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo")
-    if "root" in data and not Path(str(data.root)).expanduser().is_dir():
-        data.root = os.environ.get("SNN_ZO_DATA", "data")
+        data.cache_dir = variable("SNN_ZO_CACHE", "~/.cache/snn_zo")
+    if "root" in data and not expanded(str(data.root)).is_dir():
+        data.root = variable("SNN_ZO_DATA", "data")

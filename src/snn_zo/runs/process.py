@@ -22,6 +22,7 @@ from omegaconf import DictConfig, ListConfig
 from snn_zo.atomic import write_json
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
+from snn_zo.screen import keep_open
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
@@ -32,6 +33,7 @@ LINGER_S = 600.0
 
 def main() -> None:
     """Do what the folder asks for; exit code 1 and one line if that fails."""
+    keep_open()
     end_with_parent()
     from snn_zo import experiment
     from snn_zo.config.mistakes import EXPECTED, explain
@@ -149,8 +151,11 @@ class RunProcesses:
             process.wait()
 
 
-_OF_THE_LAUNCHER = ("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
-"""A run's other processes are Lightning's to start: it leaves that to a cluster that has these."""
+_OF_THE_LAUNCHER = (
+    *("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID", "JSM_NAMESPACE_RANK"),
+    *("LOCAL_RANK", "RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE"),
+)
+"""A run's other processes are Lightning's to start, which takes these for what it has started itself."""
 
 
 def _tell(process: subprocess.Popen[bytes]) -> None:

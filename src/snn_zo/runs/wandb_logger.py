@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,8 @@ def _start(mode: str, **options: Any) -> wandb.Run:
                 return wandb.init(mode="online", settings=settings, **options)
         except wandb.Error as error:
             reason = one_line(error)
-        log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, options["dir"])
+        folder = shlex.quote(options["dir"])
+        log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, folder)
     return wandb.init(mode="offline", settings=settings, **options)
 
 
@@ -97,5 +99,5 @@ def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
     try:
         run.finish(exit_code=0 if summary["status"] == "completed" else 1)
     except TimeoutError:
-        folder = Path(run.dir).parent
+        folder = shlex.quote(str(Path(run.dir).parent))
         log.warning("wandb: no answer while finishing (later: wandb sync --include-online %s)", folder)

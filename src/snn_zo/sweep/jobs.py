@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from snn_zo.config import ConfigError
 from snn_zo.config.schema import TrainSettings
+from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.index import by_identity
@@ -53,7 +54,7 @@ class Job:
     @property
     def parent(self) -> Path:
         """The study's folder."""
-        return Path(self.settings.outputs) / (self.settings.study or self.study)
+        return expanded(self.settings.outputs) / (self.settings.study or self.study)
 
     def result(self) -> float | list[float] | None:
         """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if the run failed.

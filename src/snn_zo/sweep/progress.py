@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.report.result import decimal
+from snn_zo.runs.folder import written
 from snn_zo.sweep.jobs import Job
 from snn_zo.untrusted import clean
 
@@ -67,7 +68,7 @@ class _Seen:
         if self.status == "running" and (epoch := _rows(self.job)) > self.epoch:
             self.epoch = epoch
             self.marks.append((epoch, time.monotonic()))
-        modified = _modified(self.job)
+        modified = written(self.job.folder.summary)
         if modified == self.modified:
             return False
         self.modified, summary = modified, self.job.folder.read_summary()
@@ -190,13 +191,6 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _modified(job: Job) -> int:
-    try:
-        return job.folder.summary.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _rows(job: Job) -> int:
