@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from snn_zo.data.binning import Packed
+from snn_zo.data.original import Original
 from snn_zo.data.store import EventStore
 
 
@@ -30,6 +32,14 @@ def write_shd(
         file["extra/speaker"] = np.arange(len(label), dtype=np.uint16) % 2 if speaker is None else speaker
     path.with_name(f"{path.name}.zip").touch()
     return path
+
+
+def packed(length: np.ndarray, col: np.ndarray, label: np.ndarray) -> Packed:
+    """Recordings of which nothing is known but what is left of them."""
+    events = length.sum(1)
+    nothing = np.zeros(len(label), np.int64)
+    digest = np.arange(len(label), dtype=np.uint64)
+    return Packed(length, col, label, Original(events, *[nothing] * 5, digest))
 
 
 def dense(store: EventStore) -> np.ndarray:

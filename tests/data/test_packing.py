@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from originals import assert_equal, dense, write_bin, write_shd
+from originals import assert_equal, dense, packed, write_bin, write_shd
 
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import DataError
@@ -273,13 +273,13 @@ def test_limit_takes_the_first_of_each_class(nmnist, files):
 
 def test_large_store_opens_at_once_and_needs_no_more_than_its_batches(tmp_path):
     """60,000 recordings as in N-MNIST, 4,000 events each, at T = 300."""
-    from snn_zo.data.binning import Grid, Packed
+    from snn_zo.data.binning import Grid
 
     rng = np.random.default_rng(0)
     grid = Grid(34, 34, 1, 1.0, 300)
     length = rng.multinomial(4000, np.full(300, 1 / 300), 100)
     col = np.concatenate([np.sort(rng.choice(1156, size, replace=False)) for size in length.ravel().tolist()])
-    piece = Packed(length, col.astype(np.int32), np.arange(100) % 10)
+    piece = packed(length, col.astype(np.int32), np.arange(100) % 10)
     pieces = ((piece, np.arange(100 * i, 100 * i + 100)) for i in range(600))
     EventStore.write(tmp_path / "a.events", grid, pieces, {"bad": []})
     began = time.monotonic()
