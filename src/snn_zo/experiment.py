@@ -210,7 +210,8 @@ def _same_data(settings: TrainSettings, folder: RunFolder) -> dict[str, Any]:
     changed = difference(folder.read_summary().get("data_content"), content)
     if changed and folder.last.exists():
         raise ConfigError(
-            f"{folder.path} was trained on other data, now {changed}: put the former recordings back, or begin a new run"
+            f"{folder.path} was trained on other data, and now there are {changed}: put the former recordings back, or "
+            "begin a new run"
         )
     return content
 

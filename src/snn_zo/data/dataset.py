@@ -247,8 +247,9 @@ class EventDataset(ABC):
         from snn_zo.data.store import FORMAT
 
         name = type(self).__name__
-        shape = {"class": name, "version": self.version, "format": FORMAT, "part": part, **self.source(part)}
-        shape |= {name: getattr(self, name) for name in self.shaping} | {"code": _code(type(self))}
+        kind = {"class": [name, *_code(type(self))], "version": self.version}
+        shape = {**kind, "format": FORMAT, "part": part, **self.source(part)}
+        shape |= {name: getattr(self, name) for name in self.shaping}
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         return Path(self.cache_dir).expanduser() / f"{name.lower()}-{part}-{digest}.events"
 

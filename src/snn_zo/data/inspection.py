@@ -47,10 +47,10 @@ def inspected(dataset: EventDataset) -> Splits:
 def inspect(dataset: EventDataset, splits: Splits) -> tuple[list[str], list[str]]:
     """What makes the recordings useless, and what else is to be said of them, a line each."""
     stores = {subset.store.about["part"]: subset.store for subset in splits}
-    errors, warnings = [], [*_left_out(stores), *_dropped(dataset, stores)]
+    errors, warnings = list[str](), [*_left_out(stores), *_dropped(dataset, stores)]
     for name, subset in splits._asdict().items():
-        silent, line = _silent(dataset, name, subset)
-        (errors if silent > EMPTY * len(subset.sample) else warnings).extend(line)
+        silent, lines = _silent(dataset, name, subset)
+        (errors if silent > EMPTY * len(subset.sample) else warnings).extend(lines)
     for severe, line in _twice(dataset, splits):
         (errors if severe else warnings).append(line)
     for store in stores.values():
@@ -182,7 +182,7 @@ def _where(dataset: EventDataset, store: EventStore, sample: int) -> str:
 
 
 def _unusual(dataset: EventDataset, store: EventStore) -> Iterator[str]:
-    """Recordings whose length or number of events is far from the rest, as where a file was cut or filled with zeros."""
+    """Recordings whose length or number of events is far from the rest, as in files cut short or filled with zeros."""
     original = store.original
     for measure, values, show in (
         ("last", original.ended - original.began, lambda us: _time(float(us))),

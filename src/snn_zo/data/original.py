@@ -1,8 +1,9 @@
-"""What recordings held before they were binned: by it, what was dropped, is far from the rest or is there twice is found."""
+"""What recordings held before they were binned, to find what was dropped, is strange or is there twice."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Original(NamedTuple):
             return times
 
         rows = np.stack([np.asarray(column, np.int64) for column in recordings[1:5]], 1)
-        digests = [blake2b(rows[first:last].data, digest_size=8).digest() for first, last in zip(bounds, bounds[1:])]
+        digests = [blake2b(rows[first:last].data, digest_size=8).digest() for first, last in pairwise(bounds)]
         return cls(
             events,
             np.bincount(recordings.sample[outside], minlength=samples),
