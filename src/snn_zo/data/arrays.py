@@ -72,11 +72,13 @@ class Arrays(EventDataset):
         x, _ = self._checked[part]
         if isinstance(x, list):
             return gather([x[i] for i in listing.number.tolist()], listing.label, self.height, self.width)
-        sample, step, p, row, column = places = np.nonzero(dense := x[listing.number])
+        dense = x[listing.number]
+        places: Any = np.nonzero(dense)
+        sample, step, p, row, column = places
         one = np.repeat(np.arange(len(sample)), dense[places].astype(np.int64))  # each event
         t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)  # in the middle of its step, whatever is rounded
-        position: tuple[Any, ...] = (column[one], row[one], p[one])
-        return Recordings(sample[one].astype(np.int32), t, *position, listing.label, self.height, self.width)
+        place = (column[one], row[one], p[one])
+        return Recordings(sample[one].astype(np.int32), t, *place, listing.label, self.height, self.width)
 
     def source(self, part: str) -> dict[str, object]:
         """A checksum of all values."""

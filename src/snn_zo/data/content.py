@@ -38,9 +38,9 @@ def difference(earlier: Any, now: dict[str, Any]) -> str | None:
     changes = []
     for part in Splits._fields:
         before = earlier.get(part)
-        for what in ("recordings", "classes"):
+        for what, one in (("recordings", "recording"), ("classes", "class")):
             was, is_ = before.get(what) if isinstance(before, dict) else None, now[part][what]
             if isinstance(was, int) and was != is_:
-                many = f"{abs(is_ - was):,} {what} {'more' if is_ > was else 'fewer'}"
-                changes.append(f"{many} in {part} ({is_:,}, not {was:,})")
+                many = f"{abs(is_ - was):,} {what if abs(is_ - was) > 1 else one}"
+                changes.append(f"{many} {'more' if is_ > was else 'fewer'} in {part} ({is_:,}, not {was:,})")
     return ", ".join(changes) or "as many recordings, but others"

@@ -135,7 +135,7 @@ def _time(us: float) -> str:
 class _Known(NamedTuple):
     """Recordings that have events: their digests, and their numbers in the store."""
 
-    digest: NDArray[np.uint64]
+    digest: NDArray[np.int64]
     sample: NDArray[np.int64]
     store: EventStore
 
@@ -164,7 +164,7 @@ def _twice(dataset: EventDataset, splits: Splits) -> Iterator[tuple[bool, str]]:
             yield False, f"{count:,} of {len(own.sample):,} recordings of {name} repeat others, {pair}"
 
 
-def _pair(dataset: EventDataset, one: _Known, other: _Known, digest: np.uint64) -> str:
+def _pair(dataset: EventDataset, one: _Known, other: _Known, digest: np.int64) -> str:
     """Where a recording lies, and where it lies a second time."""
     first, last = np.flatnonzero(one.digest == digest)[0], np.flatnonzero(other.digest == digest)[-1]
     found = ((one.store, one.sample[first]), (other.store, other.sample[last]))
@@ -183,7 +183,8 @@ def _where(dataset: EventDataset, store: EventStore, sample: int) -> str:
 
 def _unusual(dataset: EventDataset, store: EventStore) -> Iterator[str]:
     """Recordings whose length or number of events is far from the rest, as in files cut short or filled with zeros."""
-    original = store.original
+    filled = np.flatnonzero(store.original.events)
+    original = store.original.take(filled)
     for measure, values, show in (
         ("last", original.ended - original.began, lambda us: _time(float(us))),
         ("hold", original.events, lambda events: f"{events:,} events"),
@@ -193,7 +194,7 @@ def _unusual(dataset: EventDataset, store: EventStore) -> Iterator[str]:
             first = far[0]
             yield (
                 f"{len(far)} of {len(store)} recordings of {store.about['part']} {measure} far less or more than the "
-                f"usual {show(int(np.median(values)))}, such as {_where(dataset, store, int(first))} with "
+                f"usual {show(int(np.median(values)))}, such as {_where(dataset, store, int(filled[first]))} with "
                 f"{show(int(values[first]))}: are their files whole?"
             )
 

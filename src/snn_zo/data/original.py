@@ -25,7 +25,7 @@ class Original(NamedTuple):
         beyond: [S] int64 events of these steps that lie outside the sensor.
         began, most, ended: [S] int64 us of the first event, of the one that ends `MOST` of them, and of the last; 0
             where there are none.
-        digest: [S] uint64 of all events: recordings with the same one are the same recording.
+        digest: [S] int64 of all events: recordings with the same one are the same recording.
     """
 
     events: NDArray[np.int64]
@@ -34,7 +34,7 @@ class Original(NamedTuple):
     began: NDArray[np.int64]
     most: NDArray[np.int64]
     ended: NDArray[np.int64]
-    digest: NDArray[np.uint64]
+    digest: NDArray[np.int64]
 
     @classmethod
     def of(cls, recordings: Recordings, outside: NDArray[np.bool_], beyond: NDArray[np.bool_]) -> Original:
@@ -58,14 +58,14 @@ class Original(NamedTuple):
             at(np.zeros(samples, np.int64)),
             at(np.ceil(MOST * events).astype(np.int64) - 1),
             at(events - 1),
-            np.frombuffer(b"".join(digests), "<u8").astype(np.uint64),
+            np.frombuffer(b"".join(digests), "<i8").astype(np.int64),
         )
 
     @classmethod
     def concatenate(cls, pieces: list[Original]) -> Original:
         """Pieces end to end; none at all make an empty one."""
-        empty = cls(*(np.zeros(0, np.uint64 if name == "digest" else np.int64) for name in cls._fields))
-        return cls(*(np.concatenate(column) for column in zip(empty, *pieces, strict=True)))
+        empty = cls(*[np.zeros(0, np.int64)] * len(cls._fields))
+        return cls(*map(np.concatenate, zip(empty, *pieces, strict=True)))
 
     def take(self, sample: NDArray[np.int64]) -> Original:
         """These recordings."""
