@@ -1,13 +1,18 @@
 import csv
 import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+
+from snn_zo.config import ConfigError
+from snn_zo.experiment import evaluate, resume
 
 TRAIN = [sys.executable, str(Path(__file__).parents[1] / "train.py")]
 EVALUATE = [sys.executable, "-c", "from snn_zo.cli import evaluate; evaluate()"]
@@ -155,3 +160,57 @@ def test_run_reports_a_dead_network(tmp_path):
     folder = trained(tmp_path, "model.gain=1e-3", *QUICK)
     assert json.loads((folder / "summary.json").read_text())["dead"] is True
     assert "hidden1 is dead: no spike in epoch 0" in (folder / "stderr").read_text()
+
+
+# ---- the data of a run
+
+
+def test_run_knows_its_data(run):
+    summary = json.loads((run / "summary.json").read_text())
+    content = summary["data_content"]
+    assert [content[part]["recordings"] for part in ("train", "val", "test")] == [1258, 180, 359]
+    assert [content[part]["classes"] for part in ("train", "val", "test")] == [10, 10, 10]
+    assert summary["identity"].endswith(f"-{content['fingerprint']}")
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Files of 100 training and 20 test recordings."""
+    rng = np.random.default_rng(0)
+    for part, size in (("Train", 100), ("Test", 20)):
+        for i in range(size):
+            path = tmp_path / f"data/NMNIST/{part}/{i % 10}/{i:03}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(bytes([*rng.integers(0, 34, 2).tolist(), 128, t, 0]) for t in range(250)))
+    return tmp_path / "data/NMNIST"
+
+
+def test_run_goes_on_with_its_own_data_only(tmp_path, recordings, caplog):
+    small = ("data=nmnist", f"data.root={recordings.parent}", "logger=none", "model.hidden=[9]")
+    folder = trained(tmp_path / "out", *small, "trainer.max_epochs=1", "data.steps=30")
+    summary = json.loads((folder / "summary.json").read_text()) | {"status": "interrupted"}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    removed = recordings / "Train/3/013.bin"
+    content = removed.read_bytes()
+    removed.unlink()
+    before = (folder / "summary.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"on other data, and now there are 1 recording fewer in train \(89, "):
+        resume(folder)
+    assert (folder / "summary.json").read_bytes() == before
+    with caplog.at_level(logging.WARNING):
+        evaluate(folder)
+    assert "not the data that the run was trained and tested on: 1 recording fewer in train" in caplog.text
+    removed.write_bytes(content)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        evaluate(folder)
+    assert "not the data" not in caplog.text
+
+
+def test_run_says_how_many_events_are_dropped(tmp_path, recordings):
+    small = ("data=nmnist", f"data.root={recordings.parent}", "logger=none", "model.hidden=[9]", "trainer.max_epochs=1")
+    folder = trained(tmp_path / "out", *small, "data.dt=1", "data.steps=50")
+    (line,) = [line for line in (folder / "stderr").read_text().splitlines() if "data." in line]
+    assert line.startswith("warning: 2")
+    assert "lie outside the 50 steps from 0 to 50 ms (data.start, data.steps, data.dt): data.steps=64 or " in line
+    assert line.removeprefix("warning: ") in (folder / "run.log").read_text()

@@ -22,11 +22,13 @@ from snn_zo.compose import backend_of, make_logger, make_module
 from snn_zo.config import ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
+from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.identity import identity
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue, resuming
 from snn_zo.runs.open import open_run
@@ -92,7 +94,9 @@ def resume(path: Path) -> float:
         path: the run folder.
 
     Raises:
-        ConfigError: there is nothing to go on with, or the folder's content is not to be trusted.
+        ConfigError: there is nothing to go on with, the data is another now, or the folder's content is not to be
+            trusted.
+        DataError: the data is missing or damaged.
         RunFailed: the run ended early.
     """
     folder = RunFolder(path)
@@ -100,6 +104,7 @@ def resume(path: Path) -> float:
     with folder.only_here():
         if folder.read_summary().get("status") == "completed":
             raise ConfigError(f"{path} is completed: there is nothing to resume")
+        _same_data(settings, folder)
         if processes(config) == 1:
             return _execute(settings, config, folder, backend_of(settings, config))
     requeue(folder, config)
@@ -147,7 +152,9 @@ def load_run(path: str | Path) -> LoadedRun:
     settings, config = open_run(folder)
     module = make_module(settings, config, backend_of(settings, config))
     module.load_state_dict(read_checkpoint(folder.best)["state_dict"])
-    return LoadedRun(module.eval(), EventDataModule(settings.data, settings.seed), config, folder.read_summary())
+    summary = folder.read_summary()
+    data = EventDataModule(settings.data, settings.seed, summary.get("data_content"))
+    return LoadedRun(module.eval(), data, config, summary)
 
 
 def evaluate(path: Path) -> dict[str, float]:
@@ -164,7 +171,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     earlier = folder.read_summary()
     summary: dict[str, Any] = {
         "status": "running",
-        **beginning(settings, config),
+        **beginning(settings, config, earlier.get("data_content")),
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
@@ -174,6 +181,9 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:
+            summary["data_content"] = _same_data(settings, folder)
+            summary["identity"] = identity(config, summary["data_content"])
+            write_json(folder.summary, summary)
             logger = make_logger(config, folder, summary)
             summary |= _fit_and_test(settings, config, folder, backend, logger) | {"status": "completed"}
         except BaseException as error:
@@ -188,6 +198,23 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
             _close(folder, summary, logger)
     print_result(folder.path, summary)
     return float(summary["objective"])
+
+
+def _same_data(settings: TrainSettings, folder: RunFolder) -> dict[str, Any]:
+    """The content of a run's data.
+
+    Raises:
+        ConfigError: the run has been trained on another one.
+        DataError: the data is missing or damaged.
+    """
+    content = content_of(settings.data.splits())
+    changed = difference(folder.read_summary().get("data_content"), content)
+    if changed and folder.last.exists():
+        raise ConfigError(
+            f"{folder.path} was trained on other data, and now there are {changed}: put the former recordings back, or "
+            "begin a new run"
+        )
+    return content
 
 
 def _take_part(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from snn_zo.data.binning import Packed
+from snn_zo.data.original import Original
 from snn_zo.data.store import EventStore
 
 
@@ -16,20 +18,33 @@ def write_bin(path: Path, events: np.ndarray) -> None:
 
 
 def write_shd(
-    path: Path, times: list[np.ndarray], units: list[np.ndarray], label: np.ndarray, speaker: np.ndarray | None = None
+    path: Path,
+    times: list[np.ndarray],
+    units: list[np.ndarray],
+    label: np.ndarray,
+    speaker: np.ndarray | None = None,
+    dtype: type = np.float16,
 ) -> Path:
     """The file, and the empty archive that tonic asks for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        for name, rows, dtype in (("times", times, np.float16), ("units", units, np.uint16)):
-            column = file.create_dataset(f"spikes/{name}", (len(rows),), h5py.vlen_dtype(dtype))
+        for name, rows, kind in (("times", times, dtype), ("units", units, np.uint16)):
+            column = file.create_dataset(f"spikes/{name}", (len(rows),), h5py.vlen_dtype(kind))
             for i, row in enumerate(rows):
-                column[i] = row.astype(dtype)
+                column[i] = row.astype(kind)
         file["labels"] = np.asarray(label, np.uint16)
         file["extra/keys"] = np.array([b"zero", b"one"])
         file["extra/speaker"] = np.arange(len(label), dtype=np.uint16) % 2 if speaker is None else speaker
     path.with_name(f"{path.name}.zip").touch()
     return path
+
+
+def packed(length: np.ndarray, col: np.ndarray, label: np.ndarray) -> Packed:
+    """Recordings of which nothing is known but what is left of them."""
+    events = length.sum(1)
+    nothing = np.zeros(len(label), np.int64)
+    digest = np.arange(len(label))
+    return Packed(length, col, label, Original(events, *[nothing] * 5, digest))
 
 
 def dense(store: EventStore) -> np.ndarray:

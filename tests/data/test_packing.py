@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from originals import assert_equal, dense, write_bin, write_shd
+from originals import assert_equal, dense, packed, write_bin, write_shd
 
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import DataError
@@ -44,9 +44,9 @@ def recording(pixel: int, size: int = 40) -> list[tuple[int, int, int, int]]:
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """60 training and 20 test recordings; each has a pixel of its own."""
-    for part, size in (("Train", 60), ("Test", 20)):
+    for part, first, size in (("Train", 0, 60), ("Test", 100, 20)):
         for i in range(size):
-            write_bin(tmp_path / f"NMNIST/{part}/{i % 10}/{i:05}.bin", recording(i))
+            write_bin(tmp_path / f"NMNIST/{part}/{i % 10}/{i:05}.bin", recording(first + i))
     return sorted((tmp_path / "NMNIST/Train").glob("*/*.bin"))
 
 
@@ -220,7 +220,7 @@ def test_bad_recordings_are_skipped_counted_and_reported(nmnist, files, caplog, 
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            store = dataset.store("train")
+            store = EventDataModule(dataset, seed=0).splits.train.store
         assert f"{len(BAD) + 1} of 61 recordings left out as bad; the first: " in caplog.text
     assert len(store) == 60 - len(BAD)
     require_pixels(store)
@@ -273,13 +273,13 @@ def test_limit_takes_the_first_of_each_class(nmnist, files):
 
 def test_large_store_opens_at_once_and_needs_no_more_than_its_batches(tmp_path):
     """60,000 recordings as in N-MNIST, 4,000 events each, at T = 300."""
-    from snn_zo.data.binning import Grid, Packed
+    from snn_zo.data.binning import Grid
 
     rng = np.random.default_rng(0)
     grid = Grid(34, 34, 1, 1.0, 300)
     length = rng.multinomial(4000, np.full(300, 1 / 300), 100)
     col = np.concatenate([np.sort(rng.choice(1156, size, replace=False)) for size in length.ravel().tolist()])
-    piece = Packed(length, col.astype(np.int32), np.arange(100) % 10)
+    piece = packed(length, col.astype(np.int32), np.arange(100) % 10)
     pieces = ((piece, np.arange(100 * i, 100 * i + 100)) for i in range(600))
     EventStore.write(tmp_path / "a.events", grid, pieces, {"bad": []})
     began = time.monotonic()

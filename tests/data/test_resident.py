@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from originals import packed
 
 from snn_zo.data import datamodule
-from snn_zo.data.binning import Grid, Packed
+from snn_zo.data.binning import Grid
 from snn_zo.data.resident import ResidentStore, fits, streamed
 from snn_zo.data.store import DamagedStoreError, EventStore
 
@@ -23,7 +24,7 @@ def make_store(path, features=70_000, samples=7, steps=5):
     col = np.concatenate([np.sort(generator.choice(features, n, replace=False)) for n in length.ravel()])
     label = generator.integers(0, 3, samples)
     grid = Grid(height=1, width=features, polarities=1, dt=1.0, steps=steps)
-    EventStore.write(path, grid, [(Packed(length, col, label), np.arange(samples))], {})
+    EventStore.write(path, grid, [(packed(length, col, label), np.arange(samples))], {})
     return EventStore(path)
 
 

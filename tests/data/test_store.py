@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+from originals import packed as make_packed
 
 from snn_zo.data.binning import Grid, Packed
 from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
@@ -14,7 +15,7 @@ def random_piece(rng: np.random.Generator, samples: int, grid: Grid) -> Packed:
     length = rng.integers(0, 5, (samples, grid.steps)) * (rng.random((samples, grid.steps)) < 0.4)
     rows = [np.sort(rng.choice(grid.features, size, replace=False)) for size in length.ravel()]
     col = np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
-    return Packed(length, col, rng.integers(0, 9, samples))
+    return make_packed(length, col, rng.integers(0, 9, samples))
 
 
 @pytest.fixture(params=[17, 70_000], ids=["16 bit", "32 bit"])
@@ -25,7 +26,7 @@ def grid(request) -> Grid:
 @pytest.fixture
 def packed(grid) -> list[Packed]:
     rng = np.random.default_rng(0)
-    silent = Packed(np.zeros((1, STEPS), int), np.zeros(0, np.int32), np.array([8]))
+    silent = make_packed(np.zeros((1, STEPS), int), np.zeros(0, np.int32), np.array([8]))
     return [random_piece(rng, 5, grid), Packed.concatenate([], grid), silent, random_piece(rng, 3, grid)]
 
 
@@ -73,14 +74,14 @@ def test_store_in_another_process(store, packed, grid):
 
 def test_store_of_nothing_but_silence(tmp_path):
     grid = Grid(1, 4, 1, 1.0, STEPS)
-    silent = Packed(np.zeros((3, STEPS), int), np.zeros(0, np.int32), np.arange(3))
+    silent = make_packed(np.zeros((3, STEPS), int), np.zeros(0, np.int32), np.arange(3))
     EventStore.write(tmp_path / "a.events", grid, [(silent, np.arange(3))], {})
     assert EventStore(tmp_path / "a.events").batch(np.array([2, 0])).spikes.to_dense().count_nonzero() == 0
 
 
 def test_store_keeps_counts(tmp_path):
     grid = Grid(1, 4, 1, 1.0, 2, counts=True)
-    piece = Packed(np.array([[70_000, 1]]), np.repeat(np.int32([3, 0]), [70_000, 1]), np.array([1]))
+    piece = make_packed(np.array([[70_000, 1]]), np.repeat(np.int32([3, 0]), [70_000, 1]), np.array([1]))
     EventStore.write(tmp_path / "a.events", grid, [(piece, np.array([0]))], {})
     spikes = EventStore(tmp_path / "a.events").batch(np.array([0])).spikes
     assert spikes.to_dense().tolist() == [[[0, 0, 0, 70_000], [1, 0, 0, 0]]]

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ def test_variants_of_other_data_are_named_apart(tmp_path):
         ("digits", "local_zo"),
         ("nmnist", "local_zo"),
     ]
+
+
+def test_variants_tell_other_recordings_apart(tmp_path):
+    """The same settings on another folder of the same data set are another experiment, and neither run is dropped."""
+    for name, fingerprint, train in (("a", "00112233aa", 1000), ("b", "00112233aa", 1000), ("c", "ffeeddccbb", 999)):
+        summary = write_run(tmp_path / name) / "summary.json"
+        parts = {part: {"recordings": 100, "classes": 10} for part in ("val", "test")}
+        content = {"fingerprint": fingerprint, "train": {"recordings": train, "classes": 10}} | parts
+        summary.write_text(json.dumps(json.loads(summary.read_text()) | {"data_content": content}))
+    found = made(tmp_path)
+    assert list(found) == ["local_zo content=1000+100+100/00112233", "local_zo content=999+100+100/ffeeddcc"]
+    assert [len(variant.runs) for variant in found.values()] == [1, 1]
+    assert "the same run is in" in next(iter(found.values())).runs[0].problems[0]
+
+
+@pytest.mark.parametrize("content", [None, 3, [], {"fingerprint": 3}, {"train": {"recordings": 5}}])
+def test_variants_where_nothing_is_known_of_the_recordings(tmp_path, content):
+    summary = write_run(tmp_path) / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"data_content": content}))
+    write_run(tmp_path, seed=1)
+    (variant,) = made(tmp_path).values()
+    assert len(variant.runs) == 2
 
 
 def test_variants_say_what_differs_between_methods(tmp_path):

@@ -83,6 +83,19 @@ def test_identity_goes_by_what_interpolations_stand_for():
     assert identity(given) != identity(OmegaConf.create({"a": 3, "b": 4}))
 
 
+def test_identity_has_the_data_in_it():
+    config = OmegaConf.create(CONTENT)
+    one, other = (identity(config, {"fingerprint": digits}) for digits in ("ab", "cd"))
+    assert one != other
+    assert one == f"{identity(config)}-ab"
+
+
+@pytest.mark.parametrize("content", [None, {}, [], 3, {"fingerprint": None}])
+def test_identity_as_long_as_nothing_is_known_of_the_data(content):
+    config = OmegaConf.create(CONTENT)
+    assert identity(config, content) == identity(config)
+
+
 def test_flatten_names_leaves_and_keeps_lists_and_empty_groups():
     assert flatten({"a": {"b": [1, {"c": 2}], "d": {}}, "logger": {"mode": 1}, "e": None}) == {
         "a.b": [1, {"c": 2}],

@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from snn_zo.atomic import write_json
-from snn_zo.config import ConfigError
+from snn_zo.config import ConfigError, build
+from snn_zo.config.schema import TrainSettings
 from snn_zo.sweep.jobs import label, place
 
 
@@ -146,6 +148,76 @@ def test_place_takes_a_status_of_the_wrong_type_for_none(job, earlier):
     again = job("seed=1")
     place([again], None)
     assert (again.path, again.due) == (before.path, True)
+
+
+# ---- the data of earlier runs
+
+
+@pytest.fixture
+def nmnist(job, tmp_path):
+    """A job on 30 training and 20 test recordings below a folder, which are written unless it is there."""
+
+    def make(root: str, *overrides: str):
+        folder = tmp_path / root / "NMNIST"
+        if not folder.exists():
+            for part, first, size in (("Train", 0, 30), ("Test", 30, 20)):
+                for i in range(size):
+                    path = folder / f"{part}/{i % 10}/{i:03}.bin"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(b"".join(bytes([i + 1, first, 128, t, 0]) for t in range(30)))
+        settings = {"_target_": "snn_zo.data.neuromorphic.NMNIST", "polarities": "merged"}
+        settings |= {"root": str(tmp_path / root), "cache_dir": str(tmp_path / "cache"), "val_fraction": 0.35}
+        own = job("seed=1", *overrides)
+        given = OmegaConf.to_container(own.config.data)
+        del given["test_fraction"]
+        own.config.data = OmegaConf.create(given | settings)
+        own.settings = build(own.config, "", TrainSettings)
+        return own
+
+    return make
+
+
+def test_place_knows_the_data_of_earlier_runs(nmnist, tmp_path):
+    first = nmnist("a")
+    place([first], None)
+    end(first, "completed")
+    content = first.folder.read_summary()["data_content"]
+    assert content["train"] == {"recordings": 20, "classes": 10}
+
+    moved = nmnist("b")  # the same recordings elsewhere
+    place([moved], None)
+    assert (moved.path, moved.due, moved.of_other_data) == (first.path, False, [])
+
+    (tmp_path / "b/NMNIST/Test/3/003.bin").unlink()
+    again, other = nmnist("a"), nmnist("b")
+    place([again, other], None)
+    assert (again.path, again.due) == (first.path, False)
+    assert other.due
+    assert other.path != first.path
+    assert other.of_other_data == ["1 recording fewer in test (19, not 20)"]
+    assert other.folder.read_summary()["data_content"]["test"]["recordings"] == 19
+    assert len(list((tmp_path / "cache").glob("*.events"))) == 5, "each folder's parts, and a test part anew"
+
+
+def test_place_does_not_take_a_run_of_unknown_data_for_done(nmnist):
+    first = nmnist("a")
+    place([first], None)
+    before = first.folder.read_summary()
+    write_json(first.folder.summary, before | {"status": "completed", "identity": before["identity"].partition("-")[0]})
+    again = nmnist("a")
+    place([again], None)
+    assert again.due
+    assert again.path != first.path
+
+
+def test_place_goes_on_where_the_data_of_one_job_is_missing(nmnist, tmp_path):
+    (tmp_path / "gone/NMNIST/Train/3").mkdir(parents=True)
+    (tmp_path / "gone/NMNIST/Train/3/1.bin").touch()
+    jobs = [nmnist("gone"), nmnist("a")]
+    place(jobs, None)
+    assert [each.due for each in jobs] == [True, True]
+    assert jobs[0].path != jobs[1].path
+    assert jobs[0].folder.read_summary()["data_content"] is None
 
 
 HOLD = """

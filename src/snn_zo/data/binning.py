@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from snn_zo.data.original import Original
     from snn_zo.data.recordings import Recordings
 
 
@@ -60,38 +61,48 @@ class Packed(NamedTuple):
         length: [S, T] int64 events of each row.
         col: [K] int32 inputs, row after row; ascending in a row, each once (or c times, where c events are counted).
         label: [S] int64 class.
+        original: what they held before.
     """
 
     length: NDArray[np.int64]
     col: NDArray[np.int32]
     label: NDArray[np.int64]
+    original: Original
 
     @classmethod
     def concatenate(cls, pieces: Sequence[Packed], grid: Grid) -> Packed:
         """Pieces end to end; none at all make an empty one."""
         import numpy as np
 
+        from snn_zo.data.original import Original
+
         length = [np.zeros((0, grid.steps), np.int64), *(piece.length for piece in pieces)]
         col = [np.zeros(0, np.int32), *(piece.col for piece in pieces)]
         label = [np.zeros(0, np.int64), *(piece.label for piece in pieces)]
-        return cls(np.concatenate(length), np.concatenate(col), np.concatenate(label))
+        original = Original.concatenate([piece.original for piece in pieces])
+        return cls(np.concatenate(length), np.concatenate(col), np.concatenate(label), original)
 
 
 def pack(recordings: Recordings, grid: Grid) -> Packed:
-    """Recordings on a grid; what falls before its first or after its last step is dropped."""
+    """Recordings on a grid; what falls outside its steps, or outside the sensor, is dropped and counted."""
     import numpy as np
+
+    from snn_zo.data.original import Original
 
     if (recordings.height, recordings.width) != (grid.height, grid.width):
         raise ValueError(f"{recordings.width} x {recordings.height} recordings do not fit {grid}")
     step = ((recordings.t - microseconds(grid.start)) // microseconds(grid.dt)).astype(np.int64)
-    inside = (step >= 0) & (step < grid.steps)
+    outside = (step < 0) | (step >= grid.steps)
+    beyond = (recordings.x < 0) | (recordings.x >= grid.width) | (recordings.y < 0) | (recordings.y >= grid.height)
+    inside = ~(outside | beyond)
     y, x = (place.astype(np.int64) // grid.downsample for place in (recordings.y, recordings.x))
     if grid.polarities > 1:
         y += recordings.p.astype(np.int64) * grid.rows
     row = recordings.sample.astype(np.int64) * grid.steps + step
     key = row * grid.features + y * grid.columns + x
     length, col = rows_of(key[inside], len(recordings.label) * grid.steps, grid)
-    return Packed(length.reshape(-1, grid.steps), col, recordings.label)
+    original = Original.of(recordings, outside, beyond & ~outside)
+    return Packed(length.reshape(-1, grid.steps), col, recordings.label, original)
 
 
 def rows_of(key: NDArray[np.int64], rows: int, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from snn_zo.data.augmentation import Augmentation
+from snn_zo.data.content import content_of, difference
 from snn_zo.data.dataset import EventDataset
+from snn_zo.data.inspection import inspected
 from snn_zo.data.packing import open_or_build
 from snn_zo.data.resident import ResidentStore, fits, streamed
 from snn_zo.data.splits import Splits, Subset
@@ -30,11 +32,12 @@ class EventDataModule(lightning.LightningDataModule):
     Args:
         dataset: what to serve.
         seed: run seed; the order of training batches and their augmentation depend on it and on the epoch alone.
+        content: that the recordings should have, as a run's summary says; where they do not, that is logged.
     """
 
-    def __init__(self, dataset: EventDataset, seed: int) -> None:
+    def __init__(self, dataset: EventDataset, seed: int, content: object = None) -> None:
         super().__init__()
-        self.dataset, self.seed = dataset, seed
+        self.dataset, self.seed, self.content = dataset, seed, content
         self._splits: Splits | None = None
         self._resident: dict[Path, ResidentStore] = {}
 
@@ -42,7 +45,9 @@ class EventDataModule(lightning.LightningDataModule):
     def splits(self) -> Splits:
         """Training, validation and test recordings."""
         if self._splits is None:
-            self._splits = self.dataset.splits()
+            self._splits = inspected(self.dataset)
+            if changed := difference(self.content, content_of(self._splits)):
+                log.warning("this is not the data that the run was trained and tested on: %s", changed)
         return self._splits
 
     def prepare_data(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +87,8 @@ class EventDataset(ABC):
     """Augmentations after which a recording is still one of its class."""
     workers_are: ClassVar[str] = "processes"
     """What reads the chunks at the same time: `processes`, or `threads` where reading is little Python."""
+    shared: ClassVar[float] = 0.01
+    """Share of a part's recordings that another part may hold too, as some published ones do; more is an error."""
 
     def __post_init__(self) -> None:
         if not 0 < self.dt < float("inf"):
@@ -176,7 +178,10 @@ class EventDataset(ABC):
         """
 
     def source(self, part: str) -> dict[str, object]:
-        """What tells one copy of the original files from another; nothing where the data comes with the code."""
+        """What tells the recordings from others, as checksums do; nothing where code and settings say it all.
+
+        A class outside of this package has to say so itself, else every process packs its recordings anew.
+        """
         return {}
 
     def class_name(self, label: int) -> str:
@@ -226,17 +231,46 @@ class EventDataset(ABC):
         """
         from snn_zo.data.packing import open_or_build
 
-        return open_or_build(self, part)
+        if self._traceable:
+            return open_or_build(self, part)
+        made: dict[str, EventStore] = self.__dict__.setdefault("_made", {})
+        if part not in made:
+            made[part] = open_or_build(self, part, anew=True)
+        return made[part]
+
+    @property
+    def _traceable(self) -> bool:
+        """Whether the name of a store tells its recordings from all others."""
+        ours = _is_ours(type(self))
+        return ours or (type(self).source is not EventDataset.source and None not in _code(type(self)))
 
     def cache_file(self, part: str) -> Path:
         """File of a part's store: its name holds a hash of everything that shaped it."""
         from snn_zo.data.store import FORMAT
 
-        values, name = dataclasses.asdict(self), type(self).__name__
-        shape = {"class": name, "version": self.version, "format": FORMAT, "part": part, **self.source(part)}
-        shape |= {name: values[name] for name in self.shaping}
+        name = type(self).__name__
+        kind = {"class": [name, *_code(type(self))], "version": self.version}
+        shape = {**kind, "format": FORMAT, "part": part, **self.source(part)}
+        shape |= {name: getattr(self, name) for name in self.shaping}
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         return expanded(self.cache_dir) / f"{name.lower()}-{part}-{digest}.events"
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in ("snn_zo", "builtins", "abc")
+
+
+def _code(kind: type) -> list[str | None]:
+    """Digests of the files that a class of the user's is written in; None for one that is in no file."""
+    modules = dict.fromkeys(base.__module__ for base in kind.__mro__ if not _is_ours(base))
+    return [_digest(getattr(sys.modules.get(module), "__file__", None)) for module in modules]
+
+
+def _digest(file: str | None) -> str | None:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    except OSError:  # in an archive
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,13 +162,13 @@ class NCALTECH101(FilePerRecording, Camera, SeededSplit):
 
 @dataclass(frozen=True, kw_only=True)
 class POKERDVS(FilePerRecording, Camera, PublishedSplit):
-    """POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015): pips of poker cards, 35 x 35, about 10 ms.
+    """POKER-DVS (Serrano-Gotarredona and Linares-Barranco 2015): pips of poker cards, 35 x 35, about 30 ms.
 
     `<root>/POKERDVS/pips_{train,test}/<suit>/*.npy`: clubs, hearts, diamonds, spades.
     """
 
     dt: float = 0.2
-    steps: int = 50
+    steps: int = 150
     batch_size: int = 8
     val_fraction: float = 0.2
 

@@ -25,26 +25,25 @@ _ORPHANS_LIVE_S = 10
 """After which a reader without work ends, as when the process that it worked for was killed."""
 
 
-def open_or_build(dataset: EventDataset, part: str, thorough: bool = False) -> EventStore:
+def open_or_build(dataset: EventDataset, part: str, thorough: bool = False, anew: bool = False) -> EventStore:
     """The store of a part; made if it is not there, made again if it is damaged.
 
     Args:
         dataset: what to pack.
         part: of the data set.
         thorough: check every recording of a store that is there, as one has been found damaged.
+        anew: make the store, whether it is there or not.
 
     Raises:
         DataError: recordings are missing or cannot be read, or the store cannot be written.
     """
     path = dataset.cache_file(part)
     try:
-        store = _sound(path, thorough) or _build_alone(dataset, part, path, thorough)
+        store = (None if anew else _sound(path, thorough)) or _build_alone(dataset, part, path, thorough, anew)
     except OSError as error:
         place = f"{error.strerror or error}: {error.filename or path}"
         kind = "that can be written" if isinstance(error, PermissionError) or error.errno == EROFS else "with room"
         raise DataError(f"{place}; set data.cache_dir (or SNN_ZO_CACHE) to a folder {kind}") from error
-    if bad := store.about["bad"]:
-        log.warning("%d of %d recordings left out as bad; the first: %s", len(bad), len(bad) + len(store), bad[0])
     return store
 
 
@@ -61,11 +60,11 @@ def _sound(path: Path, thorough: bool) -> EventStore | None:
     return store
 
 
-def _build_alone(dataset: EventDataset, part: str, path: Path, thorough: bool) -> EventStore:
+def _build_alone(dataset: EventDataset, part: str, path: Path, thorough: bool, anew: bool) -> EventStore:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         # another process may have been at it
-        return _sound(path, thorough) or _build(dataset, part, path)
+        return (None if anew else _sound(path, thorough)) or _build(dataset, part, path)
 
 
 def _build(dataset: EventDataset, part: str, path: Path) -> EventStore:

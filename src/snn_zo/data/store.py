@@ -7,6 +7,7 @@ A file holds a header of `HEADER` bytes, `<crc32> <json>`, and the arrays that i
     first     [S + 1] int64 place in `col` of each recording's first event
     label, origin   [S] int64 class, and place in the original files
     checksum  [S] uint32 crc32 of each recording's `length` and `col`
+    ...       [S] what is known of each recording before it was binned, see `Original`
     about     bytes of a JSON object
 
 `col` and `length` stay on disk, mapped into memory, and a recording is compared with its checksum when it is first
@@ -27,13 +28,14 @@ from numpy.typing import NDArray
 
 from snn_zo.atomic import replacing
 from snn_zo.data.binning import Grid, Packed
+from snn_zo.data.original import Original
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from snn_zo.ops.spikes import Spikes
 
-FORMAT = 1
+FORMAT = 2
 HEADER = 4096
 
 
@@ -73,7 +75,8 @@ class EventStore:
         features: N.
         label: [S] int64 class.
         origin: [S] int64 place of each recording in the original files.
-        col, length, first: as in the file.
+        col, length, first, checksum: as in the file.
+        original: what the recordings held before they were binned.
         about: what `write` was told.
 
     Raises:
@@ -88,7 +91,8 @@ class EventStore:
             arrays = {name: _read_array(file, name, _Place(*place)) for name, place in header["arrays"].items()}
         self.steps, self.features = int(header["steps"]), int(header["features"])
         self.label, self.origin, self.first = arrays["label"], arrays["origin"], arrays["first"]
-        self.col, self.length, self._checksum = arrays["col"], arrays["length"], arrays["checksum"]
+        self.col, self.length, self.checksum = arrays["col"], arrays["length"], arrays["checksum"]
+        self.original = Original(*(arrays[name] for name in Original._fields))
         self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
         self._sound = np.zeros(len(self.label), bool)
 
@@ -133,7 +137,7 @@ class EventStore:
         """
         for sample in index.tolist():
             rows, col = self.length[sample], self.col[self.first[sample] : self.first[sample + 1]]
-            if crc32(col.data, crc32(rows.data)) != self._checksum[sample]:
+            if crc32(col.data, crc32(rows.data)) != self.checksum[sample]:
                 raise DamagedStoreError(f"{self.path}: recording {sample} is damaged")
         self._sound[index] = True
 
@@ -156,9 +160,10 @@ class EventStore:
         with replacing(path) as file:
             file.write(bytes(HEADER))
             parts = [_columns(file, *piece, input_type, length_type) for piece in pieces]
-            length, label, origin, checksum = (np.concatenate(part) for part in zip(*parts, strict=True))
+            length, label, origin, checksum, *original = (np.concatenate(part) for part in zip(*parts, strict=True))
             first = np.append(0, np.cumsum(length.sum(1, dtype=np.int64)))
             rest = {"length": length, "label": label, "origin": origin, "checksum": checksum, "first": first}
+            rest |= dict(zip(Original._fields, original, strict=True))
             rest["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
             arrays = {"col": _Place(input_type.str, [int(first[-1])], HEADER, None)}
             arrays |= {name: _append(file, array) for name, array in rest.items()}
@@ -178,14 +183,14 @@ class _Place(NamedTuple):
 def _columns(
     file: BinaryIO, packed: Packed, origin: NDArray[np.int64], input_type: np.dtype, length_type: np.dtype
 ) -> tuple[NDArray, ...]:
-    """Write the columns of a piece; its `length`, `label`, `origin` and `checksum`."""
+    """Write the columns of a piece; its `length`, `label`, `origin`, `checksum` and what it held before."""
     col, length = packed.col.astype(input_type), packed.length.astype(length_type)
     file.write(col.data)
     runs = np.split(col, np.cumsum(packed.length.sum(1))[:-1])
     checksum = (
         [crc32(run.data, crc32(rows.data)) for run, rows in zip(runs, length, strict=True)] if len(length) else []
     )
-    return length, packed.label, origin, np.array(checksum, np.uint32)
+    return length, packed.label, origin, np.array(checksum, np.uint32), *packed.original
 
 
 def _append(file: BinaryIO, array: NDArray) -> _Place:

@@ -54,7 +54,7 @@ class Run:
         method: the strategy's name.
         seed: of the run.
         settings: config.yaml by dotted names, without what changes nothing about a result and without seed and
-            method; lists are tuples. Empty where it cannot be read.
+            method; lists are tuples; `data.content` stands for the recordings. Empty where it cannot be read.
         summary: summary.json; empty where it cannot be read.
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
@@ -218,7 +218,7 @@ def _read(path: Path) -> Run | None:
         data=line(summary.get("data")) or line(config.get("dataset")) or UNKNOWN,
         method=line(summary.get("method")) or line(config.get("method")) or UNKNOWN,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
-        settings=_settings(config) if config else {},
+        settings=_settings(config) | _content(summary) if config else {},
         summary=summary,
         metrics=read_table(path / "metrics.csv", problems),
         timing=read_table(path / "timing.csv", problems),
@@ -252,6 +252,14 @@ def _written(path: Path) -> float:
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
     return {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+
+
+def _content(summary: dict[str, Any]) -> dict[str, Any]:
+    """Which recordings a run learnt from and was tested on, as a setting: runs on other data are other runs."""
+    numbers = [positive(summary, "data_content", part, "recordings") for part in ("train", "val", "test")]
+    fingerprint = line(at(summary, "data_content", "fingerprint"))
+    recordings = "+".join("?" if number is None else f"{number:.0f}" for number in numbers)
+    return {"data.content": f"{recordings}/{fingerprint[:8]}"} if fingerprint else {}
 
 
 def _frozen(value: Any) -> Any:

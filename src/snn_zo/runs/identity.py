@@ -16,15 +16,18 @@ IGNORED = (
 """Settings that say where a run is kept, shown or read from, and change nothing about its result."""
 
 
-def identity(config: DictConfig) -> str:
-    """16 hexadecimal digits that two configs share if they describe the same experiment.
+def identity(config: DictConfig, content: dict[str, Any] | None = None) -> str:
+    """What two runs share if they are the same experiment: 16 hexadecimal digits of the settings, and 16 of the data.
 
     Args:
         config: a run's config; it is resolved first, so that what interpolations stand for counts.
+        content: of its data, as `content_of` has it; None, and no digits, as long as nobody has looked.
     """
     settings = flatten(OmegaConf.to_container(config, resolve=True))
     numbers = json.loads(json.dumps(settings), parse_int=float)  # 1 and 1.0 are one setting
-    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+    digits = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+    fingerprint = content.get("fingerprint") if isinstance(content, dict) else None
+    return f"{digits}-{fingerprint}" if fingerprint else digits
 
 
 def flatten(content: Any) -> dict[str, Any]:

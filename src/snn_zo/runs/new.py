@@ -17,7 +17,13 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 
 
-def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: list[str]) -> RunFolder:
+def new_run(
+    settings: TrainSettings,
+    config: DictConfig,
+    study: str,
+    overrides: list[str],
+    content: dict[str, Any] | None = None,
+) -> RunFolder:
     """A new run folder with the config in it, queued.
 
     Args:
@@ -25,6 +31,7 @@ def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: 
         config: the same, as Hydra composed it; `study` and `name` are set to the folder's.
         study: name of the run's study where the settings give none.
         overrides: of the command line.
+        content: of the run's data, where somebody has looked already.
 
     Raises:
         ConfigError: the run's name is taken.
@@ -35,7 +42,7 @@ def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: 
     def fill(folder: RunFolder) -> None:
         _write_config(folder, config, parent.name)
         write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-        write_json(folder.summary, beginning(settings, config) | {"status": "queued"})
+        write_json(folder.summary, beginning(settings, config, content) | {"status": "queued"})
 
     try:
         return RunFolder.create(parent, settings.name, automatic_name(f"{settings.method}-s{settings.seed}"), fill)
@@ -68,12 +75,13 @@ def _write_config(folder: RunFolder, config: DictConfig, study: str) -> None:
     write_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
 
 
-def beginning(settings: TrainSettings, config: DictConfig) -> dict[str, Any]:
-    """What a summary says from the first moment on."""
+def beginning(settings: TrainSettings, config: DictConfig, content: dict[str, Any] | None) -> dict[str, Any]:
+    """What a summary says from the first moment on; of the content of its data, as soon as that is known."""
     return {
         "method": settings.method,
         "strategy": OmegaConf.to_container(config.strategy, resolve=True),
         "data": settings.dataset,
         "seed": settings.seed,
-        "identity": identity(config),
+        "identity": identity(config, content),
+        "data_content": content,
     }

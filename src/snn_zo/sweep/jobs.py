@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError
 from snn_zo.config.schema import TrainSettings
+from snn_zo.data.content import content_of, difference
 from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
@@ -36,6 +38,8 @@ class Job:
         study: name of the study where the settings give none.
         folder: of its run, once it has been placed.
         due: whether it has to be run; else an earlier run, or an equal job, has its result.
+        content: of its data, once that has been looked at; None where it cannot be read, which the run will say.
+        of_other_data: of the earlier runs with the same settings, what makes their data another.
     """
 
     overrides: list[str]
@@ -45,6 +49,8 @@ class Job:
     study: str
     folder: RunFolder = field(init=False)
     due: bool = True
+    content: dict[str, Any] | None = None
+    of_other_data: list[str] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -84,9 +90,10 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
         ConfigError: a name is given to several jobs.
         OSError: a folder cannot be written.
     """
+    _look_at_data(jobs)
     studies: defaultdict[Path, defaultdict[str, list[Job]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        studies[job.parent][identity(job.config)].append(job)
+        studies[job.parent][identity(job.config, job.content)].append(job)
     if sum(map(len, studies.values())) > 1 and any(job.settings.name is not None for job in jobs):
         raise ConfigError("name= names one run, and a sweep has several: study= names the sweep")
     for parent, experiments in studies.items():
@@ -95,14 +102,38 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
             known = by_identity(parent)
             for digest, (job, *equal) in experiments.items():
                 _place(job, known.get(digest), rerun)
+                if digest not in known:
+                    job.of_other_data = _of_other_data(job, known)
                 for other in equal:
                     other.folder, other.due = job.folder, False
+
+
+def _look_at_data(jobs: Sequence[Job]) -> None:
+    """Settle what each job's data is; it is packed here, once, and not by each run."""
+    looked: dict[str, dict[str, Any] | None] = {}
+    for job in jobs:
+        settings = json.dumps(OmegaConf.to_container(job.config.data, resolve=True), sort_keys=True)
+        if settings not in looked:
+            try:
+                looked[settings] = content_of(job.settings.data.splits())
+            except Exception:  # its run fails with that, and the others do not
+                looked[settings] = None
+        job.content = looked[settings]
+
+
+def _of_other_data(job: Job, known: Mapping[str, RunFolder]) -> list[str]:
+    """What makes the data of earlier runs with a job's settings another."""
+    if job.content is None:
+        return []
+    earlier = [folder for digest, folder in known.items() if digest.partition("-")[0] == identity(job.config)]
+    changes = (difference(folder.read_summary().get("data_content"), job.content) for folder in earlier)
+    return [change or "nothing says which" for change in changes]
 
 
 def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
     status = earlier.read_summary().get("status") if earlier else None
     if earlier is None or rerun == "all" or rerun == status == "failed":
-        job.folder = new_run(job.settings, job.config, job.study, job.overrides)
+        job.folder = new_run(job.settings, job.config, job.study, job.overrides, job.content)
         return
     job.folder, job.due = earlier, status not in ("completed", "failed")
     if job.due:

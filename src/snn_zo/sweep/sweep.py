@@ -20,6 +20,7 @@ from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.sweep.engines import Engine
 from snn_zo.sweep.jobs import Job, place
 from snn_zo.sweep.progress import Progress
+from snn_zo.untrusted import clean
 
 POLL_S = 0.5
 
@@ -89,6 +90,9 @@ class Sweep:
         if earlier["failed"]:
             line += f"; {earlier['failed']} failed before (rerun=failed tries again)"
         print(line, flush=True)
+        for change, runs in Counter(change for job in self.jobs for change in job.of_other_data).items():
+            are = "earlier run is" if runs == 1 else "earlier runs are"
+            print(clean(f"{runs} {are} of other data: now {change}"), flush=True)
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,174 @@
+"""Data sets of the user's own that are arrays in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from snn_zo.data.recordings import Listing, Recordings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(EventDataset):
+    """Recordings that are arrays; a subclass also says how they are split, see `SeededSplit` and `PublishedSplit`.
+
+    Everything that the arrays hold is in the name of the store: other arrays are packed anew.
+    """
+
+    workers_are = "threads"
+
+    @abstractmethod
+    def arrays(self, part: str) -> tuple[ArrayLike | Sequence[NDArray[np.void]], ArrayLike]:
+        """Recordings x of a part, and their classes y [S].
+
+        x is either dense, [S, T, N], [S, T, H, W] or [S, T, P, H, W] with P polarities: whole numbers of events in each
+        time step of `dt`; or a list of S structured arrays of events, with fields t in us, x, and perhaps y and p.
+        """
+
+    @property
+    def classes(self) -> int:
+        """One more than the largest label."""
+        return 1 + max(int(y.max(initial=0)) for _, y in self._checked.values())
+
+    @property
+    def height(self) -> int:
+        """Rows of dense recordings; else as many as the events need."""
+        return self._shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns of dense recordings; else as many as the events need."""
+        return self._shape[2]
+
+    @property
+    def merged(self) -> bool:
+        """Whether there is one polarity."""
+        return self._shape[0] == 1
+
+    def listing(self, part: str) -> Listing:
+        """As many as there are labels."""
+        from snn_zo.data.recordings import Listing
+
+        return Listing(self._checked[part][1])
+
+    def recordings(self, part: str, listing: Listing) -> Recordings:
+        """These entries of the arrays."""
+        import numpy as np
+
+        from snn_zo.data.published import gather
+        from snn_zo.data.recordings import Recordings
+
+        x, _ = self._checked[part]
+        if isinstance(x, list):
+            return gather([x[i] for i in listing.number.tolist()], listing.label, self.height, self.width)
+        dense = x[listing.number]
+        places: Any = np.nonzero(dense)
+        sample, step, p, row, column = places
+        one = np.repeat(np.arange(len(sample)), dense[places].astype(np.int64))  # each event
+        t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)  # in the middle of its step, whatever is rounded
+        place = (column[one], row[one], p[one])
+        return Recordings(sample[one].astype(np.int32), t, *place, listing.label, self.height, self.width)
+
+    def source(self, part: str) -> dict[str, object]:
+        """A checksum of all values."""
+        import numpy as np
+
+        x, y = self._checked[part]
+        digest = hashlib.sha256()
+        for array in (*(x if isinstance(x, list) else [x]), y):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return {"arrays": digest.hexdigest()}
+
+    @cached_property
+    def _checked(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
+        """By part: dense recordings [S, T, P, H, W], or a list of events, and their labels."""
+        return {part: _check(part, *self.arrays(part)) for part in self.parts}
+
+    @cached_property
+    def _shape(self) -> tuple[int, int, int]:
+        """Polarities, rows and columns."""
+        planes, rows, columns = zip(*(_shape(x) for x, _ in self._checked.values()), strict=True)
+        return max(planes), max(rows), max(columns)
+
+
+def _check(part: str, x: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
+    import numpy as np
+
+    label = np.asarray(y)
+    events = isinstance(x, list | tuple) and all(getattr(one, "dtype", np.dtype(int)).names for one in x)
+    x = list(x) if events else np.asarray(x)
+    if label.ndim != 1 or label.dtype.kind not in "iu" or label.min(initial=0) < 0:
+        raise DataError(f"{part}: y must hold a class for each recording, as whole numbers from 0 on")
+    if not len(x) or len(x) != len(label):
+        raise DataError(f"{part}: {len(x)} recordings x do not fit {len(label)} labels y")
+    if not events:
+        x = _dense(part, x)
+    elif not all({"t", "x"} <= set(one.dtype.names) for one in x):
+        raise DataError(f"{part}: lists of events need fields t (us) and x, and perhaps y and p")
+    return x, label.astype(np.int64)
+
+
+def _dense(part: str, x: NDArray[Any]) -> NDArray[Any]:
+    """Counts, with all five axes."""
+    import numpy as np
+
+    if x.ndim not in (3, 4, 5) or x.dtype.kind not in "biuf":
+        raise DataError(f"{part}: x of shape {x.shape} is not [S, T, N], [S, T, H, W] or [S, T, P, H, W] of numbers")
+    if x.ndim == 5 and x.shape[2] > 2:
+        raise DataError(f"{part}: x of shape {x.shape} has {x.shape[2]} polarities, which must be 1 or 2")
+    if not (np.isfinite(x) & (x >= 0) & (x == np.floor(x)) & (x < 2**15)).all():
+        raise DataError(f"{part}: x must hold whole numbers of events, from 0 on: binarise it, or scale and round it")
+    planes = x.shape[2:] if x.ndim == 5 else (1, *x.shape[2:]) if x.ndim == 4 else (1, 1, *x.shape[2:])
+    return x.reshape(*x.shape[:2], *planes)
+
+
+def _shape(x: Any) -> tuple[int, int, int]:
+    if not isinstance(x, list):
+        return x.shape[2], x.shape[3], x.shape[4]
+    p, row, column = (_largest(x, name) for name in "pyx")
+    return p + 1, row + 1, column + 1
+
+
+def _largest(events: list[NDArray[np.void]], name: str) -> int:
+    values = [one[name].max() for one in events if name in (one.dtype.names or ()) and len(one)]
+    return int(max(values, default=0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayDataset(Arrays, SeededSplit):
+    """Arrays that are at hand, as in a notebook: `EventDataModule(ArrayDataset(x, y), seed=0)`.
+
+    Attributes:
+        x: recordings, see `Arrays.arrays`.
+        y: [S] their classes.
+        steps: number of time steps T; of dense recordings as many as they have, if not given.
+    """
+
+    x: Any = field(kw_only=False, repr=False, compare=False)
+    y: Any = field(kw_only=False, repr=False, compare=False)
+    dt: float = 1.0
+    steps: int = 0
+    batch_size: int = 64
+    val_fraction: float = 0.1
+    cache_dir: str = field(default_factory=lambda: os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo"))
+
+    def __post_init__(self) -> None:
+        if not self.steps and not isinstance(x := self._checked["all"][0], list):
+            object.__setattr__(self, "steps", x.shape[1])
+        super().__post_init__()
+
+    def arrays(self, part: str) -> tuple[Any, Any]:
+        """x and y."""
+        return self.x, self.y

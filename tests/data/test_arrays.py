@@ -1,0 +1,181 @@
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from originals import dense
+
+from snn_zo.data.arrays import ArrayDataset, Arrays
+from snn_zo.data.content import content_of
+from snn_zo.data.datamodule import EventDataModule
+from snn_zo.data.dataset import DataError, PublishedSplit, SeededSplit
+from snn_zo.data.recordings import Listing, Recordings
+
+RNG = np.random.default_rng(0)
+Y = np.arange(40) % 4
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNN_ZO_CACHE", str(tmp_path))
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (1, 1), (7, 3, 5), (7, 2, 3, 5), (7, 1, 3, 5)], ids=str)
+@pytest.mark.parametrize("dtype", [bool, np.float32, np.uint8])
+@pytest.mark.parametrize("dt", [1.0, 0.3])
+def test_array_dataset_is_what_the_arrays_hold(shape, dtype, dt):
+    x = (RNG.random((40, *shape)) < 0.3).astype(dtype)
+    dataset = ArrayDataset(x, Y, dt=dt)
+    np.testing.assert_array_equal(dense(dataset.store("all")).reshape(x.shape), x)
+    assert dataset.store("all").label.tolist() == Y.tolist()
+    assert (dataset.steps, dataset.features, dataset.classes) == (7 if shape[0] == 7 else 1, np.prod(shape[1:]), 4)
+
+
+def test_array_dataset_counts():
+    x = RNG.integers(0, 4, (40, 7, 5))
+    np.testing.assert_array_equal(dense(ArrayDataset(x, Y, clip="counts").store("all")), x)
+    np.testing.assert_array_equal(dense(ArrayDataset(x, Y).store("all")), x > 0)
+
+
+def test_array_dataset_of_events():
+    x = RNG.random((40, 7, 2, 3, 5)) < 0.3
+    kind = [("t", int), ("p", bool), ("y", np.uint8), ("x", np.int16)]
+    events = [np.array([(2000 * t + 1, *place) for t, *place in np.argwhere(one)], kind) for one in x]
+    dataset = ArrayDataset(events, Y, dt=2.0, steps=7)
+    np.testing.assert_array_equal(dense(dataset.store("all")).reshape(x.shape), x)
+    flat = ArrayDataset([one[["t", "x"]] for one in events], Y, dt=2.0, steps=7)
+    np.testing.assert_array_equal(dense(flat.store("all")), x.any((2, 3)))
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        ArrayDataset(events, Y)
+
+
+def test_array_dataset_with_other_values_is_packed_anew():
+    x = RNG.random((40, 7, 5)) < 0.3
+    before = content_of(ArrayDataset(x, Y).splits())
+    assert content_of(ArrayDataset(x.copy(), Y.copy()).splits()) == before
+    x[3, 2] = ~x[3, 2]
+    changed = ArrayDataset(x, Y)
+    np.testing.assert_array_equal(dense(changed.store("all")), x)
+    assert content_of(changed.splits()) != before
+    assert content_of(ArrayDataset(x, Y[::-1]).splits()) != content_of(changed.splits())
+
+
+def test_array_dataset_is_served_in_batches():
+    x = RNG.random((40, 7, 5)) < 0.3
+    data = EventDataModule(ArrayDataset(x, Y, batch_size=8), seed=0)
+    for batch in data.train_dataloader():
+        np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), x[batch.sample.numpy()])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "what"),
+    [
+        (np.full((4, 7, 5), 0.5), [0, 1, 0, 1], "whole numbers of events"),
+        (np.full((4, 7, 5), np.nan), [0, 1, 0, 1], "whole numbers of events"),
+        (np.full((4, 7, 5), -1), [0, 1, 0, 1], "whole numbers of events"),
+        (np.full((4, 7, 5), 1e9), [0, 1, 0, 1], "whole numbers of events"),
+        (np.ones((4, 7)), [0, 1, 0, 1], r"is not \[S, T, N\]"),
+        (np.full((4, 7, 5), "a"), [0, 1, 0, 1], r"is not \[S, T, N\]"),
+        (np.ones((4, 7, 3, 5, 5)), [0, 1, 0, 1], "has 3 polarities"),
+        (np.ones((4, 7, 5)), [0, 1], "4 recordings x do not fit 2 labels y"),
+        (np.ones((4, 7, 5)), [0, 1, 0.5, 1], "y must hold a class"),
+        (np.ones((4, 7, 5)), [0, 1, -1, 1], "y must hold a class"),
+        (np.ones((4, 7, 5)), np.eye(4, dtype=int), "y must hold a class"),
+        ([np.zeros(3, [("t", int)])], [0], "need fields t"),
+        ([], np.zeros(0, int), "0 recordings"),
+    ],
+)
+def test_array_dataset_of_what_cannot_be(x, y, what):
+    with pytest.raises(DataError, match=what):
+        ArrayDataset(x, y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Arrays, PublishedSplit):
+    """Other sizes of the sensor in each part."""
+
+    dt: float = 1.0
+    steps: int = 7
+    batch_size: int = 8
+    val_fraction: float = 0.2
+
+    def arrays(self, part: str):
+        events = [np.array([(1000 * i % 7000, i % 5)], [("t", int), ("x", int)]) for i in range(40)]
+        return (events, Y) if part == "train" else (events[:4], Y[:4])
+
+
+def test_arrays_with_a_published_split(tmp_path):
+    dataset = Published(cache_dir=str(tmp_path))
+    assert (dataset.features, dataset.classes) == (5, 4)
+    train, val, test = dataset.splits()
+    assert [len(split.sample) for split in (train, val, test)] == [32, 8, 4]
+
+
+# ---- data sets of the user's own that say nothing of where their recordings come from
+
+PIXEL = {"all": 3}
+"""What the recordings below are made of, which no setting tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(SeededSplit):
+    """One pixel."""
+
+    dt: float = 1.0
+    steps: int = 2
+    batch_size: int = 8
+    val_fraction: float = 0.2
+    classes = 2
+    height, width = 1, 9
+
+    def listing(self, part: str) -> Listing:
+        return Listing(np.arange(20) % 2)
+
+    def recordings(self, part: str, listing: Listing) -> Recordings:
+        nothing = np.zeros(len(listing), np.int16)
+        sample = np.arange(len(listing), dtype=np.int32)
+        return Recordings(sample, sample * 0, nothing + PIXEL[part], nothing, nothing, listing.label, 1, 9)
+
+
+class Sourced(Own):
+    """The same, which says what it is made of."""
+
+    def source(self, part: str):
+        return {"pixel": PIXEL[part]}
+
+
+@pytest.mark.parametrize("kind", [Own, Sourced])
+def test_own_data_set_is_never_served_from_a_stale_store(kind, tmp_path, monkeypatch):
+    assert dense(kind(cache_dir=str(tmp_path)).store("all"))[:, 0].argmax(1).tolist() == [3] * 20
+    monkeypatch.setitem(PIXEL, "all", 5)
+    assert dense(kind(cache_dir=str(tmp_path)).store("all"))[:, 0].argmax(1).tolist() == [5] * 20
+
+
+@pytest.mark.parametrize(("kind", "times"), [(Own, 2), (Sourced, 1)])
+def test_own_data_set_is_packed_once_where_it_says_what_it_is_made_of(kind, times, tmp_path, monkeypatch):
+    read = []
+    recordings = Own.recordings
+    monkeypatch.setattr(Own, "recordings", lambda self, *given: read.append(1) or recordings(self, *given))
+    for _ in range(2):
+        dataset = kind(cache_dir=str(tmp_path))
+        assert dataset.store("all") is not None
+        assert len(dataset.store("all")) == 20
+    assert len(read) == times
+
+
+def test_own_data_set_whose_code_has_changed(tmp_path, monkeypatch):
+    """Nobody remembers to raise `version`."""
+    (tmp_path / "mine.py").write_text("original")
+    monkeypatch.setattr(sys.modules[__name__], "__file__", str(tmp_path / "mine.py"))
+    before = Sourced(cache_dir=str(tmp_path)).cache_file("all")
+    assert Sourced(cache_dir=str(tmp_path)).cache_file("all") == before
+    (tmp_path / "mine.py").write_text("changed")
+    assert Sourced(cache_dir=str(tmp_path)).cache_file("all") != before
+
+
+def test_own_data_set_without_a_file_of_its_own(tmp_path, monkeypatch):
+    """As in a notebook: nothing tells what its code is."""
+    monkeypatch.delattr(sys.modules[__name__], "__file__")
+    dataset = Sourced(cache_dir=str(tmp_path))
+    assert dataset.store("all").path == dataset.cache_file("all")
+    assert not dataset._traceable
