@@ -11,6 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snn_zo.untrusted import read_text
+
 
 class RunFolder:
     """Paths of one run's files.
@@ -73,12 +75,14 @@ class RunFolder:
         return cls(begun[-1].parent)
 
     def read_summary(self) -> dict[str, Any]:
-        """summary.json; empty where it is missing or no JSON."""
+        """summary.json; empty where it is missing or damaged. Its status is a word, whoever wrote it."""
         try:
-            content = json.loads(self.summary.read_text())
+            content = json.loads(read_text(self.summary))
         except (OSError, ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        if not isinstance(content, dict):
+            return {}
+        return content if isinstance(content.get("status", ""), str) else content | {"status": "unknown"}
 
     @contextmanager
     def only_here(self, wait: bool = True) -> Iterator[bool]:
