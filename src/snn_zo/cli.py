@@ -99,7 +99,7 @@ def _job(config: DictConfig) -> float:
         _fail(explain(error))
     try:
         if folder:
-            return experiment.resume(folder)
+            return experiment.resume(folder, config if any(map(_is_of_logger, overrides)) else None)
         return experiment.run(settings, config, study_name(hydra_config), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
@@ -140,15 +140,19 @@ def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
     """The run folder that `resume=` names."""
     from snn_zo.runs.folder import RunFolder
 
-    others = [override for override in overrides if override.partition("=")[0] not in ("resume", "outputs")]
+    others = [each for each in overrides if not each.startswith(("resume=", "outputs=")) and not _is_of_logger(each)]
     if others:
-        raise ConfigError(f"resume takes all settings from the run folder: drop {' '.join(others)}")
+        raise ConfigError(f"resume takes all settings but logger from the run folder: drop {' '.join(others)}")
     if settings.resume != "latest":
         return Path(str(settings.resume))
     try:
         return RunFolder.latest(Path(settings.outputs)).path
     except FileNotFoundError as error:
         raise ConfigError(f"resume=latest: {error}") from error
+
+
+def _is_of_logger(override: str) -> bool:
+    return override.lstrip("+~").startswith(("logger=", "logger."))
 
 
 def evaluate() -> None:

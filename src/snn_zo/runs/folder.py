@@ -36,6 +36,7 @@ class RunFolder:
         self.confusion = path / "confusion.csv"
         self.log = path / "run.log"
         self.summary = path / "summary.json"
+        self.lock = path / ".lock"
 
     @classmethod
     def create(cls, parent: Path, name: str | None, stem: str) -> RunFolder:
@@ -91,7 +92,7 @@ class RunFolder:
         Args:
             wait: until no other process does; without waiting, the value says whether that is so.
         """
-        lock = FileLock(self.path / ".lock", blocking=wait)
+        lock = FileLock(self.lock, blocking=wait)
         with suppress(Timeout):
             lock.acquire()
         try:

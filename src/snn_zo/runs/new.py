@@ -12,6 +12,7 @@ from snn_zo.config import ConfigError
 from snn_zo.config.schema import TrainSettings
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
+from snn_zo.runs.wandb_variables import wandb_mode
 
 
 def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: list[str]) -> RunFolder:
@@ -24,9 +25,11 @@ def new_run(settings: TrainSettings, config: DictConfig, study: str, overrides: 
         overrides: of the command line.
 
     Raises:
-        ConfigError: the run's name is taken.
+        ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
         OSError: the folder cannot be written.
     """
+    if config.get("logger"):
+        wandb_mode(config.logger.mode)
     parent, stem = Path(settings.outputs) / (settings.study or study), f"{settings.method}-s{settings.seed}"
     try:
         folder = RunFolder.create(parent, settings.name, stem)
