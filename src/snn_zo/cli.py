@@ -17,6 +17,7 @@ from snn_zo.config import ConfigError, build
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import register, root, study_name
+from snn_zo.untrusted import said
 
 
 def train() -> None:
@@ -222,5 +223,5 @@ def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {said(message)}", file=sys.stderr)
     sys.exit(1)

@@ -37,6 +37,7 @@ from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingClassifier
 from snn_zo.training.devices import OwnTermination, ending_together
+from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     }
     write_json(folder.environment, environment(backend))
     write_json(folder.summary, summary)
-    print(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}", flush=True)
+    print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:

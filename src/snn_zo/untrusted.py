@@ -14,18 +14,20 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import yaml  # type: ignore[import-untyped]
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MEGABYTE = 2**20
 MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
 MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_CLASSES = 50, 20_000, 1_000, 2_000
-MAX_SCALAR, MAX_CELLS = 10_000, 2**22
+MAX_SCALAR, MAX_SAID, MAX_CELLS = 10_000, 4_000, 2**22
 
-Table = dict[str, NDArray[np.float64]]
+Table: TypeAlias = "dict[str, NDArray[np.float64]]"
 
 
 def clean(text: str, longest: int = MAX_TEXT) -> str:
@@ -130,6 +132,8 @@ def read_lines(path: Path) -> list[str]:
 
 def read_table(path: Path, problems: list[str]) -> Table:
     """Columns of a TableFile, nan where blank or no finite number; empty where there is none."""
+    import numpy as np  # the command line answers without
+
     try:
         lines = list(csv.reader(read_lines(path)))
     except (OSError, ValueError, csv.Error) as error:
@@ -197,9 +201,14 @@ def fraction(value: Any, *names: str) -> float | None:
     return found if found is not None and found <= 1 else None
 
 
-def line(value: Any) -> str | None:
+def line(value: Any, longest: int = MAX_TEXT) -> str | None:
     """Text in one line; None where it is none."""
-    return " ".join(clean(value).split()) or None if isinstance(value, str) else None
+    return " ".join(clean(value, longest).split()) or None if isinstance(value, str) else None
+
+
+def said(message: object) -> str:
+    """For the terminal: one line, in which nothing that a name, a config or a server says is an order to it."""
+    return line(str(message), MAX_SAID) or ""
 
 
 def text(value: Any, longest: int = MAX_TEXT) -> str | None:

@@ -20,7 +20,7 @@ from snn_zo.config import build
 from snn_zo.config.mistakes import EXPECTED
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import root
-from snn_zo.config.trust import require_trusted
+from snn_zo.config.trust import GROUPS, require_trusted
 
 REFUSED = (*EXPECTED, experiment.RunFailed)
 
@@ -36,6 +36,13 @@ def conf_targets() -> set[str]:
 
     ours = [path for path in (root() / "conf").rglob("*.yaml") if "hydra" not in path.parts]
     return set().union(*(targets(yaml.safe_load(path.read_text())) for path in ours))
+
+
+def with_target(place: str, target: object) -> DictConfig:
+    """A config that has all groups and names the target in one place."""
+    config = OmegaConf.create({group: {} for group in GROUPS})
+    OmegaConf.update(config, f"{place}._target_", target, force_add=True)
+    return config
 
 
 def refused(config: object) -> str:
@@ -54,22 +61,67 @@ def test_require_trusted_refuses_what_is_hydras_to_make():
     assert target in refused({"optim": {"_target_": target, "engine": "subprocess.Popen", "args": ["true"]}})
 
 
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("optim", "torch.optim.RMSprop"),
+        ("schedule", "torch.optim.lr_scheduler.ExponentialLR"),
+        ("callbacks.any", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("trainer", "lightning.pytorch.Trainer"),
+        ("strategy.of.surrogate", "snn_zo.strategies.Surrogate"),
+        ("callbacks.any.table", "snn_zo.energy.CostTable"),
+    ],
+)
+def test_require_trusted_accepts_building_blocks(place, target):
+    require_trusted(with_target(place, target))
+
+
 @pytest.mark.parametrize("target", sorted(conf_targets()))
-def test_require_trusted_accepts_the_presets(target):
-    require_trusted(OmegaConf.create({"a": [{"b": {"_target_": target}}]}))
+@pytest.mark.parametrize(
+    "place", ["", "seed", "trainer.plugins", "logger.tags", "data.root", "model.hidden", "optim.lr"]
+)
+def test_require_trusted_refuses_presets_where_they_do_not_belong(place, target):
+    node = {"_target_": target}
+    for key in reversed(place.split(".")):
+        node = {key: node} if key else node
+    assert "which a run folder may not" in refused(node)
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("place", "target"),
     [
-        "torch.optim.RMSprop",
-        "torch.optim.lr_scheduler.ExponentialLR",
-        "lightning.pytorch.callbacks.EarlyStopping",
-        "lightning.pytorch.Trainer",
+        ("optim", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("schedule", "torch.optim.Adam"),
+        ("callbacks.x", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("callbacks.x.y", "snn_zo.callbacks.Checkpoint"),
+        ("callbacks", "snn_zo.callbacks.Checkpoint"),
+        ("strategy", "snn_zo.neuron.Neuron"),
+        ("strategy.surrogate", "snn_zo.neuron.Neuron"),
+        ("model.neuron", "snn_zo.strategies.LocalZO"),
+        ("data.augment", "snn_zo.data.digits.Digits"),
+        ("trainer", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("trainer.logger", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("trainer.callbacks", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("logger", "snn_zo.callbacks.progress_bar"),
     ],
 )
-def test_require_trusted_accepts_building_blocks(target):
-    require_trusted(OmegaConf.create({"_target_": target}))
+def test_require_trusted_is_by_place(place, target):
+    assert target in refused(with_target(place, target))
+
+
+@pytest.mark.parametrize("key", ["_args_", "_recursive_", "_partial_"])
+@pytest.mark.parametrize("place", ["data", "model", "trainer", "callbacks.checkpoint", "logger", "strategy"])
+def test_require_trusted_refuses_hydras_own_keys(place, key):
+    config = composed()
+    OmegaConf.update(config, f"{place}.{key}", [1], force_add=True)
+    assert f"{place}.{key}" in refused(OmegaConf.to_container(config, resolve=True))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("value", [None, 5, "text", []])
+def test_require_trusted_refuses_a_group_that_is_none(group, value):
+    config = OmegaConf.to_container(composed(), resolve=True) | {group: value}
+    assert f"{group} must be a group of settings" in refused(config)
 
 
 @pytest.mark.parametrize("group", ["strategy", "data", "optim", "schedule", "regularizer", "experiment", "logger"])
@@ -203,13 +255,13 @@ def test_require_trusted_refuses_building_blocks_that_reach_outside(target):
     [
         {"a": [[{"b": [{"_target_": "os.system"}]}]]},
         [{"_target_": "os.system"}],
-        {"_target_": "torch.optim.Adam", "_args_": [{"_target_": "os.system"}]},
-        {"_target_": "torch.optim.Adam", "_partial_": True, "lr": {"_target_": "os.system"}},
-        {"_target_": "snn_zo.strategies.Expectation", "of": {"_target_": "os.system", "command": "true"}},
-        {"_target_": "snn_zo.strategies.Expectation", "_recursive_": False, "of": [{"a": {"_target_": "os.system"}}]},
-        {"_convert_": "all", "_recursive_": False, "a": {"_target_": "os.system"}},
+        {"optim": {"_target_": "torch.optim.Adam", "betas": [{"_target_": "os.system"}]}},
+        {"optim": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": {"_target_": "os.system"}}},
+        {"strategy": {"_target_": "snn_zo.strategies.Expectation", "of": {"_target_": "os.system", "command": "true"}}},
+        {"strategy": {"_target_": "snn_zo.strategies.Expectation", "of": [{"a": {"_target_": "os.system"}}]}},
+        {"_convert_": "all", "a": {"_target_": "os.system"}},
         {1: {"_target_": "os.system"}},
-        {"a": {"_target_": "torch.optim.Adam", "b": "${c}"}, "c": {"_target_": "os.system"}},
+        {"optim": {"_target_": "torch.optim.Adam"}, "c": {"_target_": "os.system"}},
     ],
 )
 def test_require_trusted_refuses_at_any_depth(config):
@@ -296,7 +348,7 @@ def mine(monkeypatch):
 
 
 def test_trust_adds_packages(mine, monkeypatch):
-    config = OmegaConf.create({"_target_": "snn_zo_mine.Thing"})
+    config = with_target("model", "snn_zo_mine.Thing")
     assert refused(config).endswith("set SNN_ZO_TRUST=snn_zo_mine")
     for value in ("snn_zo_mine", "other,snn_zo_mine", "snn_zo_mine,"):
         monkeypatch.setenv("SNN_ZO_TRUST", value)
@@ -306,13 +358,29 @@ def test_trust_adds_packages(mine, monkeypatch):
 @pytest.mark.parametrize("value", ["", ",", "snn_zo", "snn_zo_min", "snn_zo_mine2", "snn_zo_mine.Other", "*"])
 def test_trust_is_of_whole_names(mine, value, monkeypatch):
     monkeypatch.setenv("SNN_ZO_TRUST", value)
-    assert "snn_zo_mine.Thing" in refused({"_target_": "snn_zo_mine.Thing"})
+    assert "snn_zo_mine.Thing" in refused(with_target("model", "snn_zo_mine.Thing"))
 
 
 @pytest.mark.parametrize("target", ["os.system", "torch.hub.load", "snn_zo_mine.torch.hub.load"])
 def test_trust_is_of_nothing_else(mine, target, monkeypatch):
     monkeypatch.setenv("SNN_ZO_TRUST", "snn_zo_mine")
-    assert target in refused([{"_target_": target}])
+    assert target in refused(with_target("model", target))
+
+
+@pytest.mark.parametrize("place", ["logger", "trainer", "regularizer", "trainer.plugins"])
+def test_trust_is_of_groups_that_can_be_the_users(mine, place, monkeypatch):
+    monkeypatch.setenv("SNN_ZO_TRUST", "snn_zo_mine")
+    assert "snn_zo_mine.Thing" in refused(with_target(place, "snn_zo_mine.Thing"))
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.run", "torch.load", "numpy.load", "pip.main", "hydra.utils.call", "fsspec.open"]
+)
+def test_trust_is_neither_advised_nor_had_for_what_is_nobodys_own(target, monkeypatch):
+    """Packages of Python, those that this one is built on, and others that are installed and do not build on it."""
+    assert "SNN_ZO_TRUST" not in refused(with_target("optim", target))
+    monkeypatch.setenv("SNN_ZO_TRUST", target.partition(".")[0])
+    assert target in refused(with_target("optim", target))
 
 
 # ---- whole run folders

@@ -85,7 +85,9 @@ def _items(node: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
 def _belongs(target: str, place: Place) -> bool:
     """Whether what is named can be had in that place."""
     module, _, name = target.rpartition(".")
-    if target in _presets()[_kind(place)] or (place and place[0] in _OWN and "[]" not in place and _is_own(target)):
+    if target in _presets().get(_kind(place), ()) or (
+        place and place[0] in _OWN and "[]" not in place and _is_own(target)
+    ):
         return True
     if _kind(place) == ("strategy",):
         return target in {entry.value.replace(":", ".") for entry in entry_points(group=STRATEGIES)}

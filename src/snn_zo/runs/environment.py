@@ -59,8 +59,8 @@ def _version(name: str) -> str | None:
 def _git(folder: Path) -> dict[str, Any] | None:
     """Commit and changes of the checkout that the package lies in; None when it is installed without one.
 
-    `diff` is what has changed since the commit, up to MAX_DIFF bytes, and `untracked` names files of the package that git
-    has not been told of, up to MAX_UNTRACKED.
+    `diff` is what has changed since the commit, up to MAX_DIFF bytes, and `untracked` names up to MAX_UNTRACKED files
+    of the package that git has not been told of.
     """
     try:
         # a checkout of something else may lie around the package: one that does not hold its files

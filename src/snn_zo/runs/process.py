@@ -22,6 +22,7 @@ from omegaconf import DictConfig, ListConfig
 from snn_zo.atomic import write_json
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
+from snn_zo.untrusted import said
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         experiment.execute(Path(sys.argv[1]))
     except (*EXPECTED, experiment.RunFailed) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(f"error: {said(explain(error))}", file=sys.stderr)
         sys.exit(1)
 
 

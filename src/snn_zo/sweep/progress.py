@@ -131,7 +131,7 @@ class Progress:
             text = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
             text = f"{head} -> {seen.job.path}"
-        text = clean(text)  # folders that a sweep goes on with may be a stranger's
+        text = clean(text).replace("\n", " ")  # folders that a sweep goes on with may be a stranger's
         if not self._live:
             print(text, flush=True)
         elif seen.status in ENDED:
