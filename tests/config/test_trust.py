@@ -1,7 +1,9 @@
 """A run folder from a stranger, who wants it to do more than to be looked at: nothing in it may run code, nor write or
 delete outside of it. Refusing the folder is always enough."""
 
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +18,15 @@ from omegaconf import DictConfig, OmegaConf
 from test_build import composed
 
 from snn_zo import experiment, load_run
+from snn_zo.compose import make_logger
 from snn_zo.config import build
 from snn_zo.config.mistakes import EXPECTED
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import root
 from snn_zo.config.trust import GROUPS, require_trusted
+from snn_zo.runs import wandb_logger
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.open import open_run
 
 REFUSED = (*EXPECTED, experiment.RunFailed)
 
@@ -43,6 +49,16 @@ def with_target(place: str, target: object) -> DictConfig:
     config = OmegaConf.create({group: {} for group in GROUPS})
     OmegaConf.update(config, f"{place}._target_", target, force_add=True)
     return config
+
+
+def socket_at(path: Path) -> None:
+    """One that listens."""
+    here = Path.cwd()
+    os.chdir(path.parent)  # names of sockets are short
+    try:
+        socket.socket(socket.AF_UNIX).bind(path.name)
+    finally:
+        os.chdir(here)
 
 
 def refused(config: object) -> str:
@@ -430,6 +446,148 @@ def test_resume_unharmed(received):
     folder = received()
     experiment.resume(folder)
     assert (folder / "summary.json").exists()
+
+
+def test_load_run_makes_no_optimizer(received):
+    module = load_run(received()).module
+    with pytest.raises(EXPECTED, match="a run that was loaded has no optimizer"):
+        module.make_optimizer(module.parameters())
+    assert module.make_schedule is None
+
+
+@pytest.fixture
+def logs(monkeypatch):
+    """A stand-in for wandb_logger; what it was called with."""
+    called = []
+    monkeypatch.setattr(wandb_logger, "wandb_logger", lambda *given, **settings: called.append(settings))
+    return called
+
+
+ELSEWHERE = {"_target_": "snn_zo.runs.wandb_logger.wandb_logger", "project": "p", "mode": "online", "entity": "e"}
+
+
+def test_resume_logs_into_the_folder_only(received, logs, monkeypatch, capsys):
+    """Whatever the folder and the environment say: the folder would say where it is sent."""
+    monkeypatch.setenv("WANDB_MODE", "online")
+    experiment.resume(received(logger=ELSEWHERE))
+    assert [settings["mode"] for settings in logs] == ["offline"]
+    assert os.environ["WANDB_MODE"] == "offline"
+    assert "logger.mode=online beside resume= sends it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folders", [ELSEWHERE, None])
+def test_resume_logs_as_the_command_line_asks(received, logs, folders):
+    experiment.resume(received(logger=folders), composed("logger.mode=online"))
+    assert [(settings["mode"], settings["project"], settings["entity"]) for settings in logs] == [
+        ("online", "snn_zo", None)
+    ]
+
+
+def test_resume_runs_no_git_in_the_folder(received, tmp_path, monkeypatch):
+    """wandb would ask it for the commit."""
+    monkeypatch.delenv("WANDB_MODE")
+    marker = tmp_path / "executed"
+    folder = received(logger=ELSEWHERE)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    with (folder / ".git" / "config").open("a") as file:
+        file.write(f'[core]\n\tfsmonitor = "touch {marker}; false"\n')
+    experiment.resume(folder)
+    assert list(folder.glob("wandb/offline-run-*"))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["../../../stray", "a/b", "", 5, None, "a\nb"])
+def test_make_logger_takes_no_path_for_the_name_of_a_run(name, logs, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(wandb_logger, "wandb_logger", lambda *values, **_: given.extend(values))
+    make_logger(composed("name=a", "study=b"), RunFolder(tmp_path), {"wandb_id": name})
+    assert given[-1] is None
+
+
+def bomb(levels: int = 9) -> str:
+    """9^9 items."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(),
+        "\n".join(f"k{i}: 1" for i in range(300_000)),
+        "seed: 0\n#" + 2_000_000 * "a",
+        "a: " + 2000 * "[",
+        "a: 1" + 400_000 * ":1",
+        "a: " + 100_000 * "9",
+        "!!python/object/apply:os.system [true]",
+        "5",
+        "a: [1",
+    ],
+    ids=["anchors", "keys", "comment", "depth", "sexagesimal", "digits", "python", "scalar", "cut"],
+)
+def test_load_run_config_that_is_too_much(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(EXPECTED):
+        load_run(tmp_path)
+
+
+FILES = [path.name for path in vars(RunFolder(Path("run"))).values() if path.suffix or path.name == ".lock"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, socket_at], ids=["fifo", "folder", "socket"])
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith(".ckpt")])
+def test_resume_refuses_what_is_no_file(received, make, name):
+    """A FIFO would have the reader wait for ever."""
+    folder = received()
+    (folder / name).unlink(missing_ok=True)
+    make(folder / name)
+    with pytest.raises(EXPECTED, match="is no file|holds no config"):
+        experiment.resume(folder)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv"])
+def test_resume_table_of_too_many_rows(received, name):
+    folder = received()
+    (folder / name).write_text("e\n" + 5_000_000 * "1\n")
+    with pytest.raises(EXPECTED, match="more than 4194304 cells"):
+        experiment.resume(folder)
+
+
+@pytest.mark.parametrize("text", [5_000_000 * "[", '{"status": {"a": 1}}', "[]", "{", '{"status": "\\ud800"}'])
+def test_read_summary_of_a_stranger(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.summary.write_text(text)
+    assert isinstance(folder.read_summary().get("status", ""), str)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("data.workers", 200, "data.workers is 200"),
+        ("trainer.devices", 200, "trainer.devices is 200"),
+        ("model.hidden", [10**9], "model.hidden would take"),
+        ("data.batch_size", 10**12, "data.batch_size times data.steps would take"),
+        ("data.steps", 10**12, "data.batch_size times data.steps would take"),
+        ("strategy.pool", 2**42, "strategy.pool would take"),
+    ],
+)
+def test_load_run_absurd_resources(received, key, value, said):
+    with pytest.raises(EXPECTED, match=said):
+        load_run(received(**{key: value}))
+
+
+def test_load_run_data_of_this_machine(received, tmp_path, monkeypatch):
+    """A folder that the config names is neither filled with downloads nor written to."""
+    data = {"_target_": "snn_zo.data.neuromorphic.NMNIST", "dt": 3.0, "steps": 10, "batch_size": 2}
+    monkeypatch.setenv("SNN_ZO_DATA", str(tmp_path / "mine"))
+    (tmp_path / "home").mkdir()
+    folder = received(data=data | {"root": str(tmp_path / "home"), "cache_dir": str(tmp_path / "home")})
+    settings, _ = open_run(RunFolder(folder))
+    assert settings.data.root == str(tmp_path / "mine")
+    assert settings.data.cache_dir == os.environ["SNN_ZO_CACHE"]
+    (tmp_path / "home" / "NMNIST").mkdir()
+    assert open_run(RunFolder(folder))[0].data.root == str(tmp_path / "home")
 
 
 def test_load_run_escaped_interpolation(received, tmp_path):
