@@ -542,7 +542,7 @@ def test_resume_refuses_what_is_no_file(received, make, name):
     folder = received()
     (folder / name).unlink(missing_ok=True)
     make(folder / name)
-    with pytest.raises(EXPECTED, match="is no file|holds no config"):
+    with pytest.raises(EXPECTED, match=r"is no file|holds no config"):
         experiment.resume(folder)
 
 
