@@ -98,7 +98,7 @@ def test_wheel_holds_the_configs(tmp_path):
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "a\nerror: b", "a\u202eb", "a\x07\x9b2Jb"])
 def test_evaluate_says_nothing_to_the_terminal_itself(name, tmp_path, monkeypatch, capsys):
-    """Names of folders, what configs hold and what servers say are text in an error line, and no orders to the screen."""
+    """Names of folders and what configs hold are text in an error line, and no orders to the screen."""
     folder = tmp_path / name
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump({"optim": {"_target_": f"evil{name}"}}))

@@ -6,14 +6,17 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import wandb
+from omegaconf import OmegaConf
 
 from fake_wandb import KEY, FakeWandb, serving
 from snn_zo.config import ConfigError
 from snn_zo.runs import wandb_logger as module
 from snn_zo.runs import wandb_server
+from snn_zo.runs.new import new_run
 from snn_zo.runs.wandb_logger import finish, wandb_logger
 from snn_zo.runs.wandb_variables import wandb_mode
 
@@ -230,8 +233,9 @@ def test_empty_mode_is_none(tmp_path, monkeypatch):
     assert wandb_mode("offline") == "offline"
 
 
-def test_mode_that_does_not_exist_is_refused_before_there_is_a_folder(train, tmp_path):
-    result = train(*QUICK, WANDB_MODE="sometimes")
-    assert result.returncode == 1
-    assert result.stderr == "error: WANDB_MODE must be offline, online or disabled, got 'sometimes'\n"
-    assert not list(tmp_path.glob("outputs/*/*"))
+def test_mode_that_does_not_exist_is_refused_before_there_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "sometimes")
+    config, settings = OmegaConf.create({"logger": {"mode": "offline"}}), SimpleNamespace(outputs=tmp_path)
+    with pytest.raises(ConfigError, match="WANDB_MODE must be offline, online or disabled, got 'sometimes'"):
+        new_run(settings, config, "study", [])
+    assert not list(tmp_path.iterdir())
