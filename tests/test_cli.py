@@ -1,11 +1,15 @@
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from snn_zo import cli
 from snn_zo.config.sources import root
+from snn_zo.runs.log_file import logging_to
 
 QUICK = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "model.hidden=[20]")
 
@@ -107,3 +111,25 @@ def test_wheel_holds_the_configs(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"snn_zo/conf/train.yaml", "snn_zo/conf/strategy/local_zo.yaml", "snn_zo/sweeps/methods.yaml"} <= names
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\nerror: b", "a\u202eb", "a\x07\x9b2Jb"])
+def test_evaluate_says_nothing_to_the_terminal_itself(name, tmp_path, monkeypatch, capsys):
+    """Names of folders and what configs hold are text in an error line, and no orders to the screen."""
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({"optim": {"_target_": f"evil{name}"}}))
+    for run in (folder, tmp_path / f"missing{name}"):
+        monkeypatch.setattr("sys.argv", ["snn-zo-eval", f"run={run}"])
+        with pytest.raises(SystemExit):
+            cli.evaluate()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert line.isprintable()
+
+
+def test_warnings_say_nothing_to_the_terminal_themselves(capsys):
+    with logging_to(None):
+        logging.getLogger("snn_zo.x").warning("a server says \x1b]0;title\x07 %s", "a\nb\u202e")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()

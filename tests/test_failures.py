@@ -94,7 +94,7 @@ def test_resume_of_a_completed_run_says_so(whole):
 def test_resume_takes_no_other_setting(whole):
     result = train(whole, "resume=latest", "strategy.delta=0.1")
     assert result.returncode == 1
-    assert result.stderr == "error: resume takes all settings from the run folder: drop strategy.delta=0.1\n"
+    assert result.stderr == "error: resume takes all settings but logger from the run folder: drop strategy.delta=0.1\n"
 
 
 def test_run_that_diverges_names_epoch_step_and_checkpoint(tmp_path):

@@ -20,6 +20,7 @@ from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import register, root, study_name
 from snn_zo.places import expanded
 from snn_zo.screen import keep_open, lost
+from snn_zo.untrusted import said
 
 RANKS = ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 """Variables in which torchrun, srun, jsrun and mpirun say which of several processes one is."""
@@ -120,7 +121,7 @@ def _job(config: DictConfig) -> float:
         _fail(explain(error))
     try:
         if folder:
-            return experiment.resume(folder)
+            return experiment.resume(folder, config if any(map(_is_of_logger, overrides)) else None)
         return experiment.run(settings, config, study_name(hydra_config), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
@@ -163,15 +164,19 @@ def _resumed(settings: TrainSettings, overrides: list[str]) -> Path:
     """The run folder that `resume=` names."""
     from snn_zo.runs.folder import RunFolder
 
-    others = [override for override in overrides if override.partition("=")[0] not in ("resume", "outputs")]
+    others = [each for each in overrides if not each.startswith(("resume=", "outputs=")) and not _is_of_logger(each)]
     if others:
-        raise ConfigError(f"resume takes all settings from the run folder: drop {' '.join(others)}")
+        raise ConfigError(f"resume takes all settings but logger from the run folder: drop {' '.join(others)}")
     if settings.resume != "latest":
         return expanded(settings.resume or "")
     try:
         return RunFolder.latest(expanded(settings.outputs)).path
     except FileNotFoundError as error:
         raise ConfigError(f"resume=latest: {error}") from error
+
+
+def _is_of_logger(override: str) -> bool:
+    return override.lstrip("+~").startswith(("logger=", "logger."))
 
 
 def evaluate() -> None:
@@ -255,5 +260,5 @@ def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {said(message)}", file=sys.stderr)
     sys.exit(1)

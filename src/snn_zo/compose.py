@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import re
+from typing import Any, NoReturn
 
 import torch
 from hydra.utils import instantiate
@@ -33,8 +34,8 @@ def backend_of(settings: TrainSettings, config: DictConfig) -> str:
         raise ConfigError(str(error)) from error
 
 
-def make_module(settings: TrainSettings, config: DictConfig, backend: str) -> SpikingClassifier:
-    """The LightningModule of a run, with its model, optimizer and schedule."""
+def make_module(settings: TrainSettings, config: DictConfig, backend: str, trains: bool = True) -> SpikingClassifier:
+    """The LightningModule of a run, with its model and, if it `trains`, with its optimizer and schedule."""
     # arguments that are objects already go past instantiate, which would turn dataclasses into configs
     make_model = instantiate(config.model, _partial_=True, _convert_="all")
     model = make_model(
@@ -43,12 +44,13 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str) -> Sp
         strategy=settings.strategy,
         backend=backend,
     )
-    optimizer = instantiate(config.optim)
-    schedule = instantiate(config.schedule) if config.schedule else None
-    reason = reason_against(config.trainer, backend, optimizer, schedule) if settings.cuda_graph else None
+    optimizer = instantiate(config.optim) if trains else _no_optimizer
+    schedule = instantiate(config.schedule) if trains and config.schedule else None
+    captured = trains and settings.cuda_graph
+    reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
-    classifier = CapturedClassifier if settings.cuda_graph and not reason else SpikingClassifier
+    classifier = CapturedClassifier if captured and not reason else SpikingClassifier
     return classifier(
         model,
         settings.data.classes,
@@ -60,13 +62,23 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str) -> Sp
     )
 
 
+def _no_optimizer(*_: object) -> NoReturn:
+    raise ConfigError("a run that was loaded has no optimizer: make_optimizer of the module is to be set first")
+
+
 def make_logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
     """The wandb logger of a run, whose id is put into the summary; None where none is wanted."""
     if not config.logger:
         return None
     make_logger = instantiate(config.logger, _partial_=True, _convert_="all")
-    logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, summary["wandb_id"])
+    logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, _run_id(summary))
     if logger:
         summary["wandb_id"] = logger.experiment.id
         logger.experiment.config.update(OmegaConf.to_container(config, resolve=True), allow_val_change=True)
     return logger
+
+
+def _run_id(summary: dict[str, Any]) -> str | None:
+    """wandb's name of the run, which becomes a part of paths; None where the summary says none that can."""
+    found = summary["wandb_id"]
+    return found if isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found) else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import traceback
 import warnings
 from pathlib import Path
@@ -38,6 +40,7 @@ from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingClassifier
 from snn_zo.training.devices import OwnTermination, ending_together
+from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +90,13 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         return _execute(settings, config, folder, backend)
 
 
-def resume(path: Path) -> float:
+def resume(path: Path, command: DictConfig | None = None) -> float:
     """Go on with an interrupted run from its last checkpoint, to the same numbers as without the interruption.
 
     Args:
         path: the run folder.
+        command: config whose logger takes the place of the run's, which is not allowed to be online: the folder may be
+            anybody's, and would say where it is sent.
 
     Raises:
         ConfigError: there is nothing to go on with, the data is another now, or the folder's content is not to be
@@ -101,6 +106,10 @@ def resume(path: Path) -> float:
     """
     folder = RunFolder(path)
     settings, config = open_run(folder)
+    if command is not None:
+        config.logger = command.logger
+    elif config.get("logger"):
+        _log_here(config.logger)
     with folder.only_here():
         if folder.read_summary().get("status") == "completed":
             raise ConfigError(f"{path} is completed: there is nothing to resume")
@@ -109,6 +118,16 @@ def resume(path: Path) -> float:
             return _execute(settings, config, folder, backend_of(settings, config))
     requeue(folder, config)
     return run_apart(folder)
+
+
+def _log_here(logger: DictConfig) -> None:
+    """Have the logger that a run folder names write into that folder only."""
+    online = "online" in (logger.get("mode"), os.environ.get("WANDB_MODE"))
+    logger.mode = "offline"
+    if os.environ.get("WANDB_MODE") == "online":
+        os.environ["WANDB_MODE"] = "offline"
+    if online:
+        print("warning: wandb: a resumed run logs offline; logger.mode=online beside resume= sends it", file=sys.stderr)
 
 
 def execute(path: Path) -> None:
@@ -150,7 +169,7 @@ def load_run(path: str | Path) -> LoadedRun:
     """
     folder = RunFolder(Path(path))
     settings, config = open_run(folder)
-    module = make_module(settings, config, backend_of(settings, config))
+    module = make_module(settings, config, backend_of(settings, config), trains=False)
     module.load_state_dict(read_checkpoint(folder.best)["state_dict"])
     summary = folder.read_summary()
     data = EventDataModule(settings.data, settings.seed, summary.get("data_content"))
@@ -177,7 +196,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     }
     write_json(folder.environment, environment(backend))
     write_json(folder.summary, summary)
-    print(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}", flush=True)
+    print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:

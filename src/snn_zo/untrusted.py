@@ -14,17 +14,20 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import yaml  # type: ignore[import-untyped]
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MEGABYTE = 2**20
 MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
 MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_CLASSES = 50, 20_000, 1_000, 2_000
+MAX_SCALAR, MAX_SAID, MAX_CELLS = 10_000, 4_000, 2**22
 
-Table = dict[str, NDArray[np.float64]]
+Table: TypeAlias = "dict[str, NDArray[np.float64]]"
 
 
 def clean(text: str, longest: int = MAX_TEXT) -> str:
@@ -35,7 +38,7 @@ def clean(text: str, longest: int = MAX_TEXT) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _content(path: Path) -> str:
+def read_text(path: Path) -> str:
     """A file's text.
 
     Raises:
@@ -75,7 +78,7 @@ def read_mapping(path: Path, problems: list[str], wanted: bool = True) -> dict[s
 
 
 def _parsed(path: Path) -> Any:
-    return (_parse_json if path.suffix == ".json" else _parse_yaml)(_content(path))
+    return (_parse_json if path.suffix == ".json" else _parse_yaml)(read_text(path))
 
 
 def _parse_json(text: str) -> Any:
@@ -84,23 +87,55 @@ def _parse_json(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
-    """Plain YAML of the size of a config; the loader recurses in C without a limit, and takes quadratic time."""
+    _require_plain(text)
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def _require_plain(text: str) -> None:
+    """Plain YAML of the size of a config; loaders recurse in C without a limit, and take quadratic time."""
     depth = 0
     for nodes, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH or nodes > MAX_NODES or isinstance(event, yaml.AliasEvent):
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR
+        if depth > MAX_DEPTH or nodes > MAX_NODES or long or isinstance(event, yaml.AliasEvent):
             raise ValueError("nested too deeply, too long, or with aliases")
-    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def plain_yaml(path: Path) -> str:
+    """The text of a YAML file that any loader can be given.
+
+    Raises:
+        OSError: it is missing, or a link, a device or larger than such files are.
+        ValueError, yaml.YAMLError: it is no YAML, or more than a config needs.
+    """
+    text = read_text(path)
+    _require_plain(text)
+    return text
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a table that have been written whole; none where there is no file.
+
+    Raises:
+        OSError: it is a link, a device or larger than such files are.
+        ValueError: it has more cells than such tables have.
+    """
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        return []
+    if text.count(",") + text.count("\n") > MAX_CELLS:
+        raise ValueError(f"more than {MAX_CELLS} cells")
+    # without its line break the last row is still being written
+    return list(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
 
 
 def read_table(path: Path, problems: list[str]) -> Table:
     """Columns of a TableFile, nan where blank or no finite number; empty where there is none."""
+    import numpy as np  # the command line answers without
+
     try:
-        text = _content(path)
-        # without its line break the last row is still being written
-        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
-    except FileNotFoundError:
-        return {}
+        lines = list(csv.reader(read_lines(path)))
     except (OSError, ValueError, csv.Error) as error:
         return _not_read(path, error, problems)
     header, *rows = lines or [[]]
@@ -125,10 +160,10 @@ def _float(cell: str) -> float:
 
 def read_matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
     """A confusion matrix, [C][C]; None where there is none."""
-    try:
-        matrix = [[int(cell) for cell in row] for row in csv.reader(io.StringIO(_content(path)))]
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
+    try:
+        matrix = [[int(cell) for cell in row] for row in csv.reader(read_lines(path))]
     except (OSError, ValueError, csv.Error) as error:
         _not_read(path, error, problems)
         return None
@@ -166,9 +201,14 @@ def fraction(value: Any, *names: str) -> float | None:
     return found if found is not None and found <= 1 else None
 
 
-def line(value: Any) -> str | None:
+def line(value: Any, longest: int = MAX_TEXT) -> str | None:
     """Text in one line; None where it is none."""
-    return " ".join(clean(value).split()) or None if isinstance(value, str) else None
+    return " ".join(clean(value, longest).split()) or None if isinstance(value, str) else None
+
+
+def said(message: object) -> str:
+    """For the terminal: one line, in which nothing that a name, a config or a server says is an order to it."""
+    return line(str(message), MAX_SAID) or ""
 
 
 def text(value: Any, longest: int = MAX_TEXT) -> str | None:

@@ -1,7 +1,9 @@
 """A run folder from a stranger, who wants it to do more than to be looked at: nothing in it may run code, nor write or
 delete outside of it. Refusing the folder is always enough."""
 
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +18,15 @@ from omegaconf import DictConfig, OmegaConf
 from test_build import composed
 
 from snn_zo import experiment, load_run
+from snn_zo.compose import make_logger
 from snn_zo.config import build
 from snn_zo.config.mistakes import EXPECTED
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import root
-from snn_zo.config.trust import require_trusted
+from snn_zo.config.trust import GROUPS, require_trusted
+from snn_zo.runs import wandb_logger
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.open import open_run
 
 REFUSED = (*EXPECTED, experiment.RunFailed)
 
@@ -36,6 +42,23 @@ def conf_targets() -> set[str]:
 
     ours = [path for path in (root() / "conf").rglob("*.yaml") if "hydra" not in path.parts]
     return set().union(*(targets(yaml.safe_load(path.read_text())) for path in ours))
+
+
+def with_target(place: str, target: object) -> DictConfig:
+    """A config that has all groups and names the target in one place."""
+    config = OmegaConf.create({group: {} for group in GROUPS})
+    OmegaConf.update(config, f"{place}._target_", target, force_add=True)
+    return config
+
+
+def socket_at(path: Path) -> None:
+    """One that listens."""
+    here = Path.cwd()
+    os.chdir(path.parent)  # names of sockets are short
+    try:
+        socket.socket(socket.AF_UNIX).bind(path.name)
+    finally:
+        os.chdir(here)
 
 
 def refused(config: object) -> str:
@@ -54,22 +77,67 @@ def test_require_trusted_refuses_what_is_hydras_to_make():
     assert target in refused({"optim": {"_target_": target, "engine": "subprocess.Popen", "args": ["true"]}})
 
 
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("optim", "torch.optim.RMSprop"),
+        ("schedule", "torch.optim.lr_scheduler.ExponentialLR"),
+        ("callbacks.any", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("trainer", "lightning.pytorch.Trainer"),
+        ("strategy.of.surrogate", "snn_zo.strategies.Surrogate"),
+        ("callbacks.any.table", "snn_zo.energy.CostTable"),
+    ],
+)
+def test_require_trusted_accepts_building_blocks(place, target):
+    require_trusted(with_target(place, target))
+
+
 @pytest.mark.parametrize("target", sorted(conf_targets()))
-def test_require_trusted_accepts_the_presets(target):
-    require_trusted(OmegaConf.create({"a": [{"b": {"_target_": target}}]}))
+@pytest.mark.parametrize(
+    "place", ["", "seed", "trainer.plugins", "logger.tags", "data.root", "model.hidden", "optim.lr"]
+)
+def test_require_trusted_refuses_presets_where_they_do_not_belong(place, target):
+    node = {"_target_": target}
+    for key in reversed(place.split(".")):
+        node = {key: node} if key else node
+    assert "which a run folder may not" in refused(node)
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("place", "target"),
     [
-        "torch.optim.RMSprop",
-        "torch.optim.lr_scheduler.ExponentialLR",
-        "lightning.pytorch.callbacks.EarlyStopping",
-        "lightning.pytorch.Trainer",
+        ("optim", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("schedule", "torch.optim.Adam"),
+        ("callbacks.x", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("callbacks.x.y", "snn_zo.callbacks.Checkpoint"),
+        ("callbacks", "snn_zo.callbacks.Checkpoint"),
+        ("strategy", "snn_zo.neuron.Neuron"),
+        ("strategy.surrogate", "snn_zo.neuron.Neuron"),
+        ("model.neuron", "snn_zo.strategies.LocalZO"),
+        ("data.augment", "snn_zo.data.digits.Digits"),
+        ("trainer", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("trainer.logger", "snn_zo.runs.wandb_logger.wandb_logger"),
+        ("trainer.callbacks", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("logger", "snn_zo.callbacks.progress_bar"),
     ],
 )
-def test_require_trusted_accepts_building_blocks(target):
-    require_trusted(OmegaConf.create({"_target_": target}))
+def test_require_trusted_is_by_place(place, target):
+    assert target in refused(with_target(place, target))
+
+
+@pytest.mark.parametrize("key", ["_args_", "_recursive_", "_partial_"])
+@pytest.mark.parametrize("place", ["data", "model", "trainer", "callbacks.checkpoint", "logger", "strategy"])
+def test_require_trusted_refuses_hydras_own_keys(place, key):
+    config = composed()
+    OmegaConf.update(config, f"{place}.{key}", [1], force_add=True)
+    assert f"{place}.{key}" in refused(OmegaConf.to_container(config, resolve=True))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("value", [None, 5, "text", []])
+def test_require_trusted_refuses_a_group_that_is_none(group, value):
+    config = OmegaConf.to_container(composed(), resolve=True) | {group: value}
+    assert f"{group} must be a group of settings" in refused(config)
 
 
 @pytest.mark.parametrize("group", ["strategy", "data", "optim", "schedule", "regularizer", "experiment", "logger"])
@@ -203,13 +271,13 @@ def test_require_trusted_refuses_building_blocks_that_reach_outside(target):
     [
         {"a": [[{"b": [{"_target_": "os.system"}]}]]},
         [{"_target_": "os.system"}],
-        {"_target_": "torch.optim.Adam", "_args_": [{"_target_": "os.system"}]},
-        {"_target_": "torch.optim.Adam", "_partial_": True, "lr": {"_target_": "os.system"}},
-        {"_target_": "snn_zo.strategies.Expectation", "of": {"_target_": "os.system", "command": "true"}},
-        {"_target_": "snn_zo.strategies.Expectation", "_recursive_": False, "of": [{"a": {"_target_": "os.system"}}]},
-        {"_convert_": "all", "_recursive_": False, "a": {"_target_": "os.system"}},
+        {"optim": {"_target_": "torch.optim.Adam", "betas": [{"_target_": "os.system"}]}},
+        {"optim": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": {"_target_": "os.system"}}},
+        {"strategy": {"_target_": "snn_zo.strategies.Expectation", "of": {"_target_": "os.system", "command": "true"}}},
+        {"strategy": {"_target_": "snn_zo.strategies.Expectation", "of": [{"a": {"_target_": "os.system"}}]}},
+        {"_convert_": "all", "a": {"_target_": "os.system"}},
         {1: {"_target_": "os.system"}},
-        {"a": {"_target_": "torch.optim.Adam", "b": "${c}"}, "c": {"_target_": "os.system"}},
+        {"optim": {"_target_": "torch.optim.Adam"}, "c": {"_target_": "os.system"}},
     ],
 )
 def test_require_trusted_refuses_at_any_depth(config):
@@ -296,7 +364,7 @@ def mine(monkeypatch):
 
 
 def test_trust_adds_packages(mine, monkeypatch):
-    config = OmegaConf.create({"_target_": "snn_zo_mine.Thing"})
+    config = with_target("model", "snn_zo_mine.Thing")
     assert refused(config).endswith("set SNN_ZO_TRUST=snn_zo_mine")
     for value in ("snn_zo_mine", "other,snn_zo_mine", "snn_zo_mine,"):
         monkeypatch.setenv("SNN_ZO_TRUST", value)
@@ -306,13 +374,29 @@ def test_trust_adds_packages(mine, monkeypatch):
 @pytest.mark.parametrize("value", ["", ",", "snn_zo", "snn_zo_min", "snn_zo_mine2", "snn_zo_mine.Other", "*"])
 def test_trust_is_of_whole_names(mine, value, monkeypatch):
     monkeypatch.setenv("SNN_ZO_TRUST", value)
-    assert "snn_zo_mine.Thing" in refused({"_target_": "snn_zo_mine.Thing"})
+    assert "snn_zo_mine.Thing" in refused(with_target("model", "snn_zo_mine.Thing"))
 
 
 @pytest.mark.parametrize("target", ["os.system", "torch.hub.load", "snn_zo_mine.torch.hub.load"])
 def test_trust_is_of_nothing_else(mine, target, monkeypatch):
     monkeypatch.setenv("SNN_ZO_TRUST", "snn_zo_mine")
-    assert target in refused([{"_target_": target}])
+    assert target in refused(with_target("model", target))
+
+
+@pytest.mark.parametrize("place", ["logger", "trainer", "regularizer", "trainer.plugins"])
+def test_trust_is_of_groups_that_can_be_the_users(mine, place, monkeypatch):
+    monkeypatch.setenv("SNN_ZO_TRUST", "snn_zo_mine")
+    assert "snn_zo_mine.Thing" in refused(with_target(place, "snn_zo_mine.Thing"))
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.run", "torch.load", "numpy.load", "pip.main", "hydra.utils.call", "fsspec.open"]
+)
+def test_trust_is_neither_advised_nor_had_for_what_is_nobodys_own(target, monkeypatch):
+    """Packages of Python, those that this one is built on, and others that are installed and do not build on it."""
+    assert "SNN_ZO_TRUST" not in refused(with_target("optim", target))
+    monkeypatch.setenv("SNN_ZO_TRUST", target.partition(".")[0])
+    assert target in refused(with_target("optim", target))
 
 
 # ---- whole run folders
@@ -362,6 +446,148 @@ def test_resume_unharmed(received):
     folder = received()
     experiment.resume(folder)
     assert (folder / "summary.json").exists()
+
+
+def test_load_run_makes_no_optimizer(received):
+    module = load_run(received()).module
+    with pytest.raises(EXPECTED, match="a run that was loaded has no optimizer"):
+        module.make_optimizer(module.parameters())
+    assert module.make_schedule is None
+
+
+@pytest.fixture
+def logs(monkeypatch):
+    """A stand-in for wandb_logger; what it was called with."""
+    called = []
+    monkeypatch.setattr(wandb_logger, "wandb_logger", lambda *given, **settings: called.append(settings))
+    return called
+
+
+ELSEWHERE = {"_target_": "snn_zo.runs.wandb_logger.wandb_logger", "project": "p", "mode": "online", "entity": "e"}
+
+
+def test_resume_logs_into_the_folder_only(received, logs, monkeypatch, capsys):
+    """Whatever the folder and the environment say: the folder would say where it is sent."""
+    monkeypatch.setenv("WANDB_MODE", "online")
+    experiment.resume(received(logger=ELSEWHERE))
+    assert [settings["mode"] for settings in logs] == ["offline"]
+    assert os.environ["WANDB_MODE"] == "offline"
+    assert "logger.mode=online beside resume= sends it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folders", [ELSEWHERE, None])
+def test_resume_logs_as_the_command_line_asks(received, logs, folders):
+    experiment.resume(received(logger=folders), composed("logger.mode=online"))
+    assert [(settings["mode"], settings["project"], settings["entity"]) for settings in logs] == [
+        ("online", "snn_zo", None)
+    ]
+
+
+def test_resume_runs_no_git_in_the_folder(received, tmp_path, monkeypatch):
+    """wandb would ask it for the commit."""
+    monkeypatch.delenv("WANDB_MODE")
+    marker = tmp_path / "executed"
+    folder = received(logger=ELSEWHERE)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    with (folder / ".git" / "config").open("a") as file:
+        file.write(f'[core]\n\tfsmonitor = "touch {marker}; false"\n')
+    experiment.resume(folder)
+    assert list(folder.glob("wandb/offline-run-*"))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["../../../stray", "a/b", "", 5, None, "a\nb"])
+def test_make_logger_takes_no_path_for_the_name_of_a_run(name, logs, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(wandb_logger, "wandb_logger", lambda *values, **_: given.extend(values))
+    make_logger(composed("name=a", "study=b"), RunFolder(tmp_path), {"wandb_id": name})
+    assert given[-1] is None
+
+
+def bomb(levels: int = 9) -> str:
+    """9^9 items."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(),
+        "\n".join(f"k{i}: 1" for i in range(300_000)),
+        "seed: 0\n#" + 2_000_000 * "a",
+        "a: " + 2000 * "[",
+        "a: 1" + 400_000 * ":1",
+        "a: " + 100_000 * "9",
+        "!!python/object/apply:os.system [true]",
+        "5",
+        "a: [1",
+    ],
+    ids=["anchors", "keys", "comment", "depth", "sexagesimal", "digits", "python", "scalar", "cut"],
+)
+def test_load_run_config_that_is_too_much(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(EXPECTED):
+        load_run(tmp_path)
+
+
+FILES = [path.name for path in vars(RunFolder(Path("run"))).values() if path.suffix or path.name == ".lock"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, socket_at], ids=["fifo", "folder", "socket"])
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith(".ckpt")])
+def test_resume_refuses_what_is_no_file(received, make, name):
+    """A FIFO would have the reader wait for ever."""
+    folder = received()
+    (folder / name).unlink(missing_ok=True)
+    make(folder / name)
+    with pytest.raises(EXPECTED, match=r"is no file|holds no config"):
+        experiment.resume(folder)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv"])
+def test_resume_table_of_too_many_rows(received, name):
+    folder = received()
+    (folder / name).write_text("e\n" + 5_000_000 * "1\n")
+    with pytest.raises(EXPECTED, match="more than 4194304 cells"):
+        experiment.resume(folder)
+
+
+@pytest.mark.parametrize("text", [5_000_000 * "[", '{"status": {"a": 1}}', "[]", "{", '{"status": "\\ud800"}'])
+def test_read_summary_of_a_stranger(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.summary.write_text(text)
+    assert isinstance(folder.read_summary().get("status", ""), str)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("data.workers", 200, "data.workers is 200"),
+        ("trainer.devices", 200, "trainer.devices is 200"),
+        ("model.hidden", [10**9], "model.hidden would take"),
+        ("data.batch_size", 10**12, "data.batch_size times data.steps would take"),
+        ("data.steps", 10**12, "data.batch_size times data.steps would take"),
+        ("strategy.pool", 2**42, "strategy.pool would take"),
+    ],
+)
+def test_load_run_absurd_resources(received, key, value, said):
+    with pytest.raises(EXPECTED, match=said):
+        load_run(received(**{key: value}))
+
+
+def test_load_run_data_of_this_machine(received, tmp_path, monkeypatch):
+    """A folder that the config names is neither filled with downloads nor written to."""
+    data = {"_target_": "snn_zo.data.neuromorphic.NMNIST", "dt": 3.0, "steps": 10, "batch_size": 2}
+    monkeypatch.setenv("SNN_ZO_DATA", str(tmp_path / "mine"))
+    (tmp_path / "home").mkdir()
+    folder = received(data=data | {"root": str(tmp_path / "home"), "cache_dir": str(tmp_path / "home")})
+    settings, _ = open_run(RunFolder(folder))
+    assert settings.data.root == str(tmp_path / "mine")
+    assert settings.data.cache_dir == os.environ["SNN_ZO_CACHE"]
+    (tmp_path / "home" / "NMNIST").mkdir()
+    assert open_run(RunFolder(folder))[0].data.root == str(tmp_path / "home")
 
 
 def test_load_run_escaped_interpolation(received, tmp_path):

@@ -6,15 +6,19 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import wandb
+from omegaconf import OmegaConf
 
 from fake_wandb import KEY, FakeWandb, serving
 from snn_zo.config import ConfigError
 from snn_zo.runs import wandb_logger as module
 from snn_zo.runs import wandb_server
+from snn_zo.runs.new import new_run
 from snn_zo.runs.wandb_logger import finish, wandb_logger
+from snn_zo.runs.wandb_variables import wandb_mode
 
 ARGUMENTS = {"project": "p", "name": "n", "group": "g"}
 QUICK = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "model.hidden=[20]", "backend=reference")
@@ -174,3 +178,64 @@ def test_multirun_makes_a_wandb_run_of_each_job(train, tmp_path):
         assert {run: fake.exit_code(run) for run in fake.streams} == expected
         groups = {variables["groupName"] for name, variables in fake.queries if name == "UpsertBucket"}
         assert "both" in groups
+
+
+def test_runs_are_kept_apart_whatever_the_environment_says(tmp_path, monkeypatch, caplog):
+    """What is left of an earlier run would make one run of two, elsewhere."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    left = {"RUN_ID": "same", "RESUME": "must", "NAME": "x", "PROJECT": "x", "RUN_GROUP": "x", "SWEEP_ID": "x"}
+    for name, value in left.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
+    wandb.teardown()
+    ids = set()
+    for name in ("a", "b"):
+        logger = wandb_logger(mode="online", save_dir=str(tmp_path / name), project="p", name=name, group="g")
+        run = logger.experiment
+        assert (run.project, run.name, run.group, run.sweep_id) == ("p", name, "g", None)
+        ids.add(run.id)
+        finish(logger, {"status": "completed"})
+        assert len(list((tmp_path / name / "wandb").glob("offline-run-*"))) == 1
+    assert len(ids - {"same"}) == 2
+    assert not (tmp_path / "elsewhere").exists()
+    (line,) = warnings(caplog)
+    assert all(f"WANDB_{name}" in line for name in left)
+
+
+def test_settings_in_the_working_directory_are_not_read(tmp_path, monkeypatch):
+    """It may be a stranger's run folder: the settings would say where the key is sent."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("wandb", "run/wandb"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "settings").write_text("[default]\nbase_url = http://127.0.0.1:1\nentity = evil\n")
+    wandb.teardown()
+    logger = wandb_logger(mode="offline", save_dir="run", **ARGUMENTS)
+    assert logger.experiment.entity != "evil"
+    assert wandb.setup().settings.base_url != "http://127.0.0.1:1"
+    finish(logger, {"status": "completed"})
+    assert Path.cwd() == tmp_path
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+
+
+def test_without_a_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    for name in ("CONFIG", "CACHE", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", "to be restored")
+    wandb.teardown()
+    finish(wandb_logger(mode="offline", save_dir=str(tmp_path), **ARGUMENTS), {"status": "completed"})
+    assert list((tmp_path / "wandb").glob("offline-run-*"))
+
+
+def test_empty_mode_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "")
+    assert wandb_mode("offline") == "offline"
+
+
+def test_mode_that_does_not_exist_is_refused_before_there_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "sometimes")
+    config, settings = OmegaConf.create({"logger": {"mode": "offline"}}), SimpleNamespace(outputs=tmp_path)
+    with pytest.raises(ConfigError, match="WANDB_MODE must be offline, online or disabled, got 'sometimes'"):
+        new_run(settings, config, "study", [])
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
 
@@ -40,7 +43,7 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
         _print_energy(console, summary["energy"])
     if summary["dead"]:
         console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
-    console.print(f"everything in  {folder}", soft_wrap=True, highlight=False)
+    console.print(Text(f"everything in  {said(folder)}"), soft_wrap=True)
 
 
 def joules(value: float) -> str:

@@ -8,12 +8,23 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 PACKAGES = (
     "snn_zo", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tonic", "wandb", "numpy", "scipy",
     "scikit-learn", "numba", "triton",
 )  # fmt: skip
+
+
+MAX_DIFF, MAX_UNTRACKED = 2**20, 1_000
+
+_PLAIN = (
+    *("core.fsmonitor=false", "core.quotePath=true", "color.ui=never", "safe.directory=*"),
+    *("diff.noprefix=false", "diff.mnemonicPrefix=false"),
+)
+"""Settings under which every git says the same, and runs nothing. The package is executed from this checkout, so its
+owner is trusted already."""
 
 
 def environment(backend: str) -> dict[str, Any]:
@@ -45,21 +56,42 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, str] | None:
-    """Commit and diff of the checkout that the package lies in; None when it is installed without one."""
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Commit and changes of the checkout that the package lies in; None when it is installed without one.
 
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-
+    `diff` is what has changed since the commit, up to MAX_DIFF bytes, and `untracked` names up to MAX_UNTRACKED files
+    of the package that git has not been told of.
+    """
     try:
-        # exit code 1: inside a checkout and not ignored by it, as a virtual environment's copy would be
-        if git("check-ignore", "-q", str(folder)).returncode != 1:
+        # a checkout of something else may lie around the package: one that does not hold its files
+        if _ask_git(folder, "ls-files", "--error-unmatch", "--", "__init__.py") is None:
             return None
-        head = git("rev-parse", "HEAD")
-        return {"sha": head.stdout.strip(), "diff": git("diff", "HEAD").stdout} if head.returncode == 0 else None
+        sha = _ask_git(folder, "rev-parse", "--verify", "HEAD")
+        if sha is None:
+            return None
+        diff = _ask_git(folder, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD") or ""
+        untracked = _ask_git(folder, "ls-files", "--others", "--exclude-standard", "-z") or ""
     except (OSError, subprocess.TimeoutExpired):
         return None
+    return {"sha": sha.strip(), "diff": diff, "untracked": untracked.split("\0")[:-1][:MAX_UNTRACKED]}
+
+
+def _ask_git(folder: Path, *arguments: str) -> str | None:
+    """What git says in a folder, whatever the user's settings and environment would have it say; None if it refuses."""
+    command = ["git", "-C", str(folder), *(word for setting in _PLAIN for word in ("-c", setting)), *arguments]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    with TemporaryFile() as output:
+        process = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,
+            env=variables, timeout=10, check=False,
+        )  # fmt: skip
+        size = output.tell()
+        output.seek(0)
+        said = output.read(MAX_DIFF).decode(errors="replace")
+    if process.returncode:
+        return None
+    return said if size <= MAX_DIFF else f"{said}\n... cut: {size} bytes in all\n"
 
 
 def _cpu() -> str:

@@ -15,6 +15,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snn_zo.untrusted import read_text
+
 ASIDE = ".new-"
 """How the names of folders begin in which run folders are made."""
 
@@ -44,6 +46,7 @@ class RunFolder:
         self.confusion = path / "confusion.csv"
         self.log = path / "run.log"
         self.summary = path / "summary.json"
+        self.lock = path / ".lock"
 
     @classmethod
     def create(cls, parent: Path, name: str | None, stem: str, fill: Callable[[RunFolder], None]) -> RunFolder:
@@ -95,12 +98,14 @@ class RunFolder:
         return cls(max(begun, key=lambda path: (begun[path] < now, begun[path])).parent)
 
     def read_summary(self) -> dict[str, Any]:
-        """summary.json; empty where it is missing or no JSON."""
+        """summary.json; empty where it is missing or damaged. Its status is a word, whoever wrote it."""
         try:
-            content = json.loads(self.summary.read_text())
+            content = json.loads(read_text(self.summary))
         except (OSError, ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        if not isinstance(content, dict):
+            return {}
+        return content if isinstance(content.get("status", ""), str) else content | {"status": "unknown"}
 
     @contextmanager
     def only_here(self, wait: bool = True) -> Iterator[bool]:
@@ -109,7 +114,7 @@ class RunFolder:
         Args:
             wait: until no other process does; without waiting, the value says whether that is so.
         """
-        lock = FileLock(self.path / ".lock", blocking=wait)
+        lock = FileLock(self.lock, blocking=wait)
         try:
             with suppress(Timeout):
                 lock.acquire()

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from snn_zo.untrusted import said
+
 _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return said(super().format(record))
 
 
 @contextmanager
@@ -17,7 +24,7 @@ def logging_to(path: Path | None) -> Iterator[None]:
     file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace") if path else logging.NullHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler(sys.stderr)
-    screen.setFormatter(logging.Formatter("warning: %(message)s"))
+    screen.setFormatter(_OneLine("warning: %(message)s"))
     screen.setLevel(logging.WARNING)
     root, ours = logging.getLogger(), logging.getLogger("snn_zo")
     for name in _LIGHTNING:

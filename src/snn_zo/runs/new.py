@@ -15,6 +15,7 @@ from snn_zo.config.schema import TrainSettings
 from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
+from snn_zo.runs.wandb_variables import wandb_mode
 
 
 def new_run(
@@ -34,9 +35,11 @@ def new_run(
         content: of the run's data, where somebody has looked already.
 
     Raises:
-        ConfigError: the run's name is taken.
+        ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
         OSError: the folder cannot be written.
     """
+    if config.get("logger"):
+        wandb_mode(config.logger.mode)
     parent = expanded(settings.outputs) / (settings.study or study)
 
     def fill(folder: RunFolder) -> None:

@@ -23,6 +23,7 @@ from snn_zo.atomic import write_json
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
 from snn_zo.screen import keep_open
+from snn_zo.untrusted import said
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         experiment.execute(Path(sys.argv[1]))
     except (*EXPECTED, experiment.RunFailed) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(f"error: {said(explain(error))}", file=sys.stderr)
         sys.exit(1)
 
 

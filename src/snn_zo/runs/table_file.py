@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snn_zo.atomic import write_atomically
+from snn_zo.untrusted import read_lines
 
 
 class TableFile:
@@ -37,17 +38,14 @@ class TableFile:
 
     def columns(self) -> list[str]:
         """Names in the header; none where there is no file yet."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return next(csv.reader(file), [])
+        return next(csv.reader(self._lines()), [])
 
     def rows(self) -> list[dict[str, str]]:
         """All rows so far, without one that was cut short."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if None not in row.values()]
+        return [row for row in csv.DictReader(self._lines()) if None not in row.values()]
+
+    def _lines(self) -> list[str]:
+        return read_lines(self.path)
 
 
 def write_matrix(path: Path, rows: list[list[int]]) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shlex
 from collections.abc import Sequence
+from contextlib import chdir
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from snn_zo.config import ConfigError
 from snn_zo.runs.wandb_server import one_line, unreachable
+from snn_zo.runs.wandb_variables import drop_others, wandb_mode
 
 if TYPE_CHECKING:
     import wandb
@@ -41,31 +45,39 @@ def wandb_logger(
         group: groups the runs of a study.
         run_id: wandb's name of the run that is resumed.
         project: wandb project.
-        mode: `offline` or `online`; the environment variable WANDB_MODE wins. Online without a key or a connection
+        mode: `offline` or `online`; see `wandb_mode`. Online without a key or a connection
             becomes offline, with one line that says so.
         entity: wandb user or team.
         tags: of the run.
 
     Raises:
-        ConfigError: the mode is neither.
+        ConfigError: there is no such mode.
     """
-    mode = os.environ.get("WANDB_MODE", mode)
+    mode = wandb_mode(mode)
     if mode == "disabled":
         return None
-    if mode not in ("offline", "online"):
-        raise ConfigError(f"logger.mode must be offline or online, got '{mode}'")
-    run = _start(
-        mode,
-        id=run_id,
-        resume="allow" if run_id else None,
-        project=project,
-        name=name,
-        dir=save_dir,
-        group=group,
-        entity=entity,
-        tags=list(tags),
-    )
-    return WandbLogger(experiment=run)
+    if dropped := drop_others():
+        log.warning("wandb: %s not heeded: the folder and logger.* say which run this is", " and ".join(dropped))
+    if os.path.expanduser("~") == "~":  # a user without a name, as a container may have
+        os.environ |= {f"WANDB_{name}_DIR": _homeless().name for name in ("CONFIG", "CACHE", "DATA")}
+    options = {
+        "id": run_id or secrets.token_hex(4),
+        "resume": "allow" if run_id else None,
+        "project": project,
+        "name": name,
+        "dir": os.path.abspath(save_dir),
+        "group": group,
+        "entity": entity,
+        "tags": list(tags),
+    }
+    with chdir("/"):  # wandb would take settings from the working directory, which may be anybody's run folder
+        return WandbLogger(experiment=_start(mode, **options))
+
+
+@cache
+def _homeless() -> TemporaryDirectory[str]:
+    """A folder for what wandb keeps in a home folder, until the process ends."""
+    return TemporaryDirectory(prefix="snn_zo-")
 
 
 def _start(mode: str, **options: Any) -> wandb.Run:
@@ -77,6 +89,8 @@ def _start(mode: str, **options: Any) -> wandb.Run:
         init_timeout=INIT_TIMEOUT_S,
         finish_timeout=FINISH_TIMEOUT_S,
         finish_timeout_raises=True,
+        # it would run git in the run folder; env.json has the commit of the code
+        disable_git=True,
     )
     if mode == "online":
         try:
@@ -85,6 +99,7 @@ def _start(mode: str, **options: Any) -> wandb.Run:
                 return wandb.init(mode="online", settings=settings, **options)
         except wandb.Error as error:
             reason = one_line(error)
+            wandb.teardown()  # what has begun holds on to the run's id
         folder = shlex.quote(options["dir"])
         log.warning("wandb: %s; logging offline (later: wandb sync %s/wandb/offline-run-*)", reason, folder)
     return wandb.init(mode="offline", settings=settings, **options)

@@ -39,7 +39,11 @@ def _no_answer(url: str) -> str | None:
     try:
         return answer.get(timeout=TIMEOUT_S)
     except Empty:
-        return f"no answer from {urlparse(url).hostname} within {TIMEOUT_S:g} s"
+        return _silence(url)
+
+
+def _silence(url: str) -> str:
+    return f"no answer from {urlparse(url).hostname} within {TIMEOUT_S:g} s"
 
 
 def _ask(url: str) -> str | None:
@@ -51,6 +55,8 @@ def _ask(url: str) -> str | None:
     except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, URLError) and isinstance(error.reason, ssl.SSLCertVerificationError):
             return None
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            return _silence(url)
         return f"no connection to {urlparse(url).hostname or url}"
     return None
 

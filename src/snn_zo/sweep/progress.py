@@ -18,7 +18,7 @@ from rich.text import Text
 from snn_zo.report.result import decimal
 from snn_zo.runs.folder import written
 from snn_zo.sweep.jobs import Job
-from snn_zo.untrusted import clean
+from snn_zo.untrusted import clean, line, positive, read_lines
 
 ENDED = ("completed", "failed", "interrupted")
 
@@ -79,7 +79,7 @@ class _Seen:
             self.began, self.epoch, self.marks = time.monotonic(), _rows(self.job), []
         if self.status in ENDED:
             self.seconds = self.spent
-            self.objective, self.reason = summary.get("objective"), summary.get("reason")
+            self.objective, self.reason = positive(summary, "objective"), line(summary.get("reason"))
         return True
 
 
@@ -127,17 +127,17 @@ class Progress:
     def _say(self, seen: _Seen) -> None:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
         if seen.status == "completed":
-            line = f"{head}   val/acc {decimal(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
+            text = f"{head}   val/acc {decimal(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
         elif seen.status in ENDED:
-            line = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
+            text = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
-            line = f"{head} -> {seen.job.path}"
-        line = clean(line)  # folders that a sweep goes on with may be a stranger's
+            text = f"{head} -> {seen.job.path}"
+        text = clean(text).replace("\n", " ")  # folders that a sweep goes on with may be a stranger's
         if not self._live:
-            print(line, flush=True)
+            print(text, flush=True)
         elif seen.status in ENDED:
             colour = {"failed": "red", "interrupted": "yellow"}.get(seen.status, "")
-            self._live.console.print(Text(line, style=colour), soft_wrap=True)
+            self._live.console.print(Text(text, style=colour), soft_wrap=True)
 
     def _picture(self) -> Group:
         table = Table.grid(padding=(0, 2))
@@ -196,6 +196,6 @@ def duration(seconds: float | None) -> str:
 def _rows(job: Job) -> int:
     """Epochs that the run has recorded."""
     try:
-        return max(job.folder.metrics.read_bytes().count(b"\n") - 1, 0)
-    except OSError:
+        return max(len(read_lines(job.folder.metrics)) - 1, 0)
+    except (OSError, ValueError):
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -118,8 +119,8 @@ def _machine(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _commit(git: dict[str, Any]) -> str:
     """The commit, and a mark of the uncommitted changes that tells different ones apart."""
-    diff = git.get("diff")
-    if not isinstance(diff, str) or not diff:
+    changes = [change for change in (git.get("diff"), git.get("untracked")) if change]
+    if not changes:
         return str(git.get("sha"))
-    mark = hashlib.sha256(diff.encode(errors="replace")).hexdigest()[:8]
+    mark = hashlib.sha256(json.dumps(changes).encode()).hexdigest()[:8]
     return f"{git.get('sha')} with uncommitted changes ({mark})"

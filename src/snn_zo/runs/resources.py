@@ -1,0 +1,47 @@
+"""Whether this machine has what a run folder asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+
+from omegaconf import DictConfig
+
+from snn_zo.config import ConfigError
+from snn_zo.config.schema import FeedForwardSettings, TrainSettings
+from snn_zo.runs.process import processes
+
+WORD = 4
+"""Bytes of a weight, of an event or of a random word."""
+
+FEW = 8
+"""Processes that any machine can start."""
+
+
+def require_resources(settings: TrainSettings, config: DictConfig) -> None:
+    """Check how many processes and how much memory a run takes, before it takes them.
+
+    Raises:
+        ConfigError: more than there is.
+    """
+    most = max(os.cpu_count() or 1, FEW)
+    for name, count in (("data.workers", settings.data.workers), ("trainer.devices", processes(config))):
+        if count > most:
+            raise ConfigError(f"{name} is {count}, and a run folder may ask for {most} at most on this machine")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, words in _sizes(settings):
+        if WORD * words > memory:
+            need, there = (f"{size / 1e9:.3g} GB" for size in (WORD * words, memory))
+            raise ConfigError(f"{name} would take {need} and more, and this machine has {there}")
+
+
+def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
+    """What makes a run large, each with the words that it takes at least."""
+    data, model = settings.data, settings.model
+    if isinstance(model, FeedForwardSettings):
+        widths = (data.features, *model.hidden, data.classes)
+        yield "model.hidden", sum(before * after for before, after in pairwise(widths))
+    yield "data.batch_size times data.steps", data.batch_size * data.steps
+    yield "data.samples", data.classes * getattr(data, "samples", 0) * data.features
+    yield "strategy.pool", getattr(settings.strategy, "pool", 0)
