@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
@@ -17,23 +17,23 @@ from snn_zo.neuron import INITS, Neuron, Readout
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
-LIGHTNING_STRATEGIES = ("auto", "ddp")
-"""What `trainer.strategy` may be: the others fork, need a notebook, split the weights, or are for other hardware."""
+CALLED_WITH = "called_with"
+"""Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """The root of `conf/train.yaml`. Groups of type Any are for Hydra to instantiate."""
+    """The root of `conf/train.yaml`."""
 
     strategy: Strategy
     data: EventDataset
     model: FeedForwardSettings | DictConfig
-    optim: Any
-    schedule: Any
-    trainer: Any
-    callbacks: Any
+    optim: Any = field(metadata={CALLED_WITH: ("params",)})
+    schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
+    trainer: Any = field(metadata={CALLED_WITH: ()})
+    callbacks: Any = field(default=None, metadata={CALLED_WITH: None})
     regularizer: SpikeCount
-    logger: Any
+    logger: Any = field(default=None, metadata={CALLED_WITH: ()})
     method: str
     dataset: str
     outputs: str
@@ -56,14 +56,11 @@ class TrainSettings:
             value = getattr(self, key)
             if (value is not None and not re.fullmatch(r"[\w.+-]{1,200}", value)) or value in (".", ".."):
                 raise ValueError(f"{key} becomes a folder: use up to 200 letters, digits and . + - _ in '{value}'")
-        strategy = self.trainer.get("strategy", "auto")
-        if strategy not in LIGHTNING_STRATEGIES:
-            raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")
-        devices = self.trainer.get("devices", 1)
-        if not isinstance(devices, int | ListConfig) and devices not in ("auto", "-1"):
-            raise ValueError(f"trainer.devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")
-        if self.trainer.get("num_nodes", 1) != 1:
-            raise ValueError("trainer.num_nodes must be 1: a run takes the devices of one machine, a sweep several")
+        endless = self.trainer.get("max_epochs") in (None, -1) and self.trainer.get("max_steps", -1) == -1
+        if self.schedule and endless:
+            raise ValueError("schedule needs an end: set trainer.max_epochs or trainer.max_steps, or schedule=none")
+        if self.energy is None and (self.callbacks or {}).get("energy"):
+            raise ValueError("energy names the prices for callbacks.energy: choose one, or set that to null as well")
 
 
 @dataclass(frozen=True)
