@@ -6,12 +6,14 @@ import logging
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError
 from snn_zo.config.schema import TrainSettings
+from snn_zo.config.trainer import DOUBLE
 from snn_zo.ops.backends import resolve
 from snn_zo.runs.folder import RunFolder
 from snn_zo.training import CapturedClassifier, SpikingClassifier
@@ -43,13 +45,13 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str) -> Sp
         strategy=settings.strategy,
         backend=backend,
     )
-    optimizer = instantiate(config.optim)
-    schedule = instantiate(config.schedule) if config.schedule else None
+    optimizer = instantiate(config.optim, _partial_=True)
+    schedule = instantiate(config.schedule, _partial_=True) if config.get("schedule") else None
     reason = reason_against(config.trainer, backend, optimizer, schedule) if settings.cuda_graph else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
     classifier = CapturedClassifier if settings.cuda_graph and not reason else SpikingClassifier
-    return classifier(
+    module = classifier(
         model,
         settings.data.classes,
         settings.seed,
@@ -58,11 +60,28 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str) -> Sp
         regularizer=settings.regularizer,
         backend=backend,
     )
+    # Lightning does the same in a training, and not where a run is looked at again
+    return module.double() if config.trainer.get("precision") in DOUBLE else module
+
+
+def require_optimizer(config: DictConfig) -> None:
+    """Have torch look at the settings of the optimizer and the schedule before anything else is done.
+
+    Raises:
+        ConfigError: it does not accept them.
+    """
+    made: Any = [torch.nn.Parameter(torch.zeros(1, 1))]
+    for group, others in (("optim", {}), ("schedule", {"total_steps": 100})):
+        if config.get(group):
+            try:
+                made = instantiate(config[group], _partial_=True)(made, **others)
+            except (InstantiationException, TypeError, ValueError) as error:
+                raise ConfigError(f"{group}: {' '.join(str(error).split())}") from error
 
 
 def make_logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
     """The wandb logger of a run, whose id is put into the summary; None where none is wanted."""
-    if not config.logger:
+    if not config.get("logger"):
         return None
     make_logger = instantiate(config.logger, _partial_=True, _convert_="all")
     logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, summary["wandb_id"])

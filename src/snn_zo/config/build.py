@@ -38,6 +38,25 @@ def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"{full} is not a setting; {path or 'the config'} has {', '.join(known)}")
 
 
+def absent(node: DictConfig, path: str, key: str) -> ConfigError:
+    """The answer to a change of what a node does not hold: it may be a setting that no file gives.
+
+    Args:
+        node: a config node.
+        path: its place in the config.
+        key: what it does not hold.
+    """
+    target = str(node.get("_target_"))
+    known = signature(target)
+    elsewhere = ELSEWHERE if target in TRAINERS else {}
+    names = set(known.kinds) - {*elsewhere, *OF_THE_RUN.get(target, ())} if known else set()
+    if key in elsewhere:
+        return _not_for_a_config(path, key, elsewhere[key])
+    if key in names:
+        return ConfigError(f"{_join(path, key)} is in no file of the config: +{_join(path, key)}=... adds it")
+    return unknown(path, key, {*names, *map(str, node)} - {*_FOR_HYDRA})
+
+
 def build(node: DictConfig, path: str, schema: type | None = None) -> Any:
     """The object that a node describes, with every key, type and value checked.
 
@@ -63,7 +82,7 @@ def build(node: DictConfig, path: str, schema: type | None = None) -> Any:
         if name in node:
             values[name] = _value(node, field, _join(path, name), schema)
         elif field.default is field.default_factory is dataclasses.MISSING:
-            raise _not_given(_join(path, name))
+            raise not_given(_join(path, name))
     try:
         return schema(**values)
     except ValueError as error:
@@ -94,7 +113,7 @@ def check_call(node: DictConfig, path: str, given: Iterable[str] = ()) -> None:
         _require_known(node, path, kinds, ELSEWHERE if target in TRAINERS else {})
     values = {name: _typed(node, name, _join(path, name), kind) for name, kind in kinds.items() if name in node}
     for name in sorted(known.required & kinds.keys() - values.keys()):
-        raise _not_given(_join(path, name))
+        raise not_given(_join(path, name))
     try:
         check_values(target, values)
     except ValueError as error:
@@ -111,9 +130,13 @@ def _require_known(
     """All keys of a node are settings; of those that are made `elsewhere`, the answer says where."""
     for key in map(str, node):
         if key in elsewhere:
-            raise ConfigError(f"{_join(path, key)} is not for a config: {elsewhere[key]}")
+            raise _not_for_a_config(path, key, elsewhere[key])
         if key not in known and key not in _FOR_HYDRA:
             raise unknown(path, key, set(known) - elsewhere.keys())
+
+
+def _not_for_a_config(path: str, key: str, instead: str) -> ConfigError:
+    return ConfigError(f"{_join(path, key)} is not for a config: {instead}")
 
 
 def _impossible(path: str, names: Iterable[str], error: ValueError) -> ConfigError:
@@ -122,7 +145,7 @@ def _impossible(path: str, names: Iterable[str], error: ValueError) -> ConfigErr
     return ConfigError(f"{place}{error}")
 
 
-def _not_given(path: str, value: Any = None) -> ConfigError:
+def not_given(path: str, value: Any = None) -> ConfigError:
     """The answer to nothing, or to a plain value, where settings belong."""
     names = choices(path)
     if names:
@@ -170,7 +193,7 @@ def _group(value: Any, path: str, group: type, optional: bool) -> Any:
     if value is None and optional:
         return None
     if not isinstance(value, DictConfig) or "_target_" not in value:
-        raise _not_given(path, value)
+        raise not_given(path, value)
     built = build(value, path)
     if not isinstance(built, group | DictConfig):
         raise ConfigError(f"{path}._target_: {value._target_} is no {group.__name__}")
@@ -185,13 +208,13 @@ def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
         if value is None:
             return None
         if not isinstance(value, DictConfig):
-            raise _not_given(path, value)
+            raise not_given(path, value)
         nodes = {f"{path}.{name}": _read(value, name, f"{path}.{name}") for name in map(str, value)}
     for place, node in nodes.items():
         if isinstance(node, DictConfig) and "_target_" in node:
             check_call(node, place, given or ())
         elif node is not None or (place == path and field.default is not None):
-            raise _not_given(place, node)
+            raise not_given(place, node)
     return value
 
 

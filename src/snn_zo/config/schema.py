@@ -17,6 +17,8 @@ from snn_zo.neuron import INITS, Neuron, Readout
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
+_NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
+
 CALLED_WITH = "called_with"
 """Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
 
@@ -59,6 +61,9 @@ class TrainSettings:
         endless = self.trainer.get("max_epochs") in (None, -1) and self.trainer.get("max_steps", -1) == -1
         if self.schedule and endless:
             raise ValueError("schedule needs an end: set trainer.max_epochs or trainer.max_steps, or schedule=none")
+        for name, node in (self.callbacks or {}).items():
+            if node and node.get("_target_", "").endswith(_NEED_LOGGER) and not self.logger:
+                raise ValueError(f"callbacks.{name} writes to a logger: choose one, as logger=wandb")
         if self.energy is None and (self.callbacks or {}).get("energy"):
             raise ValueError("energy names the prices for callbacks.energy: choose one, or set that to null as well")
 

@@ -20,11 +20,11 @@ def identity(config: DictConfig) -> str:
     """16 hexadecimal digits that two configs share if they describe the same experiment.
 
     Args:
-        config: a run's config; it is resolved first, so that what interpolations stand for counts.
+        config: a run's config as `build` leaves it, in which 1 and 1.0 are two things only where they mean two, as
+            for trainer.limit_train_batches; it is resolved first, so that what interpolations stand for counts.
     """
     settings = flatten(OmegaConf.to_container(config, resolve=True))
-    numbers = json.loads(json.dumps(settings), parse_int=float)  # 1 and 1.0 are one setting
-    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def flatten(content: Any) -> dict[str, Any]:
