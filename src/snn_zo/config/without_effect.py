@@ -19,7 +19,7 @@ _UNTOUCHED = {
     "job.chdir": (False, _PLACES),
     "job.name": ("snn_zo", _PLACES),
 }
-_OF_JOBS = {"job.env_set": ({}, _VARIABLES), "job.env_copy": ([], _VARIABLES)}
+_OF_JOBS: dict[str, tuple[Any, str]] = {"job.env_set": ({}, _VARIABLES), "job.env_copy": ([], _VARIABLES)}
 
 
 def require_effect(hydra: Any, outputs: str) -> None:

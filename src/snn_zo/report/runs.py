@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.runs.identity import flatten
 from snn_zo.untrusted import (
     Table,
@@ -242,8 +243,14 @@ def _written(path: Path) -> float:
         return 0.0
 
 
+_SHARES = {f"trainer.{name}" for name in COUNT_OR_SHARE}
+
+
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+    settings = {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+    # where a share is all, 1.0, it is not to be equal to one batch, 1
+    shares = {name: str(value) for name, value in settings.items() if name in _SHARES and isinstance(value, float)}
+    return settings | shares
 
 
 def _frozen(value: Any) -> Any:
