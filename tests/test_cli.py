@@ -58,21 +58,58 @@ def test_train_names_are_taken_as_typed(train):
     )
 
 
-def imported(result: subprocess.CompletedProcess[str]) -> set[str]:
-    """Modules, as Python lists them on standard error where PYTHONPROFILEIMPORTTIME is set."""
-    return {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+def loads_torch(result: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a process that was told to list its imports has torch among them."""
+    return "torch" in {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
 
 
-def test_train_misspelt_override_answers_before_torch_is_loaded(train):
-    result = train("strategy.detla=0.1", PYTHONPROFILEIMPORTTIME="1")
-    assert "error: strategy.detla" in result.stderr
-    assert "torch" not in imported(result)
+@pytest.mark.parametrize(
+    "override", ["strategy.detla=0.1", "optim.lrr=1", "+trainer.max_epohcs=3", "schedule.final=abc"]
+)
+def test_train_misspelt_override_answers_before_torch_is_loaded(train, override):
+    result = train(override, PYTHONPROFILEIMPORTTIME="1")
+    assert f"error: {override.lstrip('+').partition('=')[0]}" in result.stderr
+    assert not loads_torch(result)
 
 
-def test_train_help_answers_before_torch_is_loaded(train):
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-m", "seed=0,1", "hydra.sweep.dir=x"], "error: hydra.sweep.dir has no effect here: a run's folder is"),
+        (["-m", "seed=0,1", "hydra.sweep.subdir=x"], "error: hydra.sweep.subdir has no effect here: a run's folder is"),
+        (["-m", "seed=0,1", "hydra.job.chdir=true"], "error: hydra.job.chdir has no effect here: a run's folder is"),
+        (["-m", "seed=0,1", "+hydra.job.env_set.X=1"], "error: hydra.job.env_set has no effect here: set the variable"),
+        (["hydra.output_subdir=.hydra"], "error: hydra.output_subdir has no effect here: a run's folder is"),
+        (
+            ["-m", "seed=0,1", "+hydra.callbacks.a._target_=hydra.experimental.callbacks.LogJobReturnCallback"],
+            "error: hydra.callbacks: on_job_end of LogJobReturnCallback is not called in a sweep",
+        ),
+        (["-m", "seed=0,1", "hydra/launcher=basic"], "error: hydra/launcher: choose from joblib"),
+        (["-m", "seed=${hydra:job.num}", "strategy=null,ssg"], "error: strategy=null does not exist; choose from"),
+        (["strategy=0.1"], "error: strategy=0.1 does not exist; choose from"),
+        (["logger=null", "schedule=null", "callbacks=null", "data=nosuch"], "error: data=nosuch does not exist"),
+        (
+            ["trainer.max_steps=3"],
+            "error: trainer.max_steps is in no file of the config: +trainer.max_steps",
+        ),
+        (["-m", "-c", "job"], "error: Hydra cannot use this command line: Only one of --run, --multirun"),
+        (["strategy={a:1"], "error: "),
+        (["strategy='"], "error: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_train_refuses_in_one_line(train, tmp_path, arguments, line):
+    result = train(*arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("outputs/*/*/summary.json"))
+
+
+def test_train_help_loads_no_torch(train):
     result = train("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert not loads_torch(result)
     assert result.returncode == 0
-    assert "torch" not in imported(result)
     names = sorted(path.stem for path in (root() / "conf" / "strategy").glob("*.yaml"))
     assert f"strategy: {', '.join(names)}" in " ".join(result.stdout.split())
     assert {"local_zo", "surrogate", "sparse_surrogate", "ssg"} <= set(names)

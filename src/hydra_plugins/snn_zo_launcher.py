@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
@@ -16,8 +17,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from snn_zo.config import ConfigError
+from snn_zo.config.command_line import as_choice
 from snn_zo.config.names import automatic_name, require_name
 from snn_zo.config.sources import study_name
+from snn_zo.config.without_effect import require_effect, require_effect_on_jobs
 from snn_zo.places import expanded, require_folder
 
 
@@ -47,8 +50,13 @@ class SweepLauncher(Launcher):
         number = len(directions) if isinstance(directions, ListConfig) else 1
         if directions and number != len(config.objectives):
             raise ConfigError(f"objectives={config.objectives}: hydra.sweeper.direction has {number}")
-        params = config.hydra.sweeper.get("params") or {}
-        given = [*(f"{name}={value}" for name, value in params.items()), *config.hydra.overrides.task]
+        require_effect(config.hydra, config.outputs)
+        require_effect_on_jobs(config.hydra, hydra_context.callbacks.callbacks)
+        # as they were written: an interpolation is a job's to resolve
+        hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+        params = hydra["sweeper"].get("params") or {}
+        given = [*(f"{name}={value}" for name, value in params.items()), *hydra["overrides"]["task"]]
+        _let_groups_be_null(hydra_context.config_loader)
         parsed = OverridesParser.create(hydra_context.config_loader).parse_overrides(given)
         self._overrides = {override.get_key_element(): override for override in parsed}
         self._study = self._study_of_all()
@@ -119,3 +127,11 @@ def _folder(outputs: Any, study: Any) -> Path:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return expanded(str(outputs))
+
+
+def _let_groups_be_null(loader: ConfigLoader) -> None:
+    """Have what composes the jobs of a sweep understand `schedule=null`, as the command line does."""
+    compose, groups = loader.load_sweep_config, loader.list_groups("")
+    loader.load_sweep_config = lambda master_config, sweep_overrides: compose(  # type: ignore[method-assign]
+        master_config, [as_choice(override, groups) for override in sweep_overrides]
+    )

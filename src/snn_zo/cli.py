@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.config import ConfigError, build
+from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
-from snn_zo.config.mistakes import EXPECTED, explain
+from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
 from snn_zo.config.schema import TrainSettings
-from snn_zo.config.sources import register, root, study_name
+from snn_zo.config.sources import choices, register, root, study_name
+from snn_zo.config.without_effect import require_effect
 from snn_zo.places import expanded
 from snn_zo.screen import keep_open, lost
 from snn_zo.untrusted import said
@@ -31,11 +35,9 @@ def train() -> None:
     keep_open()
     _require_one_process()
     _wait_asleep()
-    if any(argument.startswith("sweeps=") for argument in sys.argv) and not any(map(_is_flag, sys.argv)):
-        sys.argv.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
     failed = 0
     try:
-        _start("train", _job)
+        _start("train", _job, may_sweep=True)
     except KeyboardInterrupt:
         _fail("stopped by a signal")
     finally:
@@ -81,21 +83,20 @@ def _require_one_process() -> None:
             )
 
 
-def _is_flag(argument: str) -> bool:
-    """Whether an argument tells Hydra what to do, rather than where its configs are."""
-    return argument.startswith("-") and not argument.startswith(("--config-", "-cd", "-cp", "-cn"))
-
-
 def _wait_asleep() -> None:
     """Let torch's idle threads sleep: where they spin, a second process on the machine slows a step down tenfold."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
+def _start(config_name: str, job: Callable[[DictConfig], Any], may_sweep: bool = False) -> None:
     """Hand over to Hydra."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
     logging.raiseExceptions = False  # a full disk is said once, not with every log record
     sys.argv[1:] = map(as_typed, sys.argv[1:])
+    try:
+        sys.argv[1:] = arranged(sys.argv[1:], may_sweep)
+    except ConfigError as error:
+        _fail(str(error))
     register(sys.argv[1:])
     main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
     try:
@@ -104,16 +105,22 @@ def _start(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         _fail(explain(error))
     except OSError as error:
         _fail_for_want_of_a_place(error)
+    except Exception as error:
+        if not is_of_hydra(error):
+            raise
+        _fail(f"Hydra cannot use this command line: {explain(error)}")
 
 
 def _job(config: DictConfig) -> float:
     """One run; returns its objective."""
-    from hydra.core.hydra_config import HydraConfig
-
     hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
+    overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     # exiting here keeps hydra from adding lines of its own
     try:
+        require_effect(hydra_config, config.outputs)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            names = ", ".join(choices("hydra/launcher"))
+            raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
         settings = build(config, "", TrainSettings)
         folder = _resumed(settings, overrides) if settings.resume else None
         from snn_zo import experiment
@@ -134,6 +141,7 @@ def _job(config: DictConfig) -> float:
 def _bench_job(config: DictConfig) -> None:
     """One benchmark."""
     try:
+        require_effect(HydraConfig.get(), config.outputs)
         settings = build(config, "", BenchSettings)
         strategies = load_strategies(settings.strategies)
         from snn_zo.bench import suite
@@ -150,7 +158,8 @@ def _bench_job(config: DictConfig) -> None:
 def _describe_job(config: DictConfig) -> None:
     """One page."""
     try:
-        dataset = build(config.data, "data")
+        require_effect(HydraConfig.get(), config.outputs)
+        dataset = build(config, "", TrainSettings).data
         from snn_zo.data import description
 
         description.run(dataset, config.dataset, expanded(config.outputs) / "data" / config.dataset)

@@ -7,12 +7,14 @@ import re
 from typing import Any, NoReturn
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError
 from snn_zo.config.schema import TrainSettings
+from snn_zo.config.trainer import DOUBLE
 from snn_zo.ops.backends import resolve
 from snn_zo.runs.folder import RunFolder
 from snn_zo.training import CapturedClassifier, SpikingClassifier
@@ -44,14 +46,14 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str, train
         strategy=settings.strategy,
         backend=backend,
     )
-    optimizer = instantiate(config.optim) if trains else _no_optimizer
-    schedule = instantiate(config.schedule) if trains and config.schedule else None
+    optimizer = instantiate(config.optim, _partial_=True) if trains else _no_optimizer
+    schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
     captured = trains and settings.cuda_graph
     reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
     classifier = CapturedClassifier if captured and not reason else SpikingClassifier
-    return classifier(
+    module = classifier(
         model,
         settings.data.classes,
         settings.seed,
@@ -60,6 +62,23 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str, train
         regularizer=settings.regularizer,
         backend=backend,
     )
+    # Lightning does the same in a training, and not where a run is looked at again
+    return module.double() if config.trainer.get("precision") in DOUBLE else module
+
+
+def require_optimizer(config: DictConfig) -> None:
+    """Have torch look at the settings of the optimizer and the schedule before anything else is done.
+
+    Raises:
+        ConfigError: it does not accept them.
+    """
+    made: Any = [torch.nn.Parameter(torch.zeros(1, 1))]
+    for group, others in (("optim", {}), ("schedule", {"total_steps": 100})):
+        if config.get(group):
+            try:
+                made = instantiate(config[group], _partial_=True)(made, **others)
+            except (InstantiationException, TypeError, ValueError) as error:
+                raise ConfigError(f"{group}: {' '.join(str(error).split())}") from error
 
 
 def _no_optimizer(*_: object) -> NoReturn:
@@ -68,7 +87,7 @@ def _no_optimizer(*_: object) -> NoReturn:
 
 def make_logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
     """The wandb logger of a run, whose id is put into the summary; None where none is wanted."""
-    if not config.logger:
+    if not config.get("logger"):
         return None
     make_logger = instantiate(config.logger, _partial_=True, _convert_="all")
     logger: WandbLogger | None = make_logger(str(folder.path), config.name, config.study, _run_id(summary))

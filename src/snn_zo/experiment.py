@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import lightning
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
 from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
-from snn_zo.compose import backend_of, make_logger, make_module
+from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
 from snn_zo.config import ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
@@ -83,6 +83,7 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         RunFailed: the run ended early.
     """
     backend = backend_of(settings, config)
+    require_optimizer(config)
     folder = new_run(settings, config, study, overrides)
     if processes(config) != 1:
         return run_apart(folder)
@@ -146,6 +147,7 @@ def execute(path: Path) -> None:
     try:
         settings, config = open_run(folder, trusted=True)
         backend = backend_of(settings, config)
+        require_optimizer(config)
     except ConfigError as error:
         if rank() == 0:
             write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
@@ -254,16 +256,20 @@ def _fit_and_test(
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(settings, config, backend)
-    record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
+    record, made = RunRecord(folder), instantiate(config.get("callbacks")) or {}
+    callbacks = [callback for callback in made.values() if callback]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(folder.checkpoints.resolve())
     # with several devices, the data module shares out the batches, and callbacks put together what they count
     warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
     own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    # without a callback of the config's, Lightning would add one of its own
+    own["enable_checkpointing"] = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
+    own["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
     # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
-    plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles(), LightningEnvironment()]
+    plugins = [CheckpointFiles(), LightningEnvironment()]
     callbacks += [record, OwnTermination()]
     trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
     with ending_together(trainer):

@@ -1,5 +1,8 @@
+import subprocess
+import sys
 from dataclasses import dataclass, fields
 from inspect import signature
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -83,13 +86,83 @@ def test_build_sweeps_compose():
         (["data=nmnist", "data.root='~nobody-of-this-name'"], "data.root is ~nobody-of-this-name, which is no user's"),
         (["strategy=sparse_surrogate", "strategy.match=null"], "strategy: no window"),
         (["strategy=local_zo_converse", "strategy.surrogate.function=triangular"], "strategy: no density"),
-        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn cannot run here: use ddp, or auto"),
-        (["trainer.strategy=fsdp"], "trainer.strategy=fsdp cannot run here"),
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy must be auto or ddp, got 'ddp_spawn'"),
+        (["trainer.strategy=fsdp"], "trainer.strategy must be auto or ddp, got 'fsdp'"),
         (["trainer.devices='0,1'"], "trainer.devices must be a number, a list of numbers as [0,1]"),
-        (["trainer.devices=null"], "trainer.devices must be a number"),
+        (["trainer.devices=null"], "trainer.devices must be of type list[int] | str | int, got 'None'"),
         (["+trainer.num_nodes=2"], "trainer.num_nodes must be 1"),
-        (["trainer.strategy=null"], "trainer.strategy=None cannot run here"),
+        (["trainer.strategy=null"], "trainer.strategy must be auto or ddp, got 'None'"),
         (["strategy._target_=snn_zo.strategies.Nothing"], "strategy._target_: cannot import"),
+        (["strategy={_target_:snn_zo.neuron.Readout}"], "strategy"),
+        (["strategy.surrogate=3", "strategy=ssg"], "strategy.surrogate must be a group of settings, got '3'"),
+        (["~strategy", "method=x"], "strategy=null does not exist; choose from expectation, local_zo"),
+        (["~model"], "model=null does not exist; choose from feed_forward"),
+        (["~optim"], "optim=null does not exist; choose from adam, adamw, sgd"),
+        (["~energy"], "energy names the prices for callbacks.energy"),
+        (["+trainer.max_epohcs=3"], "trainer.max_epohcs is not a setting; did you mean trainer.max_epochs?"),
+        (["trainer.max_epochs=2.5"], "trainer.max_epochs must be of type int | None, got '2.5'"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs must be at least 1, got 0"),
+        (["trainer.max_epochs=-5"], "trainer.max_epochs must be at least 1, got -5"),
+        (["trainer.max_epochs=null"], "trainer.max_epochs must be at least 1, got None; trainer.max_steps or max_time"),
+        (["trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00"], "schedule needs an end"),
+        (["+trainer.max_steps=0"], "trainer.max_steps must be at least 1, got 0"),
+        (["+trainer.max_time=soon"], "trainer.max_time must be days:hours:minutes:seconds"),
+        (["+trainer.min_epochs=50"], "trainer.min_epochs must be at most trainer.max_epochs, which is 40, got 50"),
+        (["trainer.limit_train_batches=0"], "trainer.limit_train_batches must be a number of batches, or a share"),
+        (["trainer.limit_train_batches=1.5"], "trainer.limit_train_batches must be a number of batches, or a share"),
+        (["trainer.limit_train_batches=true"], "trainer.limit_train_batches must be of type int | float"),
+        (["trainer.limit_val_batches=0"], "trainer.limit_val_batches must be a number of batches"),
+        (["trainer.limit_val_batches=-1"], "trainer.limit_val_batches must be a number of batches"),
+        (["+trainer.overfit_batches=-0.5"], "trainer.overfit_batches must be a number of batches"),
+        (["+trainer.val_check_interval=0"], "trainer.val_check_interval must be a number of batches"),
+        (["+trainer.val_check_interval=00:00:00:01"], "trainer.val_check_interval must be a number of batches"),
+        (["+trainer.check_val_every_n_epoch=41"], "trainer.check_val_every_n_epoch must be at most max_epochs, 40"),
+        (["+trainer.check_val_every_n_epoch=null"], "trainer.check_val_every_n_epoch may be null where"),
+        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches must be at least 1, got 0"),
+        (["trainer.gradient_clip_val=-1"], "trainer.gradient_clip_val must be at least 0, got -1"),
+        (["+trainer.gradient_clip_algorithm=norm"], "trainer.gradient_clip_algorithm does nothing without"),
+        (["trainer.precision=16-mixed"], "trainer.precision must be 32-true or 64-true"),
+        (["trainer.precision=bf16-true"], "trainer.precision must be 32-true or 64-true"),
+        (["trainer.accelerator=tpu"], "trainer.accelerator must be auto or cpu or gpu or cuda, got 'tpu'"),
+        (["trainer.profiler=xla"], "trainer.profiler must be simple or advanced or pytorch, got 'xla'"),
+        (["+trainer.deterministic=maybe"], "trainer.deterministic must be true or false or warn, got 'maybe'"),
+        (["+trainer.inference_mode=abc"], "trainer.inference_mode must be of type bool, got 'abc'"),
+        (["+trainer.logger=false"], "trainer.logger is not for a config: logger=NAME chooses one"),
+        (["optim.lr=abc"], "optim.lr must be of type float, got 'abc'"),
+        (["optim.lr=-1"], "optim.lr must be a number, 0 or more, got -1"),
+        (["optim.lr=nan"], "optim.lr must be a number, 0 or more, got nan"),
+        (["optim.betas=[0.9,1.0]"], "optim.betas must be at least 0 and below 1, got 1"),
+        (["optim.betas=0.9"], "optim.betas must be of type list[float], got '0.9'"),
+        (["+optim.lrr=1"], "optim.lrr is not a setting; did you mean optim.lr?"),
+        (["optim._target_=torch.optim.Adamm"], "optim._target_: cannot import 'torch.optim.Adamm'"),
+        (["optim=sgd", "optim._target_=torch.optim.RMSprop", "+optim.alfa=1"], "optim.alfa is not a setting"),
+        (["+optim.params=[1]"], "optim.params is not a setting"),
+        (["+schedule.finel=1"], "schedule.finel is not a setting; did you mean schedule.final?"),
+        (["schedule=one_cycle", "schedule.warmup=1.5"], "schedule.warmup must be at least 0 and below 1, got 1.5"),
+        (["schedule={_target_:torch.optim.lr_scheduler.ConstantLR}", "~schedule.final"], "schedule._target_: torch"),
+        (["+callbacks.early_stopping.patiense=3"], "callbacks.early_stopping.patiense is not a setting; did you"),
+        (["callbacks.early_stopping.patience=-1"], "callbacks.early_stopping.patience must be at least 0, got -1"),
+        (["~callbacks.early_stopping.monitor"], "callbacks.early_stopping.monitor is missing"),
+        (["callbacks.checkpoint.mode=maximum"], "callbacks.checkpoint.mode must be min or max, got 'maximum'"),
+        (["+callbacks.checkpoint.dirpath=x"], "callbacks.checkpoint.dirpath is not a setting"),
+        (["callbacks.energy=3"], "callbacks.energy must be a group of settings, got '3'"),
+        (["+logger.projekt=x"], "logger.projekt is not a setting; did you mean logger.project?"),
+        *(
+            (
+                [f"+callbacks.more={{_target_:lightning.pytorch.callbacks.{name}}}", f"{more}callbacks.more.{setting}"],
+                f"callbacks.more: {name} cannot be used",
+            )
+            for name, more, setting in (
+                ("StochasticWeightAveraging", "+", "swa_lrs=0.1"),
+                ("EMAWeightAveraging", "+", "decay=0.9"),
+                ("ModelCheckpoint", "+", "monitor=val/acc"),
+                ("Timer", "+", "verbose=true"),
+            )
+        ),
+        (
+            ["+callbacks.more={_target_:lightning.pytorch.callbacks.LearningRateMonitor}", "logger=none"],
+            "callbacks.more writes to a logger",
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -98,6 +171,48 @@ def test_build_mistakes(overrides, line):
         settings(*overrides)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["~logger"],
+        ["~schedule"],
+        ["~callbacks"],
+        ["~callbacks.energy"],
+        ["~energy", "callbacks.energy=null"],
+        ["callbacks.early_stopping=null"],
+        ["trainer.limit_test_batches=0"],
+        ["trainer.limit_train_batches=3"],
+        ["+trainer.overfit_batches=0.5"],
+        ["+trainer.max_steps=10", "trainer.max_epochs=-1"],
+        ["trainer.max_epochs=null", "+trainer.max_time=00:00:01:00", "schedule=none"],
+        ["+trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=7"],
+        ["trainer.precision=64-true"],
+        ["trainer.precision=32"],
+        ["optim=sgd", "+optim.nesterov=true"],
+        ["optim=sgd", "optim._target_=torch.optim.RMSprop", "+optim.alpha=0.9"],
+        ["+callbacks.more={_target_:lightning.pytorch.callbacks.GradientAccumulationScheduler,scheduling:{0:1,2:4}}"],
+    ],
+    ids="-".join,
+)
+def test_build_accepts(overrides):
+    settings(*overrides)
+
+
+def test_build_writes_values_back_as_they_were_understood():
+    config = composed("optim.lr=1", "data.dt='2'", "trainer.limit_train_batches=1", "schedule=none")
+    build(config, "", TrainSettings)
+    assert [type(config.optim.lr), type(config.data.dt)] == [float, float]
+    assert type(config.trainer.limit_train_batches) is int
+    assert config.schedule is None
+
+
+def test_build_loads_no_torch():
+    """A mistake in any group is answered without it."""
+    imports = "import sys; sys.path.insert(0, sys.argv[1]); from test_build import settings"
+    code = f"{imports}; settings('optim=sgd', 'schedule=one_cycle'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], check=False).returncode == 0
 
 
 def test_build_third_party_by_target():

@@ -2,8 +2,14 @@ import subprocess
 import sys
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from snn_zo.config import build
+from snn_zo.config.schema import TrainSettings
+from snn_zo.config.signature import signature
+from snn_zo.config.sources import register, root
+from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.runs.identity import flatten, identity
 
 CONTENT = {
@@ -104,7 +110,28 @@ def test_flatten_names_leaves_and_keeps_lists_and_empty_groups():
     }
 
 
-def test_identity_knows_one_as_a_whole_number_and_as_a_float():
-    whole, broken = (OmegaConf.create({"strategy": {"delta": delta}, "seed": 1}) for delta in (1, 1.0))
-    assert identity(whole) == identity(broken)
-    assert identity(whole) != identity(OmegaConf.create({"strategy": {"delta": 1.5}, "seed": 1}))
+def of(*overrides: str) -> str:
+    """Identity of a run that the command line asks for."""
+    register(list(overrides))
+    with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
+        config = compose("train", ["method=x", "dataset=x", *overrides])
+    build(config, "", TrainSettings)
+    return identity(config)
+
+
+@pytest.mark.parametrize("name", ["strategy.delta", "optim.lr", "data.dt", "model.gain", "energy.addition"])
+def test_identity_knows_one_as_a_whole_number_and_as_a_float(name):
+    assert of(f"{name}=1") == of(f"{name}=1.0") == of(f"{name}='1'")
+    assert of(f"{name}=1") != of(f"{name}=1.5")
+
+
+@pytest.mark.parametrize("name", COUNT_OR_SHARE)
+def test_identity_one_batch_is_not_all_batches(name):
+    """Nor the other way round: the number and the share are two settings."""
+    assert of(f"++trainer.{name}=1") != of(f"++trainer.{name}=1.0")
+
+
+def test_identity_of_the_trainers_counts_or_shares_is_complete():
+    kinds = signature("lightning.Trainer").kinds
+    either = {name for name, kind in kinds.items() if kind.startswith("int | float")}
+    assert either - {"gradient_clip_val", "limit_predict_batches"} <= set(COUNT_OR_SHARE)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
-from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf, StringNode
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from snn_zo.config.schema import SCHEMAS
+from snn_zo.config.limits import OF_THE_RUN, check_values
+from snn_zo.config.schema import CALLED_WITH, SCHEMAS
+from snn_zo.config.signature import signature
+from snn_zo.config.sources import choices
+from snn_zo.config.trainer import ELSEWHERE, TRAINERS
 
 _SCALARS: dict[str, Any] = {"int": IntegerNode, "float": FloatNode, "bool": BooleanNode, "str": StringNode}
+_FOR_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
 class ConfigError(ValueError):
@@ -31,11 +38,31 @@ def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"{full} is not a setting; {path or 'the config'} has {', '.join(known)}")
 
 
+def absent(node: DictConfig, path: str, key: str) -> ConfigError:
+    """The answer to a change of what a node does not hold: it may be a setting that no file gives.
+
+    Args:
+        node: a config node.
+        path: its place in the config.
+        key: what it does not hold.
+    """
+    target = str(node.get("_target_"))
+    known = signature(target)
+    elsewhere = ELSEWHERE if target in TRAINERS else {}
+    names = set(known.kinds) - {*elsewhere, *OF_THE_RUN.get(target, ())} if known else set()
+    if key in elsewhere:
+        return _not_for_a_config(path, key, elsewhere[key])
+    if key in names:
+        return ConfigError(f"{_join(path, key)} is in no file of the config: +{_join(path, key)}=... adds it")
+    return unknown(path, key, {*names, *map(str, node)} - {*_FOR_HYDRA})
+
+
 def build(node: DictConfig, path: str, schema: type | None = None) -> Any:
     """The object that a node describes, with every key, type and value checked.
 
     The schema is the dataclass named by `_target_` (or its stand-in in `SCHEMAS`), whose `__post_init__` checks the
-    values. A node whose target is no dataclass is returned as it is, for Hydra to instantiate.
+    values. A node whose target is no dataclass is returned as it is, for Hydra to instantiate. Values are written back
+    into the node as they were understood: a 1 where a float is wanted is 1.0 from then on, and stays 1 elsewhere.
 
     Args:
         node: a config node.
@@ -49,21 +76,82 @@ def build(node: DictConfig, path: str, schema: type | None = None) -> Any:
     if schema is None:
         return node
     fields = {field.name: field for field in dataclasses.fields(schema)}
+    _require_known(node, path, fields)
     values = {}
-    for key in map(str, node):
-        if key.startswith("_"):
-            continue
-        if key not in fields:
-            raise unknown(path, key, fields)
-        values[key] = _value(node, key, f"{path}.{key}" if path else key, fields[key])
+    for name, field in fields.items():
+        if name in node:
+            values[name] = _value(node, field, _join(path, name), schema)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise not_given(_join(path, name))
     try:
         return schema(**values)
-    except TypeError as error:
-        raise ConfigError(f"{path or 'config'}: {error}") from error
     except ValueError as error:
-        first_word = str(error).split(maxsplit=1)[0]
-        place = "" if not path else f"{path}." if first_word in fields else f"{path}: "
-        raise ConfigError(f"{place}{error}") from error
+        raise _impossible(path, fields, error) from error
+
+
+def check_call(node: DictConfig, path: str, given: Iterable[str] = ()) -> None:
+    """Check keys, types and values of a node that is for Hydra to call, without importing what it names.
+
+    Args:
+        node: a config node.
+        path: its place in the config, for messages.
+        given: names of further arguments that it is called with.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    target = str(node._target_)
+    known = signature(target)
+    if known is None:
+        _imported(target, path)
+        return
+    missing = [] if known.takes_more else [name for name in given if name not in known.kinds]
+    if missing:
+        raise ConfigError(f"{path}._target_: {target} cannot be used here, as it takes no {missing[0]}")
+    kinds = {name: kind for name, kind in known.kinds.items() if name not in (*given, *OF_THE_RUN.get(target, ()))}
+    if not known.takes_more:
+        _require_known(node, path, kinds, ELSEWHERE if target in TRAINERS else {})
+    values = {name: _typed(node, name, _join(path, name), kind) for name, kind in kinds.items() if name in node}
+    for name in sorted(known.required & kinds.keys() - values.keys()):
+        raise not_given(_join(path, name))
+    try:
+        check_values(target, values)
+    except ValueError as error:
+        raise _impossible(path, kinds, error) from error
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _require_known(
+    node: DictConfig, path: str, known: Iterable[str], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """All keys of a node are settings; of those that are made `elsewhere`, the answer says where."""
+    for key in map(str, node):
+        if key in elsewhere:
+            raise _not_for_a_config(path, key, elsewhere[key])
+        if key not in known and key not in _FOR_HYDRA:
+            raise unknown(path, key, set(known) - elsewhere.keys())
+
+
+def _not_for_a_config(path: str, key: str, instead: str) -> ConfigError:
+    return ConfigError(f"{_join(path, key)} is not for a config: {instead}")
+
+
+def _impossible(path: str, names: Iterable[str], error: ValueError) -> ConfigError:
+    first_word = str(error).split(maxsplit=1)[0]
+    place = "" if not path else f"{path}." if first_word in names else f"{path}: "
+    return ConfigError(f"{place}{error}")
+
+
+def not_given(path: str, value: Any = None) -> ConfigError:
+    """The answer to nothing, or to a plain value, where settings belong."""
+    names = choices(path)
+    if names:
+        shown = "null" if value is None else value
+        return ConfigError(f"{path}={shown} does not exist; choose from {', '.join(names)}")
+    return ConfigError(f"{path} is missing" if value is None else f"{path} must be a group of settings, got '{value}'")
 
 
 def _schema(node: DictConfig, path: str) -> type | None:
@@ -73,30 +161,103 @@ def _schema(node: DictConfig, path: str) -> type | None:
         return None
     if target in SCHEMAS:
         return SCHEMAS[target]
-    module, _, name = str(target).rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{path}._target_: cannot import '{target}' ({error})") from error
+    found = _imported(str(target), path)
     return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
 
 
-def _value(node: DictConfig, key: str, path: str, field: dataclasses.Field[Any]) -> Any:
-    """One setting, checked against its field's annotation."""
-    annotation = str(field.type)
+def _imported(target: str, path: str) -> Any:
+    module, _, name = target.rpartition(".")
     try:
-        value = node[key]
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{path}._target_: cannot import '{target}' ({error})") from error
+
+
+def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: type) -> Any:
+    """One setting, checked against its field in a schema."""
+    value, annotation = _read(node, field.name, path), str(field.type)
+    if CALLED_WITH in field.metadata:
+        if isinstance(value, DictConfig) and not value and field.default is None:
+            node[field.name] = value = None  # `schedule=none` is a file without content
+        return _called(value, path, field)
+    group = vars(sys.modules[schema.__module__]).get(annotation.partition(" | ")[0])
+    if isinstance(group, type) and group.__module__.startswith("snn_zo."):
+        return _group(value, path, group, field.default is None or "None" in annotation)
+    if isinstance(value, DictConfig) and "_target_" in value and annotation != "Any":
+        return build(value, path)
+    return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")
+
+
+def _group(value: Any, path: str, group: type, optional: bool) -> Any:
+    """The settings that one of our own classes describes, or a stand-in of it."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, DictConfig) or "_target_" not in value:
+        raise not_given(path, value)
+    built = build(value, path)
+    if not isinstance(built, group | DictConfig):
+        raise ConfigError(f"{path}._target_: {value._target_} is no {group.__name__}")
+    return built
+
+
+def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
+    """A node that is for Hydra to call; a mapping of such nodes where they are called with nothing."""
+    given = field.metadata[CALLED_WITH]
+    nodes = {path: value}
+    if given is None:
+        if value is None:
+            return None
+        if not isinstance(value, DictConfig):
+            raise not_given(path, value)
+        nodes = {f"{path}.{name}": _read(value, name, f"{path}.{name}") for name in map(str, value)}
+    for place, node in nodes.items():
+        if isinstance(node, DictConfig) and "_target_" in node:
+            check_call(node, place, given or ())
+        elif node is not None or (place == path and field.default is not None):
+            raise not_given(place, node)
+    return value
+
+
+def _read(node: DictConfig, key: Any, path: str) -> Any:
+    try:
+        return node[key]
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
-    if isinstance(value, DictConfig) and not annotation.startswith("dict["):
-        return build(value, path) if "_target_" in value and annotation != "Any" else value
-    kind, _, alternative = annotation.partition(" | ")
-    optional = alternative == "None" or field.default is None
-    try:
-        if kind in _SCALARS:
-            return _SCALARS[kind](value, is_optional=optional)._value()
-        if kind == "list[int]":
-            return [IntegerNode(item, is_optional=False)._value() for item in value]
-    except (ValidationError, TypeError) as error:
-        raise ConfigError(f"{path} must be of type {annotation}, got '{value}'") from error
+
+
+def _typed(node: DictConfig, key: str, path: str, annotation: str) -> Any:
+    """One setting as the first kind of its annotation that it can be, which is what the node then holds, too."""
+    value, kinds = _read(node, key, path), annotation.split(" | ")
+    if (value is None and "None" in kinds) or type(value).__name__ in kinds:
+        return value
+    for kind in kinds:
+        try:
+            node[key] = converted = _converted(value, kind)
+        except (ValidationError, TypeError):
+            continue
+        return converted
+    if all(kind == "None" or _scalar(kind) for kind in kinds):
+        raise ConfigError(f"{path} must be of type {annotation}, got '{value}'")
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _scalar(kind: str) -> str | None:
+    """The scalar that a kind is, or is a list of."""
+    name = kind.removeprefix("list[").removesuffix("]")
+    return name if name in _SCALARS else None
+
+
+def _converted(value: Any, kind: str) -> Any:
+    """A value as a scalar, or a list of scalars.
+
+    Raises:
+        TypeError: it cannot be one, or the kind is another.
+        ValidationError: it cannot be one.
+    """
+    scalar = _scalar(kind)
+    if scalar is None or isinstance(value, ListConfig) == (kind == scalar):
+        raise TypeError(kind)
+    make = _SCALARS[scalar]
+    if kind == scalar:
+        return make(value, is_optional=False)._value()
+    return [make(item, is_optional=False)._value() for item in value]

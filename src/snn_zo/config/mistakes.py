@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+import sys
 from difflib import get_close_matches
+from traceback import walk_tb
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from snn_zo.config.build import ConfigError, unknown
+from snn_zo.config.build import ConfigError, absent, not_given
+from snn_zo.config.sources import choices
 from snn_zo.data.dataset import DataError
 
 EXPECTED = (ConfigError, DataError, HydraException, OmegaConfBaseException)
 """Exceptions that are the user's to mend: answered by a line, not by a traceback."""
+
+
+def is_of_hydra(error: BaseException) -> bool:
+    """Whether it was raised in the midst of Hydra or its parsers, which have no other reason than what they read."""
+    packages = [str(frame.f_globals["__name__"]).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    raised_in = [package for package in packages if package not in sys.stdlib_module_names]
+    return raised_in[-1] in ("hydra", "omegaconf", "antlr4")
 
 
 def explain(error: BaseException) -> str:
@@ -21,6 +31,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         return _unknown_choice(error)
     if isinstance(error, ConfigCompositionException):
+        if "force-add" in str(error) or "more than once" in str(error):
+            return f"{error}; a group is chosen as GROUP=NAME, without a plus"
         match = re.search(r"Could not (?:override|delete from config\.?\s*)\s*'([^']+)'", str(error))
         if match:
             return _unknown_key(match[1], error.__cause__)
@@ -38,8 +50,11 @@ def _unknown_choice(error: MissingConfigException) -> str:
 
 
 def _unknown_key(key: str, cause: BaseException | None) -> str:
-    parent, _, name = key.rpartition(".")
+    missing = str(getattr(cause, "full_key", key))
+    parent, _, name = (missing if f"{key}.".startswith(f"{missing}.") else key).rpartition(".")
     node = getattr(cause, "parent_node", None)
+    if choices(missing):
+        return str(not_given(missing))
     if isinstance(node, DictConfig):
-        return str(unknown(parent, name, (str(sibling) for sibling in node)))
+        return str(absent(node, parent, name))
     return f"{key} is not a setting: {' '.join(str(cause or '').split()) or 'see --help for what there is'}"

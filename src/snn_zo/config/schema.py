@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from snn_zo.config.names import require_name
 from snn_zo.data.dataset import EventDataset
@@ -18,23 +18,25 @@ from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 
-LIGHTNING_STRATEGIES = ("auto", "ddp")
-"""What `trainer.strategy` may be: the others fork, need a notebook, split the weights, or are for other hardware."""
+_NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
+
+CALLED_WITH = "called_with"
+"""Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """The root of `conf/train.yaml`. Groups of type Any are for Hydra to instantiate."""
+    """The root of `conf/train.yaml`."""
 
     strategy: Strategy
     data: EventDataset
     model: FeedForwardSettings | DictConfig
-    optim: Any
-    schedule: Any
-    trainer: Any
-    callbacks: Any
+    optim: Any = field(metadata={CALLED_WITH: ("params",)})
+    schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
+    trainer: Any = field(metadata={CALLED_WITH: ()})
+    callbacks: Any = field(default=None, metadata={CALLED_WITH: None})
     regularizer: SpikeCount
-    logger: Any
+    logger: Any = field(default=None, metadata={CALLED_WITH: ()})
     method: str
     dataset: str
     outputs: str
@@ -57,14 +59,14 @@ class TrainSettings:
         for key, value in (("study", self.study), ("name", self.name)):
             if value is not None:
                 require_name(key, value)
-        strategy = self.trainer.get("strategy", "auto")
-        if strategy not in LIGHTNING_STRATEGIES:
-            raise ValueError(f"trainer.strategy={strategy} cannot run here: use ddp, or auto")
-        devices = self.trainer.get("devices", 1)
-        if not isinstance(devices, int | ListConfig) and devices not in ("auto", "-1"):
-            raise ValueError(f"trainer.devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")
-        if self.trainer.get("num_nodes", 1) != 1:
-            raise ValueError("trainer.num_nodes must be 1: a run takes the devices of one machine, a sweep several")
+        endless = self.trainer.get("max_epochs") in (None, -1) and self.trainer.get("max_steps", -1) == -1
+        if self.schedule and endless:
+            raise ValueError("schedule needs an end: set trainer.max_epochs or trainer.max_steps, or schedule=none")
+        for name, node in (self.callbacks or {}).items():
+            if node and node.get("_target_", "").endswith(_NEED_LOGGER) and not self.logger:
+                raise ValueError(f"callbacks.{name} writes to a logger: choose one, as logger=wandb")
+        if self.energy is None and (self.callbacks or {}).get("energy"):
+            raise ValueError("energy names the prices for callbacks.energy: choose one, or set that to null as well")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ def root() -> Path:
     return checkout if (checkout / "conf" / "train.yaml").is_file() else package
 
 
+def choices(group: str) -> list[str]:
+    """Names that can be chosen in a group of the project's own; empty for what is no group."""
+    return sorted(path.stem for path in (root() / "conf" / group).glob("*.yaml"))
+
+
 def register(arguments: list[str]) -> None:
     """Make the sweeps and the installed strategies known to Hydra.
 

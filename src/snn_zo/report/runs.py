@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.runs.folder import ASIDE
 from snn_zo.runs.identity import flatten
 from snn_zo.untrusted import (
@@ -250,8 +251,14 @@ def _written(path: Path) -> float:
         return 0.0
 
 
+_SHARES = {f"trainer.{name}" for name in COUNT_OR_SHARE}
+
+
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+    settings = {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
+    # where a share is all, 1.0, it is not to be equal to one batch, 1
+    shares = {name: str(value) for name, value in settings.items() if name in _SHARES and isinstance(value, float)}
+    return settings | shares
 
 
 def _content(summary: dict[str, Any]) -> dict[str, Any]:

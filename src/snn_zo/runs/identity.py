@@ -20,12 +20,12 @@ def identity(config: DictConfig, content: dict[str, Any] | None = None) -> str:
     """What two runs share if they are the same experiment: 16 hexadecimal digits of the settings, and 16 of the data.
 
     Args:
-        config: a run's config; it is resolved first, so that what interpolations stand for counts.
+        config: a run's config as `build` leaves it, in which 1 and 1.0 are two things only where they mean two, as
+            for trainer.limit_train_batches; it is resolved first, so that what interpolations stand for counts.
         content: of its data, as `content_of` has it; None, and no digits, as long as nobody has looked.
     """
     settings = flatten(OmegaConf.to_container(config, resolve=True))
-    numbers = json.loads(json.dumps(settings), parse_int=float)  # 1 and 1.0 are one setting
-    digits = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+    digits = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     fingerprint = content.get("fingerprint") if isinstance(content, dict) else None
     return f"{digits}-{fingerprint}" if fingerprint else digits
 

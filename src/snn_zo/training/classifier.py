@@ -20,6 +20,7 @@ from snn_zo.ops import Spikes, spike_count_penalty
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw
 from snn_zo.training.devices import mean_of_devices
+from snn_zo.training.schedules import optimizer_steps
 from snn_zo.training.step import Step
 
 TOP = 3
@@ -155,7 +156,7 @@ class SpikingClassifier(lightning.LightningModule):
         optimizer = self.new_optimizer()
         if self.make_schedule is None:
             return optimizer
-        total = self.trainer.estimated_stepping_batches
+        total = optimizer_steps(self.trainer)
         if total == float("inf"):
             raise ValueError("a schedule needs an end: set trainer.max_epochs or trainer.max_steps, or schedule=none")
         schedule = self.make_schedule(optimizer, total_steps=int(total))
