@@ -11,6 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snn_zo.atomic import PARTIAL, make_folder, sync_folder
+
 
 class RunFolder:
     """Paths of one run's files.
@@ -48,7 +50,7 @@ class RunFolder:
             FileExistsError: a run called `name` exists.
             OSError: the folder cannot be written.
         """
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
             try:
                 (parent / candidate).mkdir()
@@ -56,6 +58,7 @@ class RunFolder:
                 if name:
                     raise
                 continue
+            sync_folder(parent)
             return cls(parent / candidate)
         raise AssertionError("unreachable: automatic names do not run out")
 
@@ -79,6 +82,12 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
+
+    def clear(self) -> None:
+        """Remove what writers that were killed have left behind; for the one process that may write here."""
+        for folder in (self.path, self.checkpoints):
+            for path in folder.glob(f".*{PARTIAL}"):
+                path.unlink()
 
     @contextmanager
     def only_here(self, wait: bool = True) -> Iterator[bool]:
