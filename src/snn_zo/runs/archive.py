@@ -17,11 +17,9 @@ from snn_zo.untrusted import MEGABYTE, clean
 
 MAX_ENTRIES, MAX_PICKLE = 10_000, MEGABYTE
 
+_DIRECTORY, _END, _END_SIZE = b"PK\x01\x02", b"PK\x05\x06", 22
 _MARK = b"snn_zo sha256 "
 _SEAL = len(_MARK) + 64
-_END = struct.Struct("<4s4H2IH")
-"""Signature, two numbers of disks, entries here and in all, size and place of their directory, length of a comment."""
-
 _ENTRY = re.compile(r"[^/]+/(data\.pkl|data/[0-9]+|byteorder|version|\.format_version|\.storage_alignment|\.data/\w+)")
 _MAKES = re.compile(
     r"torch \w+Storage|torch (Size|device)|torch\._utils _rebuild_(tensor_v2|parameter)|"
@@ -39,51 +37,56 @@ def seal(archive: bytes) -> bytes:
     return body + _seal(body)
 
 
-def check(archive: bytes) -> bool:
-    """Check an archive before anything in it is unpacked.
+def is_sealed(archive: bytes) -> bool:
+    """Whether an archive is whole, as its seal says. One of an earlier version has none, and no comment either.
 
-    Returns:
-        Whether it was sealed; if not, as by earlier versions, the checksums of its entries have been compared.
+    Raises:
+        ArchiveError: it is damaged.
+    """
+    if archive[-_SEAL:] == _seal(memoryview(archive)[:-_SEAL]):
+        return True
+    end = archive[-_END_SIZE:]
+    if end.startswith(_END) and end.endswith(bytes(2)):
+        return False
+    raise ArchiveError("damaged, as its checksum says")
+
+
+def checked(archive: bytes) -> io.BytesIO:
+    """The entries of an archive, for `torch.load`, which may read an archive differently from what was checked.
 
     Raises:
         ArchiveError: it is damaged, takes more memory than it has bytes, or holds more than weights and plain values.
     """
-    sealed = archive[-_SEAL:] == _seal(memoryview(archive)[:-_SEAL])
-    end = len(archive) - _END.size - sealed * _SEAL
-    if end < 0:
-        raise ArchiveError("damaged, or cut short")
-    signature, _, _, _, number, size, place, comment = _END.unpack_from(archive, end)
-    # any reader finds this directory, and no other
-    one = place + size == end and archive[end - 20 : end - 16] != b"PK\x06\x07"
-    if (signature, comment) != (b"PK\x05\x06", sealed * _SEAL) or not one:
-        raise ArchiveError("damaged, as its checksum says")
-    if max(number, archive.count(b"PK\x01\x02", place)) > MAX_ENTRIES:
+    if archive.count(_DIRECTORY) > MAX_ENTRIES:
         raise ArchiveError(f"an archive of more than {MAX_ENTRIES} entries")
+    anew = io.BytesIO()
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as entries:
-            _require_plain(_pickle(entries, len(archive)))
-            if not sealed and entries.testzip():
-                raise ArchiveError("damaged, as the checksum of an entry says")
+        with zipfile.ZipFile(io.BytesIO(archive)) as entries, zipfile.ZipFile(anew, "w") as copy:
+            for info in _bounded(entries, len(archive)):
+                content = entries.read(info)
+                if info.filename.endswith("/data.pkl"):
+                    _require_plain(content)
+                copy.writestr(info.filename, content)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ArchiveError("damaged") from error
-    return sealed
+    anew.seek(0)
+    return anew
 
 
-def _pickle(entries: zipfile.ZipFile, size: int) -> bytes:
-    """What is not tensors, of an archive of that size."""
-    infos = {info.filename: info for info in entries.infolist()}
-    if len(infos) < len(entries.infolist()) or not all(map(_ENTRY.fullmatch, infos)):
+def _bounded(entries: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
+    """The entries of an archive of that size, none of which has been read yet."""
+    infos = entries.infolist()
+    if len(set(entries.namelist())) < len(infos) or not all(map(_ENTRY.fullmatch, entries.namelist())):
         raise ArchiveError("an archive of other things than tensors")
-    stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos.values())
-    if not stored or sum(max(info.file_size, info.compress_size) for info in infos.values()) > size:
+    stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+    if not stored or sum(max(info.file_size, info.compress_size) for info in infos) > size:
         raise ArchiveError("compressed, or larger than it seems")
-    pickles = [info for name, info in infos.items() if name.endswith("/data.pkl")]
-    if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE:
-        raise ArchiveError(f"one with more than {MAX_PICKLE // MEGABYTE} MB of other things than tensors")
-    return entries.read(pickles[0])
+    return infos
 
 
 def _require_plain(pickle: bytes) -> None:
+    if len(pickle) > MAX_PICKLE:
+        raise ArchiveError(f"one with more than {MAX_PICKLE // MEGABYTE} MB of other things than tensors")
     for operation, argument, _ in pickletools.genops(pickle):
         if operation.name == "GLOBAL":
             if not _MAKES.fullmatch(str(argument)):

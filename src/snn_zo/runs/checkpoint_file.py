@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from snn_zo.atomic import write_atomically
 from snn_zo.config import ConfigError
-from snn_zo.runs.archive import ArchiveError, check, seal
+from snn_zo.runs.archive import ArchiveError, checked, is_sealed, seal
 from snn_zo.untrusted import MEGABYTE, open_file
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class CheckpointFiles(TorchCheckpointIO):
         try:
             if len(content) > _most_bytes(self.module):
                 raise ArchiveError("larger than a checkpoint of this model may be")
-            check(content)
+            checked(content)
             _require_small(checkpoint)
         except ArchiveError as error:
             raise ConfigError(f"{path} is not written, as the state of the run would be {error}") from error
@@ -74,9 +74,8 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     try:
         with open_file(path, largest) as file:
             content = file.read(largest)
-        if not check(content):
-            _say_unsealed(path)
-        checkpoint: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        sealed = is_sealed(content)
+        checkpoint: dict[str, Any] = torch.load(checked(content), map_location="cpu", weights_only=True)
         checkpoint["state_dict"]
         _require_small(checkpoint)
     except FileNotFoundError as error:
@@ -87,6 +86,8 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
         raise ConfigError(f"{path} is refused: it is {error}") from error
     except Exception as error:  # what torch says of it advises to load it all the same
         raise ConfigError(f"{path} is refused: it is damaged, or no checkpoint") from error
+    if not sealed:
+        _say_unsealed(path)
     return checkpoint
 
 
