@@ -19,7 +19,7 @@ from snn_zo.untrusted import MEGABYTE, open_file
 
 log = logging.getLogger(__name__)
 
-MAX_VALUES = 1_000_000
+MAX_VALUES = 200_000
 """Tensors, numbers, texts and collections in a checkpoint."""
 
 
