@@ -152,3 +152,43 @@ def test_run_on_a_disk_that_fills_up_at_each_write(command, whole, tmp_path):
     assert codes == sorted(codes, reverse=True)
     assert {0, 1} == set(codes)
     print(f"{codes.count(1)} of {LAST} ended with exit code 1, {codes.count(0)} did not get that far")
+
+
+SWEEP = ("-m", "seed=0", *TINY[:-1], "trainer.max_epochs=1", "study=s")
+
+
+@pytest.mark.parametrize("number", [1, 12, 20])
+def test_sweep_on_a_disk_that_is_full_before_its_first_run(command, tmp_path, number):
+    code, said = train(command, tmp_path, *SWEEP, FULL_DISK_FROM=number)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"error: No space left on device: {tmp_path}")
+    assert line.endswith("; outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place")
+    (tmp_path / "s" / "multirun.yaml").unlink(missing_ok=True)  # which Hydra writes, for nobody
+    require_no_torn_file(tmp_path)
+
+
+def test_sweep_on_a_disk_that_fills_up_goes_on_once_there_is_room(command, tmp_path):
+    """The launcher has written all that it needs; its run finds the disk full."""
+    code, said = train(command, tmp_path, *SWEEP, FULL_DISK_FROM=40)
+    assert code == 1
+    assert f"error: no dashboard: No space left on device: {tmp_path}/s/report.html" in said
+    assert said.endswith("the same command goes on where this one stopped\n")
+    require_no_torn_file(tmp_path)
+    code, said = train(command, tmp_path, *SWEEP)
+    assert code == 0, said
+    (summary,) = tmp_path.glob("s/*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "completed"
+    require_no_torn_file(tmp_path)
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 9, 14])
+def test_report_on_a_disk_that_fills_up(command, whole, tmp_path, number):
+    names = {"--csv": "runs.csv", "--summary": "variants.csv", "--latex": "table.tex", "--html": "page.html"}
+    options = [part for option, name in names.items() for part in (option, str(tmp_path / name))]
+    variables = {"FULL_DISK_BELOW": tmp_path, "FULL_DISK_FROM": number}
+    code, said = command("report", str(whole), *options, **variables)
+    assert code == 1
+    assert "local_zo" in said, "the table comes first"
+    assert said.splitlines()[-1].startswith(f"error: No space left on device: {tmp_path}/")
+    require_no_torn_file(tmp_path)

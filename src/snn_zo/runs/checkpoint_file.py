@@ -70,10 +70,9 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, damaged, or holds more than tensors and plain values.
     """
-    largest = _most_bytes(module)
     try:
-        with open_file(path, largest) as file:
-            content = file.read(largest)
+        with open_file(path, _most_bytes(module)) as file:
+            content = file.read()
         sealed = is_sealed(content)
         checkpoint: dict[str, Any] = torch.load(checked(content), map_location="cpu", weights_only=True)
         checkpoint["state_dict"]
