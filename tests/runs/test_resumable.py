@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run of three epochs, the second of which was the best."""
     folder = RunFolder.create(tmp_path / "study", "a run", "stem")
     for path, epochs in ((folder.best, 2), (folder.last, 3)):
-        loops = {"fit_loop": {"epoch_progress": {"current": {"processed": epochs}}}}
+        loops = {"fit_loop": {"epoch_progress": {"current": {"ready": epochs, "processed": epochs}}}}
         CheckpointFiles(MODEL).save_checkpoint({"state_dict": MODEL.state_dict(), "loops": loops}, path)
     for epoch in range(3):
         for path in (folder.metrics, folder.timing):
@@ -61,6 +61,16 @@ def test_require_resumable_says_what_the_best_checkpoint_is_good_for(folder):
     assert refusal(folder).endswith(
         f"; snn-zo-eval run='{folder.path}' tests the best one, and cp '{folder.best}' '{folder.last}' has the run "
         "go on from there"
+    )
+
+
+def test_require_resumable_does_not_go_on_from_the_middle_of_an_epoch(folder):
+    loops = {"fit_loop": {"epoch_progress": {"current": {"ready": 2, "processed": 1}}}}
+    CheckpointFiles(MODEL).save_checkpoint({"state_dict": MODEL.state_dict(), "loops": loops}, folder.best)
+    damage(folder.last)
+    assert refusal(folder).endswith(
+        f"; snn-zo-eval run='{folder.path}' tests the best one, and rm -r '{folder.checkpoints}' has the run begin at "
+        "its first epoch"
     )
 
 

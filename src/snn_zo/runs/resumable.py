@@ -29,7 +29,7 @@ def require_resumable(folder: RunFolder, module: nn.Module) -> None:
     try:
         last = read_checkpoint(folder.last, module)
     except ConfigError as error:
-        raise ConfigError(f"{error}; {_best_of(folder, module) or anew}") from error
+        raise ConfigError(f"{error}; {_best_of(folder, module, anew)}") from error
     try:
         if folder.best.exists():
             read_checkpoint(folder.best, module)
@@ -46,11 +46,13 @@ def require_resumable(folder: RunFolder, module: nn.Module) -> None:
             )
 
 
-def _best_of(folder: RunFolder, module: nn.Module) -> str:
-    """What the best checkpoint is good for; empty if nothing."""
+def _best_of(folder: RunFolder, module: nn.Module, anew: str) -> str:
+    """What is left where the last checkpoint is damaged."""
     try:
-        read_checkpoint(folder.best, module)
+        epochs = at(read_checkpoint(folder.best, module), "loops", "fit_loop", "epoch_progress", "current")
     except ConfigError:
-        return ""
+        return anew
     run, best, last = (shlex.quote(str(path)) for path in (folder.path, folder.best, folder.last))
-    return f"snn-zo-eval run={run} tests the best one, and cp {best} {last} has the run go on from there"
+    whole = at(epochs, "processed") == at(epochs, "ready")  # else it was written within an epoch, which would be lost
+    then = f"cp {best} {last} has the run go on from there" if whole else anew
+    return f"snn-zo-eval run={run} tests the best one, and {then}"
