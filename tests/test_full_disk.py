@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import yaml
 
 HERE = Path(__file__).parent
 TINY = ("data.limit=10", "data.batch_size=10", "model.hidden=[20]", "logger=none", "trainer.max_epochs=2")
-LAST = 120
+LAST = 140
 """A run has fewer writes than that."""
 
 Command = Callable[..., tuple[int, str]]
@@ -140,10 +141,24 @@ def fill_and_go_on(command: Command, outputs: Path, whole: Path, number: int, er
 
 @pytest.mark.parametrize(
     ("number", "error"),
-    [(1, errno.ENOSPC), (20, errno.EROFS), (40, errno.ENOSPC), (50, errno.EIO), (60, errno.EDQUOT), (69, errno.ENOSPC)],
+    [(1, errno.ENOSPC), (20, errno.EROFS), (50, errno.EIO), (70, errno.EDQUOT), (90, errno.ENOSPC)],
 )
 def test_run_on_a_disk_that_fills_up(command, whole, tmp_path, number, error):
     fill_and_go_on(command, tmp_path, whole, number, error)
+
+
+def test_run_whose_last_summary_cannot_be_written_is_not_completed(command, tmp_path):
+    """Each state of summary.json in its turn is the first that finds no room."""
+    for number in count(1):
+        run = tmp_path / str(number) / "s" / "run"
+        variables = {"FULL_DISK_BELOW": run / "summary.json", "FULL_DISK_FROM": number}
+        code, said = command("train", f"outputs={tmp_path / str(number)}", *TINY, "study=s", "name=run", **variables)
+        if code == 0:
+            break
+        assert f"error: No space left on device: {run / 'summary.json'}; " in said
+        assert not (run / "summary.json").exists() or "completed" not in (run / "summary.json").read_text()
+    assert number > 1
+    assert json.loads((run / "summary.json").read_text())["status"] == "completed"
 
 
 @pytest.mark.slow
