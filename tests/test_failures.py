@@ -259,3 +259,42 @@ def test_malicious_folder_is_refused_by_load_run(malicious):
     with pytest.raises(ConfigError, match=r"is refused|which a run folder may not"):
         load_run(run)
     assert not trap.exists()
+
+
+@pytest.fixture
+def killed(tmp_path, whole):
+    """A copy of a run of five epochs that was killed before it could be tested."""
+    run = tmp_path / "digits" / "run"
+    shutil.copytree(whole / "digits" / "run", run)
+    (run / "summary.json").write_text(json.dumps(summary(whole) | {"status": "running"}))
+    return run
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_damaged_best_checkpoint_is_refused(tmp_path, killed):
+    path = killed / "checkpoints" / "best.ckpt"
+    flip_a_bit(path)
+    result = python(*(part.format(killed) for part in COMMANDS["eval"]), folder=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == f"error: {path} is refused: it is damaged, as its checksum says\n"
+    with pytest.raises(ConfigError, match="is damaged, as its checksum says"):
+        load_run(killed)
+
+
+def test_damaged_last_checkpoint_says_what_is_left_and_that_works(tmp_path, whole, killed):
+    flip_a_bit(killed / "checkpoints" / "last.ckpt")
+    result = train(tmp_path, f"resume={killed}")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert summary(tmp_path)["status"] == "running", "nothing is changed"
+    (copy,) = re.findall(r"cp \S+best\.ckpt \S+last\.ckpt", result.stderr)
+    subprocess.run(copy, shell=True, check=True)
+    result = train(tmp_path, f"resume={killed}")
+    assert result.returncode == 0, result.stderr
+    assert summary(tmp_path)["metrics"] == summary(whole)["metrics"]
+    assert (killed / "metrics.csv").read_bytes() == (whole / "digits" / "run" / "metrics.csv").read_bytes()

@@ -35,6 +35,7 @@ from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue, resuming
 from snn_zo.runs.open import open_run
 from snn_zo.runs.process import processes, rank, run_apart
+from snn_zo.runs.resumable import require_resumable
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
@@ -115,8 +116,10 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
         if folder.read_summary().get("status") == "completed":
             raise ConfigError(f"{path} is completed: there is nothing to resume")
         _same_data(settings, folder)
+        backend = backend_of(settings, config)
+        require_resumable(folder, make_module(settings, config, backend, trains=False))
         if processes(config) == 1:
-            return _execute(settings, config, folder, backend_of(settings, config))
+            return _execute(settings, config, folder, backend)
     requeue(folder, config)
     return run_apart(folder)
 
@@ -148,16 +151,17 @@ def execute(path: Path) -> None:
         settings, config = open_run(folder, trusted=True)
         backend = backend_of(settings, config)
         require_optimizer(config)
+        if rank() > 0:
+            _take_part(settings, config, folder, backend)
+            return
+        with folder.only_here():
+            if folder.read_summary().get("status") not in ("completed", "failed"):
+                require_resumable(folder, make_module(settings, config, backend, trains=False))
+                _execute(settings, config, folder, backend)
     except ConfigError as error:
         if rank() == 0:
             write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
         raise
-    if rank() > 0:
-        _take_part(settings, config, folder, backend)
-        return
-    with folder.only_here():
-        if folder.read_summary().get("status") not in ("completed", "failed"):
-            _execute(settings, config, folder, backend)
 
 
 def load_run(path: str | Path) -> LoadedRun:
@@ -172,7 +176,7 @@ def load_run(path: str | Path) -> LoadedRun:
     folder = RunFolder(Path(path))
     settings, config = open_run(folder)
     module = make_module(settings, config, backend_of(settings, config), trains=False)
-    module.load_state_dict(read_checkpoint(folder.best)["state_dict"])
+    module.load_state_dict(read_checkpoint(folder.best, module)["state_dict"])
     summary = folder.read_summary()
     data = EventDataModule(settings.data, settings.seed, summary.get("data_content"))
     return LoadedRun(module.eval(), data, config, summary)
@@ -196,6 +200,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
+    folder.clear()
     write_json(folder.environment, environment(backend))
     write_json(folder.summary, summary)
     print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
@@ -206,17 +211,21 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
             summary["identity"] = identity(config, summary["data_content"])
             write_json(folder.summary, summary)
             logger = make_logger(config, folder, summary)
-            summary |= _fit_and_test(settings, config, folder, backend, logger) | {"status": "completed"}
+            result = _fit_and_test(settings, config, folder, backend, logger)
+            completed = summary | result | {"status": "completed"}
+            write_json(folder.summary, completed)  # what cannot be written down has not been completed
+            summary = completed
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
             interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
             reason = "stopped by a signal" if interrupted else _reason(error)
             summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
             summary["traceback"] = None if interrupted else traceback.format_exc()
+            _write_how_it_ended(folder, summary)
             hint = f"; {resuming(folder.path)} goes on" if folder.last.exists() else ""
             raise RunFailed(f"{reason}; details in {folder.log}{hint}") from error
         finally:
-            _close(folder, summary, logger)
+            _close(logger, summary)
     print_result(folder.path, summary)
     return float(summary["objective"])
 
@@ -269,7 +278,7 @@ def _fit_and_test(
     own["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
     # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
-    plugins = [CheckpointFiles(), LightningEnvironment()]
+    plugins = [CheckpointFiles(module), LightningEnvironment()]
     callbacks += [record, OwnTermination()]
     trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
     with ending_together(trainer):
@@ -289,12 +298,16 @@ def _fit_and_test(
     }
 
 
-def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
-    """Write the summary and end the wandb run; on a full disk neither may hide how the run itself ended."""
+def _write_how_it_ended(folder: RunFolder, summary: dict[str, Any]) -> None:
+    """On a full disk this may not hide why the run ended."""
     try:
         write_json(folder.summary, summary)
     except OSError as error:
         log.error("summary.json could not be written: %s", _reason(error))
+
+
+def _close(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
+    """End the wandb run, which may not hide how the run itself ended."""
     try:
         finish(logger, summary)
     except Exception as error:
@@ -314,7 +327,7 @@ def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:
     checkpoint = trainer.checkpoint_callback
     path, score = getattr(checkpoint, "best_model_path", ""), getattr(checkpoint, "best_model_score", None)
     if path and score is not None:
-        module.load_state_dict(read_checkpoint(Path(path))["state_dict"])
+        module.load_state_dict(read_checkpoint(Path(path), module)["state_dict"])
         return float(score)
     log.warning("no checkpoint was written: the test uses the weights of the last step")
     return float(trainer.callback_metrics["val/acc"])

@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import yaml  # type: ignore[import-untyped]
 
@@ -38,20 +38,30 @@ def clean(text: str, longest: int = MAX_TEXT) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def read_text(path: Path) -> str:
-    """A file's text.
+def open_file(path: Path, largest: int) -> BinaryIO:
+    """A file, for reading.
 
     Raises:
-        OSError: it is missing, or a link, a device or larger than such files are.
+        OSError: it is missing, or a link, a device, or has more than `largest` bytes.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError("not a file")
-        if about.st_size > MAX_BYTES[path.suffix]:
-            raise OSError(f"larger than {MAX_BYTES[path.suffix] // MEGABYTE} MB")
-        return file.read(MAX_BYTES[path.suffix]).decode(errors="replace")
+    about = os.fstat(handle)
+    fault = None
+    if not stat.S_ISREG(about.st_mode):
+        fault = "not a file"
+    elif about.st_size > largest:
+        fault = f"larger than {largest // MEGABYTE} MB"
+    if fault:
+        os.close(handle)
+        raise OSError(fault)
+    return open(handle, "rb")
+
+
+def read_text(path: Path) -> str:
+    """A file's text; see `open_file`."""
+    largest = MAX_BYTES[path.suffix]
+    with open_file(path, largest) as file:
+        return file.read(largest).decode(errors="replace")
 
 
 def read_file(path: Path) -> Any:

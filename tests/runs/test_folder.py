@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from snn_zo.atomic import write_atomically, write_json
+from snn_zo.atomic import append, make_folder, write_atomically, write_json
 from snn_zo.runs.folder import RunFolder
 
 
@@ -121,3 +121,52 @@ def test_write_json(tmp_path):
     folder = RunFolder.create(tmp_path, "a", "a", fill)
     write_json(folder.summary, {"status": "completed"})
     assert json.loads(folder.summary.read_text()) == {"status": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("mask", "file", "folder"), [(0o077, 0o600, 0o700), (0o002, 0o664, 0o775), (0o022, 0o644, 0o755)]
+)
+def test_files_and_folders_have_the_permissions_that_the_umask_leaves(tmp_path, mask, file, folder):
+    before = os.umask(mask)
+    try:
+        run = RunFolder.create(tmp_path / "outputs" / "study", "name", "stem")
+        write_atomically(run.last, b"content")
+        append(run.metrics, "epoch\n")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "outputs", run.path.parent, run.path, run.checkpoints):
+        assert path.stat().st_mode & 0o777 == folder, path
+    for path in (run.last, run.metrics):
+        assert path.stat().st_mode & 0o777 == file, path
+
+
+def test_write_atomically_that_is_interrupted_leaves_nothing_behind(tmp_path, monkeypatch):
+    path = tmp_path / "summary.json"
+    write_atomically(path, "old")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, "new")
+    assert [item.name for item in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_what_is_written_is_synced_before_it_is_named_and_its_folder_after(tmp_path, monkeypatch):
+    """Else a loss of power may leave an empty file with the name of a whole one, or none."""
+    done = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+
+        def note(what, *rest, name=name, real=real):
+            target = os.readlink(f"/proc/self/fd/{what}") if name == "fsync" else os.fspath(what)
+            done.append((name, os.path.basename(target).partition(".json")[0]))
+            return real(what, *rest)
+
+        monkeypatch.setattr(f"os.{name}", note)
+    make_folder(tmp_path / "a" / "b")
+    write_atomically(tmp_path / "a" / "b" / "x.json", "{}")
+    append(tmp_path / "a" / "b" / "x.json", "{}")
+    assert done[-4:] == [("fsync", ".x"), ("replace", ".x"), ("fsync", "b"), ("fsync", "x")]
+    assert sorted(done[:-4]) == sorted([("fsync", "a"), ("fsync", tmp_path.name)])

@@ -43,3 +43,23 @@ def test_a_row_that_was_cut_short_is_dropped(tmp_path):
     table.keep(lambda row: int(row["epoch"]) < 2)
     table.append({"epoch": 2, "loss": 0.5, "acc": 0.25})
     assert table.path.read_text().splitlines() == ["epoch,loss,acc", "0,0.5,0.25", "1,0.5,0.25", "2,0.5,0.25"]
+
+
+def test_a_last_row_without_its_end_is_no_row(tmp_path):
+    """Its last number may have lost digits."""
+    table = TableFile(tmp_path / "table.csv")
+    table.append({"epoch": 0, "loss": 0.5})
+    table.append({"epoch": 1, "loss": 0.25})
+    table.path.write_bytes(table.path.read_bytes()[:-1])
+    assert [row["epoch"] for row in table.rows()] == ["0"]
+    assert table.epochs() == 1
+
+
+def test_epochs_counts_up_to_the_first_that_is_missing(tmp_path):
+    table = TableFile(tmp_path / "table.csv")
+    assert table.epochs() == 0
+    for epoch in (0, 1, 3):
+        table.append({"epoch": epoch, "loss": 0.5})
+    assert table.epochs() == 2
+    table.path.write_bytes(table.path.read_bytes() + b"\0\0\xff,\0\n")
+    assert table.epochs() == 2

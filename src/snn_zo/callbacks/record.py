@@ -46,8 +46,9 @@ class RunRecord(lightning.Callback):
         """Drop the rows of epochs that a resumed run does again."""
         if not trainer.is_global_zero:
             return
+        done = {str(epoch) for epoch in range(trainer.current_epoch)}
         for table in (self.metrics, self.timing):
-            table.keep(lambda row: int(row["epoch"]) < trainer.current_epoch)
+            table.keep(lambda row: row.get("epoch") in done)
 
     def state_dict(self) -> dict[str, Any]:
         """Seconds of training so far."""

@@ -10,6 +10,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from snn_zo.report.page import write_png
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, Surrogate, ZerothOrder
 
 DELTA = 0.05
@@ -24,10 +25,9 @@ def main() -> None:
         print("usage: python -m snn_zo.report.theory FOLDER    write the figures of docs/theory.md")
         sys.exit(0 if "--help" in sys.argv else 1)
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in (("estimates", estimates()), ("converse", converse())):
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=110)
+        write_png(path, figure)
         print(path)
 
 

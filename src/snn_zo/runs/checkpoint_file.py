@@ -1,16 +1,26 @@
-"""Checkpoints on disk: written whole, read as weights and plain values only."""
+"""Checkpoints on disk: written whole, with a checksum, and read as weights and plain values only."""
 
 from __future__ import annotations
 
+import functools
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
 
 from snn_zo.atomic import write_atomically
 from snn_zo.config import ConfigError
+from snn_zo.runs.archive import ArchiveError, checked, is_sealed, seal
+from snn_zo.untrusted import MEGABYTE, open_file
+
+log = logging.getLogger(__name__)
+
+MAX_VALUES = 200_000
+"""Tensors, numbers, texts and collections in a checkpoint."""
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -18,31 +28,89 @@ class CheckpointFiles(TorchCheckpointIO):
 
     Lightning's own way may move the file across file systems, where a crash or a full disk takes the previous
     checkpoint with it, and unpickles what it loads.
+
+    Args:
+        module: whose checkpoints they are.
     """
 
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Put the checkpoint in the place of the previous one."""
+        """Put the checkpoint in the place of the previous one.
+
+        Raises:
+            ConfigError: it could not be read again.
+        """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_atomically(Path(path), buffer.getvalue())
+        content = seal(buffer.getvalue())
+        try:
+            if len(content) > _most_bytes(self.module):
+                raise ArchiveError("larger than a checkpoint of this model may be")
+            checked(content)
+            _require_small(checkpoint)
+        except ArchiveError as error:
+            raise ConfigError(f"{path} is not written, as the state of the run would be {error}") from error
+        write_atomically(Path(path), content)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
         """See `read_checkpoint`."""
-        return read_checkpoint(Path(path))
+        return read_checkpoint(Path(path), self.module)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     """A checkpoint, on the CPU.
+
+    Args:
+        path: of the file, from any source.
+        module: whose checkpoint it is said to be, which tells how large it may be.
 
     Raises:
         ConfigError: it is missing, damaged, or holds more than tensors and plain values.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path, _most_bytes(module)) as file:
+            content = file.read()
+        sealed = is_sealed(content)
+        checkpoint: dict[str, Any] = torch.load(checked(content), map_location="cpu", weights_only=True)
         checkpoint["state_dict"]
+        _require_small(checkpoint)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: the run wrote no checkpoint") from error
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path} is refused: it is damaged or holds more than weights ({reason})") from error
+    except OSError as error:
+        raise ConfigError(f"{path} is refused: {error.strerror or error}") from error
+    except ArchiveError as error:
+        raise ConfigError(f"{path} is refused: it is {error}") from error
+    except Exception as error:  # what torch says of it advises to load it all the same
+        raise ConfigError(f"{path} is refused: it is damaged, or no checkpoint") from error
+    if not sealed:
+        _say_unsealed(path)
     return checkpoint
+
+
+def _most_bytes(module: nn.Module) -> int:
+    """Of a checkpoint: weights, an optimizer's moments of them, and much more than that."""
+    return 64 * MEGABYTE + 1024 * sum(parameter.numel() for parameter in module.parameters())
+
+
+@functools.cache
+def _say_unsealed(path: Path) -> None:
+    log.warning("%s has no checksum of the whole: an earlier version wrote it, and only its parts were checked", path)
+
+
+def _require_small(checkpoint: Any) -> None:
+    """Refuse what grows where it is used: collections that hold one another many times, tensors that repeat values."""
+    left, seen = [checkpoint], 0
+    while left:
+        value = left.pop()
+        seen += 1
+        if seen + len(left) > MAX_VALUES:
+            raise ArchiveError(f"one of more than {MAX_VALUES} values")
+        if isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list | tuple | set):
+            left += value
+        elif isinstance(value, Tensor) and value.nbytes > value.untyped_storage().nbytes():
+            raise ArchiveError("larger than it seems")

@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snn_zo.atomic import PARTIAL, make_folder, sync_folder
 from snn_zo.untrusted import read_text
 
 ASIDE = ".new-"
@@ -65,7 +66,7 @@ class RunFolder:
         taken = FileExistsError(EEXIST, os.strerror(EEXIST), str(parent / (name or "")))
         if name and _is_there(parent / name):
             raise taken
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         with TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True) as aside:
             for candidate in [name] if name else _names(f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"):
                 made, place = cls(Path(aside) / candidate), parent / candidate
@@ -79,6 +80,7 @@ class RunFolder:
                     if name:
                         raise taken from error
                 else:
+                    sync_folder(parent)
                     return cls(place)
         raise AssertionError("unreachable: automatic names do not run out")
 
@@ -106,6 +108,12 @@ class RunFolder:
         if not isinstance(content, dict):
             return {}
         return content if isinstance(content.get("status", ""), str) else content | {"status": "unknown"}
+
+    def clear(self) -> None:
+        """Remove what writers that were killed have left behind; for the one process that may write here."""
+        for folder in (self.path, self.checkpoints):
+            for path in folder.glob(f".*{PARTIAL}"):
+                path.unlink()
 
     @contextmanager
     def only_here(self, wait: bool = True) -> Iterator[bool]:

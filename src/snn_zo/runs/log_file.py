@@ -22,6 +22,7 @@ class _OneLine(logging.Formatter):
 def logging_to(path: Path | None) -> Iterator[None]:
     """Append log records and Python warnings to a file, or drop them; warnings of this package are shown."""
     file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace") if path else logging.NullHandler()
+    file.handleError = _say_nothing  # type: ignore[method-assign]
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler(sys.stderr)
     screen.setFormatter(_OneLine("warning: %(message)s"))
@@ -45,3 +46,7 @@ def logging_to(path: Path | None) -> Iterator[None]:
         root.setLevel(level)
         with suppress(OSError):  # a full disk has been complained of elsewhere
             file.close()
+
+
+def _say_nothing(record: logging.LogRecord) -> None:
+    """Of a record that a full disk has no room for: it is said once, by what the run needs the disk for."""

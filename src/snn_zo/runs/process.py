@@ -44,6 +44,9 @@ def main() -> None:
     except (*EXPECTED, experiment.RunFailed) as error:
         print(f"error: {said(explain(error))}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:  # before it could begin
+        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
+        sys.exit(1)
 
 
 def rank() -> int:

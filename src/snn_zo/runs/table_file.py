@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
-from snn_zo.atomic import write_atomically
+from snn_zo.atomic import append, write_atomically
 from snn_zo.untrusted import read_lines
 
 
@@ -18,7 +19,7 @@ class TableFile:
         self.path = path
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add a row; floats are written with the 9 digits that tell any two float32 apart."""
+        """Add a row, for good; floats are written with the 9 digits that tell any two float32 apart."""
         values = {name: value if isinstance(value, int) else f"{value:.9g}" for name, value in row.items()}
         header = self.columns()
         new = [name for name in values if name not in header]
@@ -26,8 +27,7 @@ class TableFile:
             rows = self.rows()
             header = [*header, *new]
             write_atomically(self.path, _text([header, *([row.get(name, "") for name in header] for row in rows)]))
-        with self.path.open("a", newline="") as file:
-            file.write(_text([[values.get(name, "") for name in header]]))
+        append(self.path, _text([[values.get(name, "") for name in header]]))
 
     def keep(self, wanted: Callable[[dict[str, str]], bool]) -> None:
         """Drop the rows that are not wanted, and one that a crash cut short."""
@@ -43,6 +43,11 @@ class TableFile:
     def rows(self) -> list[dict[str, str]]:
         """All rows so far, without one that was cut short."""
         return [row for row in csv.DictReader(self._lines()) if None not in row.values()]
+
+    def epochs(self) -> int:
+        """How many epochs from the first one on have a row."""
+        found = {row.get("epoch") for row in self.rows()}
+        return next(epoch for epoch in count() if str(epoch) not in found)
 
     def _lines(self) -> list[str]:
         return read_lines(self.path)
