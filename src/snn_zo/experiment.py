@@ -10,26 +10,27 @@ from typing import Any, NamedTuple
 
 import lightning
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
 from snn_zo.compose import backend_of, make_logger, make_module
 from snn_zo.config import ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.report.result import print_result
-from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
+from snn_zo.runs.checkpoint_file import read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue
 from snn_zo.runs.open import open_run
 from snn_zo.runs.process import processes, rank, run_apart
+from snn_zo.runs.resumed_state import ResumedFiles
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
@@ -70,7 +71,7 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         overrides: of the command line.
 
     Returns:
-        The objective: best validation accuracy.
+        The objective: validation accuracy, or what else the checkpoint is chosen by, of the tested weights.
 
     Raises:
         ConfigError: the backend does not run here, or the run's name is taken.
@@ -203,36 +204,65 @@ def _fit_and_test(
     logger: WandbLogger | None,
 ) -> dict[str, Any]:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
-    checkpoint = folder.last if folder.last.exists() else None
+    last = str(folder.last) if folder.last.exists() else None
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(settings, config, backend)
-    record, callbacks = RunRecord(folder), [each for each in instantiate(config.callbacks).values() if each]
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(folder.checkpoints.resolve())
-    # with several devices, the data module shares out the batches, and callbacks put together what they count
-    warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
-    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
-    make_trainer = instantiate(config.trainer, _partial_=True, **own)
-    plugins = [*make_trainer.keywords.get("plugins", ()), CheckpointFiles()]
-    callbacks += [record, OwnTermination()]
-    trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
+    record = RunRecord(folder)
+    checkpoint, callbacks = _callbacks(config, folder)
+    trainer = _trainer(config, folder, [*callbacks, record, OwnTermination()], logger)
     with ending_together(trainer):
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
-        objective = _load_best(trainer, module)
-        tested = trainer.test(module, data, verbose=False)[0]
-    if trainer.is_global_zero:
+        trainer.fit(module, data, ckpt_path=last)
+        if checkpoint.best is None:  # training ended before the first validation was due
+            trainer.validate(module, data, verbose=False)
+        assert checkpoint.best is not None
+        module.load_state_dict(read_checkpoint(checkpoint.best_path)["state_dict"])
+        tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
+    if tested and trainer.is_global_zero:
         write_matrix(folder.confusion, module.confusion.compute().tolist())
+    best = checkpoint.best
     return {
-        "objective": objective,
-        "metrics": {**tested, "val/acc": objective},
+        "objective": best.score,
+        "monitor": checkpoint.monitor,
+        "mode": checkpoint.mode,
+        "checkpoint": {"epoch": best.epoch, "step": best.step},
+        "metrics": {**(tested[0] if tested else {}), **best.metrics},
         **_sparsity(trainer),
         "energy": _energy(trainer, folder),
         "timing": record.summary(),
         "epochs": trainer.current_epoch,
         "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
+
+
+def _callbacks(config: DictConfig, folder: RunFolder) -> tuple[Checkpoint, list[lightning.Callback]]:
+    """The one that chooses the weights, which every run has, and all that the config asks for."""
+    named = {name: callback for name, callback in (instantiate(config.callbacks) or {}).items() if callback}
+    found = [callback for callback in named.values() if isinstance(callback, Checkpoint)]
+    if len(found) > 1:
+        raise ConfigError("callbacks: a run has one Checkpoint, which chooses what is tested; leave out the others")
+    checkpoint = found[0] if found else Checkpoint()
+    checkpoint.dirpath = folder.checkpoints.resolve()
+    return checkpoint, [KnownMonitors(named), *named.values(), *([] if found else [checkpoint])]
+
+
+def _trainer(
+    config: DictConfig, folder: RunFolder, callbacks: list[lightning.Callback], logger: WandbLogger | None
+) -> lightning.Trainer:
+    """Lightning's, with nothing of its own that the config does not ask for."""
+    # with several devices, the data module shares out the batches, and callbacks put together what they count
+    warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
+    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    if not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        own["enable_progress_bar"] = False
+    make_trainer = instantiate(config.trainer, _partial_=True, **own)
+    files = ResumedFiles()
+    plugins = [*make_trainer.keywords.get("plugins", ()), files]
+    summary = make_trainer.keywords.get("enable_model_summary", False)
+    files.trainer = make_trainer(
+        callbacks=callbacks, logger=logger or False, plugins=plugins, enable_model_summary=summary
+    )
+    return files.trainer
 
 
 def _close(folder: RunFolder, summary: dict[str, Any], logger: WandbLogger | None) -> None:
@@ -253,17 +283,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, (*EXPECTED, DivergedError)):
         return explain(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:
-    """Put the weights of the best checkpoint into the module; its validation accuracy."""
-    checkpoint = trainer.checkpoint_callback
-    path, score = getattr(checkpoint, "best_model_path", ""), getattr(checkpoint, "best_model_score", None)
-    if path and score is not None:
-        module.load_state_dict(read_checkpoint(Path(path))["state_dict"])
-        return float(score)
-    log.warning("no checkpoint was written: the test uses the weights of the last step")
-    return float(trainer.callback_metrics["val/acc"])
 
 
 def _sparsity(trainer: lightning.Trainer) -> dict[str, Any]:

@@ -113,6 +113,14 @@ class SparsityMonitor(lightning.Callback):
                 log.warning("%s", self._advice(name, trainer.current_epoch))
         self.dead = dead
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the last epoch was like."""
+        return {"fractions": self.fractions, "paths": self.paths, "dead": self.dead}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What the last epoch before the run was resumed was like."""
+        self.fractions, self.paths, self.dead = (state_dict[name] for name in ("fractions", "paths", "dead"))
+
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from snn_zo.config.monitors import check_monitors
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
 from snn_zo.neuron import INITS, Neuron, Readout
@@ -64,6 +65,8 @@ class TrainSettings:
             raise ValueError(f"trainer.devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")
         if self.trainer.get("num_nodes", 1) != 1:
             raise ValueError("trainer.num_nodes must be 1: a run takes the devices of one machine, a sweep several")
+        if isinstance(self.callbacks, DictConfig):
+            check_monitors(self.callbacks)
 
 
 @dataclass(frozen=True)
