@@ -16,14 +16,13 @@ from typing import Any
 import torch
 
 from snn_zo import cli, experiment
-from snn_zo.callbacks import Checkpoint, EnergyMonitor, RunRecord, SparsityMonitor  # noqa: F401
-from snn_zo.data import datamodule  # noqa: F401
+from snn_zo.runs.table_file import TableFile
 
 FILES = ("metrics.csv", "energy.csv", "confusion.csv")
 
 
-def forked(folder: Path, arguments: list[str], kill_after: float | None = None, kill_at: str | None = None) -> int:
-    """Train in a fork; its exit code."""
+def forked(folder: Path, arguments: list[str], kill_at: str | None = None) -> int:
+    """Start to train in a fork; its process."""
     child = os.fork()
     if child == 0:
         os.chdir(folder)
@@ -42,10 +41,20 @@ def forked(folder: Path, arguments: list[str], kill_after: float | None = None, 
         finally:
             sys.stdout.flush()
             os._exit(code)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
+    return child
+
+
+def ended(child: int) -> int:
+    """Exit code of a fork."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def begun(child: int, run: Path) -> float:
+    """When a run began to work, at which it is waited for."""
+    while not (run / "env.json").exists():
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.001)
+    return time.monotonic()
 
 
 def result(run: Path) -> dict[str, Any]:
@@ -68,25 +77,27 @@ def main() -> None:
     chosen = random.Random(int(sys.argv[2]))
     folder.mkdir(exist_ok=True)
     arguments = [*overrides, f"outputs={folder}", "study=killed", "logger=none"]
-    assert forked(folder, [*arguments, "name=warm"]) == 0, (folder / "said").read_text()  # makes the store
-    since = time.monotonic()
-    assert forked(folder, [*arguments, "name=whole"]) == 0
+    assert ended(forked(folder, [*arguments, "name=warm"])) == 0, (folder / "said").read_text()  # makes the store
+    child = forked(folder, [*arguments, "name=whole"])
+    since = begun(child, folder / "killed" / "whole")
+    assert ended(child) == 0
     whole_s, expected = time.monotonic() - since, result(folder / "killed" / "whole")
-    print("epochs", expected["summary"]["epochs"], "of", expected["summary"]["checkpoint"], f"{whole_s:.1f} s")
+    print(f"epochs {expected['summary']['epochs']}, in {whole_s:.1f} s, best {expected['summary']['checkpoint']}")
     kind = sys.argv[3]
     moments = sorted(chosen.random() for _ in range(int(kind[1:]))) if kind.startswith("*") else [kind]
     for number, moment in enumerate(moments):
         run = folder / "killed" / f"run{number}"
-        killed = {"kill_at": moment} if isinstance(moment, str) else {"kill_after": moment * whole_s}
-        forked(folder, [*arguments, f"name={run.name}"], **killed)
-        state = "not begun"
-        if (run / "env.json").exists():
-            state = f"{len((run / 'metrics.csv').read_text().splitlines()) - 1} epochs" if (run / "metrics.csv").exists() else "no epoch"
-            if json.loads((run / "summary.json").read_text())["status"] != "completed":
-                assert forked(folder, [f"resume={run}"]) == 0, (folder / "said").read_text()[-2000:]
-            found = result(run)
-            different = [name for name in expected if found[name] != expected[name]]
-            state += f": DIFFERENT {different}" if different else ": same"
+        child = forked(folder, [*arguments, f"name={run.name}"], moment if isinstance(moment, str) else None)
+        if isinstance(moment, float):
+            begun(child, run)
+            time.sleep(moment * whole_s)
+            os.kill(child, signal.SIGKILL)
+        code, epochs = ended(child), len(TableFile(run / "metrics.csv").rows())
+        if json.loads((run / "summary.json").read_text())["status"] != "completed":
+            assert ended(forked(folder, [f"resume={run}"])) == 0, (folder / "said").read_text()[-2000:]
+        found = result(run)
+        different = [name for name in expected if found[name] != expected[name]]
+        state = f"exit code {code} after {epochs} epochs: {f'DIFFERENT {different}' if different else 'same'}"
         print(f"moment {moment}: {state}", flush=True)
 
 

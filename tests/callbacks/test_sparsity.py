@@ -77,3 +77,11 @@ def test_dead_layer_is_named_once(s, a, says, caplog):
     assert says in caplog.text
     epoch(monitor, [{"hidden1": alive, "hidden2": alive}])
     assert monitor.dead == []
+
+
+def test_state_is_what_the_last_epoch_was_like():
+    silent = spikes(torch.zeros(2, 3, 4), torch.ones(2, 3, 4))
+    monitor, resumed = SparsityMonitor(), SparsityMonitor()
+    epoch(monitor, [{"hidden1": silent}])
+    resumed.load_state_dict(monitor.state_dict())
+    assert (resumed.fractions, resumed.paths, resumed.dead) == (monitor.fractions, monitor.paths, ["hidden1"])
