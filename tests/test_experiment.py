@@ -206,7 +206,7 @@ def test_run_without_test_has_no_test_metrics(tmp_path):
     assert "test accuracy  not tested (trainer.limit_test_batches=0)" in (folder / "stdout").read_text()
     assert not (folder / "confusion.csv").exists()
     report = subprocess.run(
-        [sys.executable, "-c", "from snn_zo.report.dashboard import main; main()", str(tmp_path)],
+        [sys.executable, "-c", "from snn_zo.cli import report; report()", str(tmp_path)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert report.returncode == 0, report.stderr
