@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
 import yaml
 
+from snn_zo import load_run
 from snn_zo.config import ConfigError
 from snn_zo.experiment import evaluate, resume
 
@@ -214,3 +216,72 @@ def test_run_says_how_many_events_are_dropped(tmp_path, recordings):
     assert line.startswith("warning: 2")
     assert "lie outside the 50 steps from 0 to 50 ms (data.start, data.steps, data.dt): data.steps=64 or " in line
     assert line.removeprefix("warning: ") in (folder / "run.log").read_text()
+
+
+def test_run_chosen_by_its_loss_says_so(tmp_path):
+    """The objective is the loss, under its own name, and all metrics are those of the tested weights."""
+    folder = trained(tmp_path, *QUICK, "callbacks.checkpoint.monitor=val/loss", "callbacks.checkpoint.mode=min")
+    summary = json.loads((folder / "summary.json").read_text())
+    with (folder / "metrics.csv").open() as file:
+        best = min(csv.DictReader(file), key=lambda row: float(row["val/loss"]))
+    assert (summary["monitor"], summary["mode"]) == ("val/loss", "min")
+    assert summary["checkpoint"] == {"epoch": int(best["epoch"]), "step": int(best["step"])}
+    for name in ("val/loss", "val/acc", "val/top3"):
+        assert summary["metrics"][name] == pytest.approx(float(best[name]))
+    assert summary["objective"] == summary["metrics"]["val/loss"]
+    shown = f"(validation {100 * summary['metrics']['val/acc']:.1f} %, chosen by val/loss {summary['objective']:.4g})"
+    assert shown in (folder / "stdout").read_text()
+
+
+def test_run_without_validation_in_an_epoch_does_not_repeat_it(tmp_path):
+    """Reported are the weights that were validated, and a line of progress says nothing of an epoch that was not."""
+    folder = trained(tmp_path, *QUICK, "trainer.max_epochs=3", "+trainer.check_val_every_n_epoch=2")
+    loaded = load_run(folder)
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
+    (found,) = lightning.Trainer(devices=1, **off).validate(loaded.module, loaded.data, verbose=False)
+    assert found["val/acc"] == loaded.summary["objective"] == loaded.summary["metrics"]["val/acc"]
+    assert loaded.summary["checkpoint"]["epoch"] == 1
+    lines = [line for line in (folder / "stdout").read_text().splitlines() if line.startswith("epoch")]
+    assert ["val/acc" in line for line in lines] == [False, True, False]
+    reached = [each for each in loaded.summary["energy"]["to_reach"].values() if each]
+    assert {each["epoch"] for each in reached} <= {1}
+
+
+def test_run_that_ends_before_a_validation_is_due_is_validated(tmp_path):
+    folder = trained(
+        tmp_path, *QUICK, "trainer.max_epochs=5", "+trainer.max_steps=4", "+trainer.check_val_every_n_epoch=4"
+    )
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["checkpoint"] == {"epoch": 1, "step": 4}
+    assert summary["objective"] == summary["metrics"]["val/acc"]
+
+
+def test_run_without_test_has_no_test_metrics(tmp_path):
+    folder = trained(tmp_path, *QUICK, "trainer.limit_test_batches=0")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["status"] == "completed"
+    assert all(name.startswith("val/") for name in summary["metrics"])
+    assert "test accuracy  not tested (trainer.limit_test_batches=0)" in (folder / "stdout").read_text()
+    assert not (folder / "confusion.csv").exists()
+    report = subprocess.run(
+        [sys.executable, "-c", "from snn_zo.cli import report; report()", str(tmp_path)],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert report.returncode == 0, report.stderr
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "early_stopping"])
+def test_run_that_goes_by_what_is_not_logged_says_so(train, name):
+    result = train(*QUICK, f"callbacks.{name}.monitor=val/accc")
+    assert result.returncode == 1
+    line = (
+        f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3; details in"
+    )
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+
+
+def test_run_without_a_checkpoint_in_its_config_has_ours(tmp_path):
+    folder = trained(tmp_path, *QUICK, "callbacks.checkpoint=null", "callbacks.progress=null")
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert "Epoch" not in (folder / "stdout").read_text(), "no bar of Lightning's"

@@ -85,6 +85,38 @@ def test_resume_after_a_signal_gives_the_uninterrupted_run(tmp_path, whole, with
     assert summary(tmp_path)["metrics"] == summary(whole)["metrics"]
 
 
+KILLED = ("data.limit=10", "data.batch_size=10", "model.hidden=[20]", "trainer.max_epochs=10")
+
+
+def killed_and_resumed(folder: Path, moments: str, *overrides: str) -> list[str]:
+    """What tests/killed_runs.py says of each moment."""
+    result = python(
+        str(ROOT / "tests" / "killed_runs.py"), str(folder), "0", moments, *KILLED, *overrides, folder=folder
+    )
+    assert result.returncode == 0, result.stderr
+    print(result.stdout)
+    return result.stdout.splitlines()
+
+
+def test_resume_of_a_run_that_had_stopped_early_and_was_killed_while_it_tested(tmp_path):
+    """It trains no more, and has lost nothing of what was found out in its last epoch."""
+    first, moment = killed_and_resumed(tmp_path, "write_matrix", "callbacks.early_stopping.patience=1")
+    assert not first.startswith("epochs 10")
+    assert moment.endswith(": same")
+
+
+def test_resume_of_a_run_that_counts_steps_and_validates_within_epochs(tmp_path):
+    overrides = ("+trainer.max_steps=17", "+trainer.val_check_interval=0.4")
+    assert all(line.endswith(": same") for line in killed_and_resumed(tmp_path, "*2", *overrides)[1:])
+
+
+@pytest.mark.slow
+def test_resume_of_a_run_killed_at_thirty_moments(tmp_path):
+    moments = killed_and_resumed(tmp_path, "*30", "callbacks.early_stopping.patience=2")[1:]
+    assert len(moments) == 30
+    assert all(line.endswith(": same") for line in moments)
+
+
 def test_resume_of_a_completed_run_says_so(whole):
     result = train(whole, "resume=latest")
     assert result.returncode == 1

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import lightning
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import EnergyMonitor, RunRecord, SparsityMonitor
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
 from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
 from snn_zo.config import ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -27,7 +27,7 @@ from snn_zo.config.schema import TrainSettings
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.report.result import print_result
-from snn_zo.runs.checkpoint_file import CheckpointFiles, read_checkpoint
+from snn_zo.runs.checkpoint_file import read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
@@ -36,6 +36,7 @@ from snn_zo.runs.new import beginning, new_run, requeue, resuming
 from snn_zo.runs.open import open_run
 from snn_zo.runs.process import processes, rank, run_apart
 from snn_zo.runs.resumable import require_resumable
+from snn_zo.runs.resumed_state import ResumedFiles
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
@@ -77,7 +78,7 @@ def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list
         overrides: of the command line.
 
     Returns:
-        The objective: best validation accuracy.
+        The objective: validation accuracy, or what else the checkpoint is chosen by, of the tested weights.
 
     Raises:
         ConfigError: the backend does not run here, or the run's name is taken.
@@ -261,41 +262,70 @@ def _fit_and_test(
     logger: WandbLogger | None,
 ) -> dict[str, Any]:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
-    checkpoint = folder.last if folder.last.exists() else None
+    last = str(folder.last) if folder.last.exists() else None
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(settings, config, backend)
-    record, made = RunRecord(folder), instantiate(config.get("callbacks")) or {}
-    callbacks = [callback for callback in made.values() if callback]
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(folder.checkpoints.resolve())
-    # with several devices, the data module shares out the batches, and callbacks put together what they count
-    warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
-    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
-    # without a callback of the config's, Lightning would add one of its own
-    own["enable_checkpointing"] = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
-    own["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
-    make_trainer = instantiate(config.trainer, _partial_=True, **own)
-    # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
-    plugins = [CheckpointFiles(module), LightningEnvironment()]
-    callbacks += [record, OwnTermination()]
-    trainer: lightning.Trainer = make_trainer(callbacks=callbacks, logger=logger or False, plugins=plugins)
+    record = RunRecord(folder)
+    checkpoint, callbacks = _callbacks(config, folder)
+    trainer = _trainer(config, module, folder, [*callbacks, record, OwnTermination()], logger)
     with ending_together(trainer):
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None)
-        objective = _load_best(trainer, module)
-        tested = trainer.test(module, data, verbose=False)[0]
-    if trainer.is_global_zero:
+        trainer.fit(module, data, ckpt_path=last)
+        if checkpoint.best is None:  # training ended before the first validation was due
+            trainer.validate(module, data, verbose=False)
+        assert checkpoint.best is not None
+        module.load_state_dict(read_checkpoint(checkpoint.best_path, module)["state_dict"])
+        tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
+    if tested and trainer.is_global_zero:
         write_matrix(folder.confusion, module.confusion.compute().tolist())
+    best = checkpoint.best
     return {
-        "objective": objective,
-        "metrics": {**tested, "val/acc": objective},
+        "objective": best.score,
+        "monitor": checkpoint.monitor,
+        "mode": checkpoint.mode,
+        "checkpoint": {"epoch": best.epoch, "step": best.step},
+        "metrics": {**(tested[0] if tested else {}), **best.metrics},
         **_sparsity(trainer),
         "energy": _energy(trainer, folder),
         "timing": record.summary(),
         "epochs": trainer.current_epoch,
         "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
+
+
+def _callbacks(config: DictConfig, folder: RunFolder) -> tuple[Checkpoint, list[lightning.Callback]]:
+    """The one that chooses the weights, which every run has, and all that the config asks for."""
+    named = {name: callback for name, callback in (instantiate(config.get("callbacks")) or {}).items() if callback}
+    found = [callback for callback in named.values() if isinstance(callback, Checkpoint)]
+    if len(found) > 1:
+        raise ConfigError("callbacks: a run has one Checkpoint, which chooses what is tested; leave out the others")
+    checkpoint = found[0] if found else Checkpoint()
+    checkpoint.dirpath = folder.checkpoints.resolve()
+    return checkpoint, [KnownMonitors(named), *named.values(), *([] if found else [checkpoint])]
+
+
+def _trainer(
+    config: DictConfig,
+    module: SpikingClassifier,
+    folder: RunFolder,
+    callbacks: list[lightning.Callback],
+    logger: WandbLogger | None,
+) -> lightning.Trainer:
+    """Lightning's, with nothing of its own that the config does not ask for."""
+    # with several devices, the data module shares out the batches, and callbacks put together what they count
+    warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
+    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    if not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        own["enable_progress_bar"] = False
+    make_trainer = instantiate(config.trainer, _partial_=True, **own)
+    files = ResumedFiles(module)
+    # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
+    plugins = [files, LightningEnvironment()]
+    summary = make_trainer.keywords.get("enable_model_summary", False)
+    files.trainer = make_trainer(
+        callbacks=callbacks, logger=logger or False, plugins=plugins, enable_model_summary=summary
+    )
+    return files.trainer
 
 
 def _write_how_it_ended(folder: RunFolder, summary: dict[str, Any]) -> None:
@@ -320,17 +350,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, (*EXPECTED, DivergedError)):
         return explain(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _load_best(trainer: lightning.Trainer, module: SpikingClassifier) -> float:
-    """Put the weights of the best checkpoint into the module; its validation accuracy."""
-    checkpoint = trainer.checkpoint_callback
-    path, score = getattr(checkpoint, "best_model_path", ""), getattr(checkpoint, "best_model_score", None)
-    if path and score is not None:
-        module.load_state_dict(read_checkpoint(Path(path), module)["state_dict"])
-        return float(score)
-    log.warning("no checkpoint was written: the test uses the weights of the last step")
-    return float(trainer.callback_metrics["val/acc"])
 
 
 def _sparsity(trainer: lightning.Trainer) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import csv
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning
 import pytest
@@ -72,7 +72,7 @@ def clock(monkeypatch):
     return made
 
 
-def fit(folder: Path, clock: Clock, epochs: int, resumed: Path | None = None) -> RunRecord:
+def fit(folder: Path, clock: Clock, epochs: int, resumed: Path | None = None, **options: Any) -> RunRecord:
     """One session of a run; leaves a checkpoint `<epochs>.ckpt`."""
     record = RunRecord(RunFolder(folder))
     trainer = lightning.Trainer(
@@ -84,6 +84,7 @@ def fit(folder: Path, clock: Clock, epochs: int, resumed: Path | None = None) ->
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **options,
     )
     batch = Batch(torch.zeros(SIZE), torch.zeros(SIZE))
     loaders = [DataLoader([batch] * count, batch_size=None) for count in (BATCHES, 1)]
@@ -111,6 +112,21 @@ def test_record_metrics_have_a_row_an_epoch(tmp_path, clock):
     assert [row["step"] for row in rows] == [3, 6, 9]
     assert [row["val/acc"] for row in rows] == pytest.approx([0.1, 0.2, 0.3])
     assert {row["lr"] for row in rows} == {0.25}
+
+
+def test_record_epoch_without_a_validation_has_no_value_of_one(tmp_path, clock, caplog):
+    caplog.set_level("INFO")
+    fit(tmp_path, clock, 5, check_val_every_n_epoch=2)
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        assert [row["val/acc"] for row in csv.DictReader(file)] == ["", "0.200000003", "", "0.400000006", ""]
+    lines = [line for line in caplog.messages if line.startswith("epoch ")]
+    assert ["val/acc" in line for line in lines] == [False, True, False, True, False]
+
+
+def test_record_says_of_which_step_a_validation_within_an_epoch_is(tmp_path, clock):
+    fit(tmp_path, clock, 2, val_check_interval=2)
+    rows = table(tmp_path / "metrics.csv")
+    assert [(row["step"], row["val/step"]) for row in rows] == [(3, 2), (6, 5)]
 
 
 def test_record_timing_is_apart_from_validation(tmp_path, clock):

@@ -100,10 +100,6 @@ def test_layer_that_no_gradient_reaches_from_the_start_ends_the_training(s, a, c
     epoch(monitor, [{"hidden1": alive, "hidden2": layer}], trainer)
     assert trainer.should_stop == ends
     assert ("No gradient reaches hidden2" in caplog.text) == ends
-    resumed, later = SparsityMonitor(), SimpleNamespace(should_stop=False)
-    resumed.load_state_dict(monitor.state_dict())
-    resumed.on_fit_start(later, Module())
-    assert later.should_stop == ends
 
 
 def test_layer_that_one_batch_reaches_does_not_end_the_training():
@@ -111,3 +107,11 @@ def test_layer_that_one_batch_reaches_does_not_end_the_training():
     trainer = SimpleNamespace(current_epoch=0, limit_train_batches=1.0, should_stop=False)
     epoch(SparsityMonitor(), [{"hidden1": dead}, {"hidden1": alive}], trainer)
     assert not trainer.should_stop
+
+
+def test_state_is_what_the_last_epoch_was_like():
+    silent = spikes(torch.zeros(2, 3, 4), torch.ones(2, 3, 4))
+    monitor, resumed = SparsityMonitor(), SparsityMonitor()
+    epoch(monitor, [{"hidden1": silent}])
+    resumed.load_state_dict(monitor.state_dict())
+    assert (resumed.fractions, resumed.paths, resumed.dead) == (monitor.fractions, monitor.paths, ["hidden1"])

@@ -174,3 +174,23 @@ def test_picture_fits_the_terminal(jobs, clock, width):
 )
 def test_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def test_objective_is_shown_under_its_own_name_and_the_best_is_the_least_of_a_loss(jobs, capsys, clock):
+    followed = Progress()
+    followed.add(jobs)
+    for job, loss in zip(jobs, (0.25, 0.1912, 1.5), strict=True):
+        be(job, "completed", 10, objective=loss, monitor="val/loss", mode="min")
+    followed.update()
+    assert "seed=1   val/loss 0.1912   " in said(capsys)[1]
+    assert followed._lines() == ["3/3 done", "best val/loss 0.1912, seed=1"]
+
+
+def test_objectives_of_two_names_are_not_compared(jobs, clock):
+    followed = Progress()
+    followed.add(jobs)
+    be(jobs[0], "completed", 10, objective=0.5, monitor="val/loss", mode="min")
+    be(jobs[1], "completed", 10, objective=0.9, monitor="val/acc", mode="max")
+    be(jobs[2], "completed", 10, objective="\x1b[31m")
+    followed.update()
+    assert followed._lines() == ["3/3 done", "best val/loss 0.5, seed=0", "best val/acc 90.0 %, seed=1"]

@@ -25,8 +25,9 @@ class FiniteLoss(lightning.Callback):
         mean = mean_of_devices(loss.detach())
         if torch.isfinite(mean):
             return
-        last = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        path = getattr(trainer.checkpoint_callback, "last_path", None)
+        last = path if path and path.exists() else "none yet"
         raise DivergedError(
             f"the loss is {float(mean)} in epoch {trainer.current_epoch}, step {trainer.global_step}; "
-            f"last good checkpoint: {last or 'none yet'}. Lower optim.lr or set trainer.gradient_clip_val"
+            f"last good checkpoint: {last}. Lower optim.lr or set trainer.gradient_clip_val"
         )

@@ -16,7 +16,8 @@ def progress_bar() -> ProgressBar:
 
 def _shown(trainer: lightning.Trainer) -> dict[str, str]:
     metrics = trainer.callback_metrics
-    shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in ("loss", "val/acc") if name in metrics}
+    names = dict.fromkeys(("loss", "val/acc", getattr(trainer.checkpoint_callback, "monitor", "loss")))
+    shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in names if name in metrics}
     if "active" in metrics:
         shown["active"] = f"{100 * float(metrics['active']):.2f}%"
     return shown
@@ -36,4 +37,5 @@ class _EpochLines(ProgressBar):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         values = "   ".join(f"{name} {value}" for name, value in _shown(trainer).items())
-        print(f"epoch {trainer.current_epoch + 1:3}/{trainer.max_epochs}   {values}", flush=True)
+        end = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
+        print(f"epoch {trainer.current_epoch + 1:3}{end}   {values}", flush=True)

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 class RunRecord(lightning.Callback):
     """Appends a row to metrics.csv and to timing.csv at the end of each training epoch.
 
-    metrics.csv holds nothing that a clock or a sensor said: it is the same for the same settings and seed. What is
+    A row holds what was logged in its epoch alone: without a validation in it, there are no values of one. Of several
+    validations it holds the last, and where the weights have changed since, `val/step` says of which step. metrics.csv
+    holds nothing that a clock or a sensor said: it is the same for the same settings and seed. What is
     logged as `measured/...` goes to timing.csv, and so do the seconds of an epoch's forward passes (with loss and
     metrics) and backward passes, unless whole steps are replayed. Of several devices the first one writes.
 
@@ -35,7 +37,7 @@ class RunRecord(lightning.Callback):
         self._epoch_start = self._val_start = self._val_s = 0.0
         self._fit_start: float | None = None
         self._steps: StepClock | None = None
-        self._samples = 0
+        self._samples = self._val_step = 0
         self._earlier_s = 0.0
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -67,6 +69,8 @@ class RunRecord(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of the epoch."""
         self._epoch_start, self._val_s, self._samples = time.perf_counter(), 0.0, 0
+        # Lightning keeps what earlier epochs logged, for whoever looks to take it for this one's
+        trainer.callback_metrics.clear()
         self._steps = StepClock.of(pl_module)
 
     def on_train_batch_start(
@@ -106,6 +110,7 @@ class RunRecord(lightning.Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start it again."""
         self._val_s += time.perf_counter() - self._val_start
+        self._val_step = trainer.global_step
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the epoch's rows."""
@@ -117,6 +122,8 @@ class RunRecord(lightning.Callback):
         logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
         measured = {name: value for name, value in logged.items() if name.startswith("measured/")}
         values = {name: value for name, value in logged.items() if name not in measured}
+        if self._val_step != trainer.global_step and any(name.startswith("val/") for name in values):
+            values["val/step"] = self._val_step
         rate = {"lr": trainer.optimizers[0].param_groups[0]["lr"]}
         self.metrics.append(epoch | rate | values)
         times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": samples / train_s}

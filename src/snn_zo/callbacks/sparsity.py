@@ -74,7 +74,6 @@ class SparsityMonitor(lightning.Callback):
         fractions: the last epoch's, {"all" or layer: {measure: value}}.
         paths: what the backend chose to do in the last epoch, {layer: {"what: how": number of batches}}.
         dead: names of the layers that were dead in the last epoch.
-        lifeless: names of the layers that ended the training.
     """
 
     def __init__(self) -> None:
@@ -82,7 +81,6 @@ class SparsityMonitor(lightning.Callback):
         self.fractions: dict[str, dict[str, float]] = {}
         self.paths: dict[str, dict[str, int]] = {}
         self.dead: list[str] = []
-        self.lifeless: list[str] = []
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start counting anew."""
@@ -117,22 +115,18 @@ class SparsityMonitor(lightning.Callback):
                 log.warning("%s", self._advice(name, trainer.current_epoch))
         self.dead = dead
         if trainer.current_epoch == 0 and trainer.limit_train_batches == 1.0:
-            self.lifeless = [name for name in dead if max(self._alive(name)) == 0]
-            if self.lifeless:
-                log.warning("No gradient reaches %s, and nothing can train it: the training ends", self.lifeless[0])
+            unreachable = [name for name in dead if max(self._alive(name)) == 0]
+            if unreachable:
+                log.warning("No gradient reaches %s, and nothing can train it: the training ends", unreachable[0])
                 trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether the training has ended."""
-        return {"lifeless": self.lifeless}
+        """What the last epoch was like."""
+        return {"fractions": self.fractions, "paths": self.paths, "dead": self.dead}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Whether the training had ended before the run was resumed."""
-        self.lifeless = state_dict["lifeless"]
-
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Do not go on with a training that has ended."""
-        trainer.should_stop = trainer.should_stop or bool(self.lifeless)
+        """What the last epoch before the run was resumed was like."""
+        self.fractions, self.paths, self.dead = (state_dict[name] for name in ("fractions", "paths", "dead"))
 
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]

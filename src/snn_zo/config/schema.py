@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from snn_zo.config.monitors import check_monitors
 from snn_zo.config.names import require_name
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
@@ -67,6 +68,8 @@ class TrainSettings:
                 raise ValueError(f"callbacks.{name} writes to a logger: choose one, as logger=wandb")
         if self.energy is None and (self.callbacks or {}).get("energy"):
             raise ValueError("energy names the prices for callbacks.energy: choose one, or set that to null as well")
+        if isinstance(self.callbacks, DictConfig):
+            check_monitors(self.callbacks)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
         energy, modelled = run["energy"], run["energy"]["modelled"]
         reached = energy["to_reach"].get(target)
         cells = [
-            str(run["epochs"]), percent(run["metrics"]["test/acc"]),
+            str(run["epochs"]), percent(run["metrics"].get("test/acc")),
             f"{joules(reached['joules'])}, epoch {reached['epoch'] + 1}" if reached else "not reached",
             *(joules(modelled[name]) for name in (*PHASES, "total")), percent(modelled["ratio"]),
         ]  # fmt: skip

@@ -12,6 +12,8 @@ from rich.text import Text
 from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
+SHARES = ("acc", "top3")
+"""Ends of the names of metrics that are fractions."""
 
 
 def percent(value: float | None) -> str:
@@ -24,6 +26,11 @@ def decimal(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
+def score(name: str, value: float) -> str:
+    """A metric with its name: an accuracy as a percentage, anything else as a number."""
+    return f"{name} {decimal(value) if name.rpartition('/')[2] in SHARES else f'{value:.4g}'}"
+
+
 def print_result(folder: Path, summary: dict[str, Any]) -> None:
     """Test accuracy, activity by layer, time, and where everything is."""
     metrics, timing, sparsity = summary["metrics"], summary["timing"], summary["sparsity"]
@@ -34,7 +41,9 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
     for name, values in (sparsity["layers"] | {"all": sparsity} if sparsity else {}).items():
         table.add_row(name, *(percent(values[key]) for key in ("active", "spike_rate", "silent")))
     console.print(table)
-    console.print(f"test accuracy  {decimal(metrics['test/acc'])}   (validation {decimal(metrics['val/acc'])})")
+    chosen = "" if summary["monitor"] == "val/acc" else f", chosen by {score(summary['monitor'], summary['objective'])}"
+    tested = decimal(metrics["test/acc"]) if "test/acc" in metrics else "not tested (trainer.limit_test_batches=0)"
+    console.print(f"test accuracy  {tested}   (validation {decimal(metrics['val/acc'])}{chosen})")
     console.print(
         f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
         f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.report.result import decimal
+from snn_zo.report.result import score
 from snn_zo.runs.folder import written
 from snn_zo.sweep.jobs import Job
 from snn_zo.untrusted import clean, line, positive, read_lines
@@ -35,12 +35,19 @@ class _Seen:
     epoch: int = 0
     marks: list[tuple[int, float]] = field(default_factory=list)
     objective: float | None = None
+    monitor: str = "val/acc"
+    mode: str = "max"
     reason: str | None = None
     modified: int = 0
 
     @property
     def label(self) -> str:
         return self.job.label or f"{self.job.settings.method} seed={self.job.settings.seed}"
+
+    @property
+    def scored(self) -> str:
+        """Its objective, by name."""
+        return f"{self.monitor} -" if self.objective is None else score(self.monitor, self.objective)
 
     @property
     def epochs(self) -> int | None:
@@ -80,6 +87,7 @@ class _Seen:
         if self.status in ENDED:
             self.seconds = self.spent
             self.objective, self.reason = positive(summary, "objective"), line(summary.get("reason"))
+            self.monitor, self.mode = clean(str(summary.get("monitor", "val/acc"))), str(summary.get("mode"))
         return True
 
 
@@ -127,7 +135,7 @@ class Progress:
     def _say(self, seen: _Seen) -> None:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
         if seen.status == "completed":
-            text = f"{head}   val/acc {decimal(seen.objective)}   {duration(seen.seconds)}{self._left_in_words()}"
+            text = f"{head}   {seen.scored}   {duration(seen.seconds)}{self._left_in_words()}"
         elif seen.status in ENDED:
             text = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
@@ -155,11 +163,13 @@ class Progress:
         parts = [f"{counts['completed']}/{self.total} done"]
         parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
         line = "   ".join(parts) + self._left_in_words()
-        scored = {seen.label: seen.objective for seen in self._seen if seen.objective is not None}
-        if scored:
-            best = max(scored, key=lambda label: scored[label])
-            return [line, f"best val/acc {decimal(scored[best])}, {best}"]
-        return [line]
+        lines = [line]
+        scored = [seen for seen in self._seen if seen.objective is not None]
+        for monitor, mode in dict.fromkeys((seen.monitor, seen.mode) for seen in scored):
+            same = [seen for seen in scored if (seen.monitor, seen.mode) == (monitor, mode)]
+            best = (min if mode == "min" else max)(same, key=lambda seen: seen.objective or 0.0)
+            lines.append(f"best {best.scored}, {best.label}")
+        return lines
 
     def _left_in_words(self) -> str:
         left = self._left()
