@@ -50,6 +50,13 @@ def test_train_as_one_of_several_processes_is_one_line(train, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+def test_train_takes_no_setting_from_variables_of_lightning(train, tmp_path):
+    result = train("name=a", PL_TRAINER_MAX_EPOCHS="1")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: PL_TRAINER_MAX_EPOCHS=1 is set in the environment: unset it")
+    assert not list(tmp_path.iterdir())
+
+
 def test_train_names_are_taken_as_typed(train):
     result = train("name=1e5", "study=.a (b), 'c'")
     assert result.returncode == 1

@@ -34,6 +34,7 @@ def train() -> None:
     """`snn-zo-train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
     keep_open()
     _require_one_process()
+    _require_no_trainer_variables()
     _wait_asleep()
     failed = 0
     try:
@@ -81,6 +82,14 @@ def _require_one_process() -> None:
                 "the same run. Start one: trainer.devices=2 takes two devices, -m seed=0,1 does two runs. Where each "
                 f"has settings of its own, unset {name}"
             )
+
+
+def _require_no_trainer_variables() -> None:
+    """Lightning takes them for arguments of its Trainer, and nothing would say so."""
+    for name, value in os.environ.items():
+        if name.startswith("PL_TRAINER_") and value:
+            setting = name.removeprefix("PL_TRAINER_").lower()
+            _fail(f"{name}={value} is set in the environment: unset it, and give trainer.{setting}={value} to a run")
 
 
 def _wait_asleep() -> None:
@@ -195,6 +204,7 @@ def evaluate() -> None:
     if len(arguments) != 1 or not arguments[0].startswith("run="):
         print("usage: snn-zo-eval run=FOLDER    test the best checkpoint of a run again")
         sys.exit(0 if arguments == ["--help"] else 1)
+    _require_no_trainer_variables()
     _wait_asleep()
     from snn_zo import experiment
 

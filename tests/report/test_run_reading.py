@@ -163,9 +163,7 @@ def test_read_survives_configs_that_are_none(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write_run(tmp_path / "study")
     (path / "config.yaml").write_text(BOMBS[name])
-    start = time.perf_counter()
     run = read(path)
-    assert time.perf_counter() - start < 2
     assert run.settings == {}
     assert [problem.split()[0] for problem in run.problems] == ["config.yaml"]
     assert len(run.problems[0]) < 300

@@ -89,12 +89,10 @@ def test_online_goes_offline_with_one_line(tmp_path, online, monkeypatch, caplog
     monkeypatch.setattr(wandb_server, "TIMEOUT_S", 0.5)
     monkeypatch.setenv("WANDB_API_KEY", key)
     online(FakeWandb(mood=mood))
-    started = time.perf_counter()
     logger = wandb_logger(mode="online", save_dir=str(tmp_path), **ARGUMENTS)
     assert logger.experiment.offline
     logger.log_metrics({"a": 1.0}, step=0)
     finish(logger, {"status": "completed"})
-    assert time.perf_counter() - started < 10, "wandb on its own waits for 90 s"
     (line,) = warnings(caplog)
     assert reason in line
     assert line.endswith(f"logging offline (later: wandb sync {tmp_path}/wandb/offline-run-*)")

@@ -11,10 +11,12 @@ from snn_zo.config.trainer import TRAINERS, check_trainer
 _BELOW_1 = ("betas", "rho", "warmup", "final", "base_momentum", "max_momentum")
 _NOT_NEGATIVE = ("lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay", "lambd", "initial_accumulator_value")
 
-_SUPPORTED = (
+LIGHTNING_CALLBACKS = (
     *("DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LearningRateMonitor"),
     *("ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar"),
 )
+"""Those of Lightning's callbacks that a run can have."""
+
 _AVERAGES = "a run tests the weights that validation chose, which its averages do not reach"
 _REASONS = {
     "StochasticWeightAveraging": _AVERAGES,
@@ -43,8 +45,8 @@ def check_values(target: str, values: Mapping[str, Any]) -> None:
     module, _, name = target.rpartition(".")
     if target in TRAINERS:
         check_trainer(values)
-    elif module == "lightning.pytorch.callbacks" and name not in _SUPPORTED:
-        reason = _REASONS.get(name, f"of Lightning's callbacks these can: {', '.join(_SUPPORTED)}")
+    elif module == "lightning.pytorch.callbacks" and name not in LIGHTNING_CALLBACKS:
+        reason = _REASONS.get(name, f"of Lightning's callbacks these can: {', '.join(LIGHTNING_CALLBACKS)}")
         raise ValueError(f"{name} cannot be used: {reason}")
     elif module in ("torch.optim", "torch.optim.lr_scheduler", "snn_zo.training.schedules"):
         _check_numbers(values)

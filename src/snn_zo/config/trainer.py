@@ -11,10 +11,7 @@ from omegaconf import ListConfig
 
 TRAINERS = ("lightning.Trainer", "lightning.pytorch.Trainer")
 
-COUNT_OR_SHARE = (
-    *("limit_train_batches", "limit_val_batches", "limit_test_batches"),
-    *("overfit_batches", "val_check_interval"),
-)
+COUNT_OR_SHARE = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 """Arguments for which 1 is one batch, and 1.0 all of them."""
 
 DOUBLE = ("64-true", "64", 64)
@@ -50,9 +47,10 @@ ELSEWHERE = {
     "plugins": "a run brings its own",
     "default_root_dir": "a run's folder is <outputs>/<study>/<name>: set outputs=, study= or name=",
     "use_distributed_sampler": "the data module shares out each batch",
+    "overfit_batches": "debug=overfit learns one batch by heart",
     "fast_dev_run": "debug=fast does two batches of everything",
     "barebones": "a run is measured and recorded; callbacks.NAME=null leaves a callback out",
-    "enable_checkpointing": "callbacks.checkpoint=null does without checkpoints",
+    "enable_checkpointing": "a run writes what it resumes from, and what is tested",
     "enable_progress_bar": "callbacks.progress=null does without",
     "limit_predict_batches": "a run does not predict",
     "enable_autolog_hparams": "the run's folder holds the settings",
@@ -90,10 +88,10 @@ def check_trainer(values: Mapping[str, Any]) -> None:
 
 
 def _check_count_or_share(name: str, value: Any) -> None:
-    may_be_none = name in ("limit_test_batches", "overfit_batches")
     count = type(value) is int and value >= 1
     share = type(value) is float and 0 < value <= 1
-    if not (count or share or (may_be_none and type(value) in (int, float) and value == 0)):
+    none = name == "limit_test_batches" and type(value) in (int, float) and value == 0
+    if not (count or share or none):
         reason = f": {_CHOOSES}" if name == "limit_val_batches" and value == 0 else ""
         raise ValueError(f"{name} must be a number of batches, or a share of them up to 1.0, got {value}{reason}")
 

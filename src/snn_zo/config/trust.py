@@ -16,19 +16,14 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from snn_zo.config.build import ConfigError
+from snn_zo.config.limits import LIGHTNING_CALLBACKS
 from snn_zo.config.sources import STRATEGIES, root
 from snn_zo.untrusted import line
 
 GROUPS = ("strategy", "data", "model", "optim", "trainer", "regularizer")
 """What every run's config has."""
 
-LIGHTNING = {
-    f"lightning.pytorch.callbacks.{name}"
-    for name in (
-        *("DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LearningRateMonitor"),
-        *("ModelSummary", "RichModelSummary", "RichProgressBar", "StochasticWeightAveraging", "TQDMProgressBar"),
-    )
-}
+LIGHTNING = {f"lightning.pytorch.callbacks.{name}" for name in LIGHTNING_CALLBACKS}
 """Lightning's callbacks that neither write files of their own nor connect to anything."""
 
 _OWN = ("strategy", "data", "model", "optim", "schedule", "callbacks")
