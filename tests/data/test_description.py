@@ -25,11 +25,11 @@ def test_part_counts_events(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["digits", "randman"])
-def test_describe_writes_a_page_in_one_file(data, tmp_path, monkeypatch, capsys):
+def test_describe_writes_a_page_in_one_file(data, tmp_path, monkeypatch, capfd):
     overrides = [f"data={data}", "data.limit=10", "data.val_fraction=0.2", f"outputs={tmp_path}"]
     monkeypatch.setattr(sys, "argv", ["data", "describe", *overrides])
     describe()
-    assert re.search(r"train .* 60 ", capsys.readouterr().out)
+    assert re.search(r"train .* 60 ", capfd.readouterr().out)
     folder = tmp_path / "data" / data
     assert sorted(path.name for path in folder.iterdir()) == ["describe.html", "describe.png"]
     page = (folder / "describe.html").read_text()
@@ -38,10 +38,10 @@ def test_describe_writes_a_page_in_one_file(data, tmp_path, monkeypatch, capsys)
     assert (folder / "describe.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_describe_without_data_is_one_line(tmp_path, monkeypatch, capsys):
+def test_describe_without_data_is_one_line(tmp_path, monkeypatch, capfd):
     (tmp_path / "NMNIST/Train/1").mkdir(parents=True)
     (tmp_path / "NMNIST/Train/1/1.bin").write_bytes(b"1234")
     monkeypatch.setattr(sys, "argv", ["data", "describe", "data=nmnist", f"data.root={tmp_path}"])
     with pytest.raises(SystemExit):
         describe()
-    assert re.fullmatch(r"error: .*1\.bin is damaged, 4 bytes .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: .*1\.bin is damaged, 4 bytes .*\n", capfd.readouterr().err)

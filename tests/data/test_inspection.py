@@ -206,14 +206,10 @@ def test_inspect_does_not_take_empty_recordings_for_equal(tmp_path):
 # ---- recordings that are unlike the others
 
 
-def zeros(content: bytes) -> bytes:
-    return bytes(len(content))
-
-
-@pytest.mark.parametrize("change", [zeros, lambda content: content[: len(content) // 10 * 5]])
-def test_inspect_names_a_file_of_zeros_and_one_that_was_cut(nmnist, tmp_path, change):
+def test_inspect_names_a_file_that_was_cut(nmnist, tmp_path):
     path = sorted((tmp_path / "NMNIST/Train").glob("*/*.bin"))[17]
-    path.write_bytes(change(path.read_bytes()))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 10 * 5])
     errors, warnings = found(nmnist())
     assert not errors
     assert "1 of 60 recordings of train last far less or more than the usual 28" in warnings[0]

@@ -129,7 +129,7 @@ def test_write_json(tmp_path):
 def test_files_and_folders_have_the_permissions_that_the_umask_leaves(tmp_path, mask, file, folder):
     before = os.umask(mask)
     try:
-        run = RunFolder.create(tmp_path / "outputs" / "study", "name", "stem")
+        run = RunFolder.create(tmp_path / "outputs" / "study", "name", "stem", fill)
         write_atomically(run.last, b"content")
         append(run.metrics, "epoch\n")
     finally:

@@ -16,7 +16,7 @@ MODEL = nn.Linear(7, 3)
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     """A run of three epochs, the second of which was the best."""
-    folder = RunFolder.create(tmp_path / "study", "a run", "stem")
+    folder = RunFolder.create(tmp_path / "study", "a run", "stem", lambda _: None)
     for path, epochs in ((folder.best, 2), (folder.last, 3)):
         loops = {"fit_loop": {"epoch_progress": {"current": {"ready": epochs, "processed": epochs}}}}
         CheckpointFiles(MODEL).save_checkpoint({"state_dict": MODEL.state_dict(), "loops": loops}, path)
