@@ -158,7 +158,7 @@ def test_wheel_holds_the_configs(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "a\nerror: b", "a\u202eb", "a\x07\x9b2Jb"])
-def test_evaluate_says_nothing_to_the_terminal_itself(name, tmp_path, monkeypatch, capsys):
+def test_evaluate_says_nothing_to_the_terminal_itself(name, tmp_path, monkeypatch, capfd):
     """Names of folders and what configs hold are text in an error line, and no orders to the screen."""
     folder = tmp_path / name
     folder.mkdir()
@@ -167,7 +167,7 @@ def test_evaluate_says_nothing_to_the_terminal_itself(name, tmp_path, monkeypatc
         monkeypatch.setattr("sys.argv", ["snn-zo-eval", f"run={run}"])
         with pytest.raises(SystemExit):
             cli.evaluate()
-        (line,) = capsys.readouterr().err.splitlines()
+        (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert line.isprintable()
 

@@ -141,13 +141,13 @@ def test_run_same_seed_same_metrics(tmp_path):
 
 
 def test_run_records_failure(tmp_path, train):
-    """An optimizer argument that does not exist is found out by torch, when the run has begun."""
-    result = train(*QUICK, "+optim.learning_rate=1")
+    """What goes wrong when the run has begun is in its folder."""
+    result = train(*QUICK, "optim=sgd", "optim.lr=1e38")
     assert result.returncode == 1
     (path,) = tmp_path.glob("outputs/*/*/summary.json")
     summary = json.loads(path.read_text())
     assert summary["status"] == "failed"
-    assert "learning_rate" in summary["reason"]
+    assert "optim.lr" in summary["reason"]
     assert "Traceback" in (path.parent / "run.log").read_text()
 
 

@@ -279,5 +279,6 @@ def _fail_for_want_of_a_place(error: OSError) -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
+    sys.stdout.flush()  # what was said before comes before
     print(f"error: {said(message)}", file=sys.stderr)
     sys.exit(1)

@@ -11,6 +11,7 @@ from snn_zo.config.command_line import arranged
         (["seed=0,1", "-m", "study=a"], ["-m", "seed=0,1", "study=a"]),
         (["study=a", "-cd", "x", "--multirun", "seed=1"], ["-cd", "x", "--multirun", "study=a", "seed=1"]),
         (["seed=0,1", "sweeps=quick"], ["--multirun", "seed=0,1", "sweeps=quick"]),
+        (["sweeps=quick", "--config-dir", "x"], ["--config-dir", "x", "--multirun", "sweeps=quick"]),
         (["sweeps=quick", "--cfg", "job"], ["--cfg", "job", "sweeps=quick"]),
         (["logger=null"], ["~logger"]),
         (["schedule=false"], ["~schedule"]),

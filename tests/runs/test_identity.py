@@ -9,7 +9,7 @@ from snn_zo.config import build
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.signature import signature
 from snn_zo.config.sources import register, root
-from snn_zo.config.trainer import COUNT_OR_SHARE
+from snn_zo.config.trainer import COUNT_OR_SHARE, ELSEWHERE
 from snn_zo.runs.identity import flatten, identity
 
 CONTENT = {
@@ -134,4 +134,4 @@ def test_identity_one_batch_is_not_all_batches(name):
 def test_identity_of_the_trainers_counts_or_shares_is_complete():
     kinds = signature("lightning.Trainer").kinds
     either = {name for name, kind in kinds.items() if kind.startswith("int | float")}
-    assert either - {"gradient_clip_val", "limit_predict_batches"} <= set(COUNT_OR_SHARE)
+    assert either - {"gradient_clip_val", *ELSEWHERE} <= set(COUNT_OR_SHARE)

@@ -12,6 +12,9 @@ from hydra.errors import HydraException
 from snn_zo.config.build import ConfigError
 from snn_zo.config.sources import root
 
+_PLACES = ("overrides", "config_path", "config_name", "config_dir")
+"""What Hydra's parser finds that does not tell Hydra what to do."""
+
 
 def arranged(arguments: Sequence[str], may_sweep: bool) -> list[str]:
     """Options first, which Hydra wants, and settings after them; a sweep where one is chosen.
@@ -33,8 +36,9 @@ def arranged(arguments: Sequence[str], may_sweep: bool) -> list[str]:
     options = [argument for argument in arguments if argument != "--"]
     for override in given.overrides:
         options.remove(override)
-    if may_sweep and not options and any(override.startswith("sweeps=") for override in given.overrides):
-        options = ["--multirun"]  # in the file it would come too late for `seed=0,1` on the command line
+    told = any(value for name, value in vars(given).items() if name not in _PLACES)
+    if may_sweep and not told and any(override.startswith("sweeps=") for override in given.overrides):
+        options.append("--multirun")  # in the file it would come too late for `seed=0,1` on the command line
     groups = {"sweeps", *_groups(root() / "conf"), *_groups(Path(given.config_dir or root() / "conf"))}
     overrides = [as_choice(override, groups) for override in given.overrides]
     if not may_sweep and (given.multirun or any(override.startswith("hydra.mode=") for override in overrides)):
