@@ -26,6 +26,7 @@ from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.places import expanded
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import read_checkpoint
 from snn_zo.runs.environment import environment
@@ -174,7 +175,7 @@ def load_run(path: str | Path) -> LoadedRun:
     Raises:
         ConfigError: the folder is not a run, or its content is not to be trusted.
     """
-    folder = RunFolder(Path(path))
+    folder = RunFolder(expanded(str(path)))
     settings, config = open_run(folder)
     module = make_module(settings, config, backend_of(settings, config), trains=False)
     module.load_state_dict(read_checkpoint(folder.best, module)["state_dict"])

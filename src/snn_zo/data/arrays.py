@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
+from snn_zo.places import variable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,7 +162,7 @@ class ArrayDataset(Arrays, SeededSplit):
     steps: int = 0
     batch_size: int = 64
     val_fraction: float = 0.1
-    cache_dir: str = field(default_factory=lambda: os.environ.get("SNN_ZO_CACHE", "~/.cache/snn_zo"))
+    cache_dir: str = field(default_factory=lambda: variable("SNN_ZO_CACHE", "~/.cache/snn_zo"))
 
     def __post_init__(self) -> None:
         if not self.steps and not isinstance(x := self._checked["all"][0], list):
