@@ -23,7 +23,7 @@ def require_name(setting: str, value: str) -> None:
             "a letter or a digit first"
         )
     if value.lower() in RESERVED:
-        raise ValueError(f"{setting}={value} is what something else is called there: choose another")
+        raise ValueError(f"{setting}={value} is reserved, as something else is called that in these folders: choose another")
 
 
 def automatic_name(text: str) -> str:
