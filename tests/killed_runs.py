@@ -1,6 +1,6 @@
 """A run, and the same run killed at some moments and resumed: `python killed_runs.py FOLDER SEED MOMENTS OVERRIDE...`.
 
-A moment is `*N`, N random ones, or the name of a function of `snn_zo.experiment` that the run does not get past. Runs
+A moment is `*N`, N random ones over the whole run, or the name of a function of `snn_zo.experiment` that the run does not get past. Runs
 are forks of this process, which has imported everything. Prints a line for each moment whose run ended differently.
 """
 
@@ -84,7 +84,9 @@ def main() -> None:
     whole_s, expected = time.monotonic() - since, result(folder / "killed" / "whole")
     print(f"epochs {expected['summary']['epochs']}, in {whole_s:.1f} s, best {expected['summary']['checkpoint']}")
     kind = sys.argv[3]
-    moments = sorted(chosen.random() for _ in range(int(kind[1:]))) if kind.startswith("*") else [kind]
+    many = int(kind[1:]) if kind.startswith("*") else 0
+    # one in each of equal parts of the run, so that the last ones are in its test
+    moments = [(part + chosen.random()) / many for part in range(many)] or [kind]
     for number, moment in enumerate(moments):
         run = folder / "killed" / f"run{number}"
         child = forked(folder, [*arguments, f"name={run.name}"], moment if isinstance(moment, str) else None)

@@ -23,7 +23,9 @@ def require_name(setting: str, value: str) -> None:
             "a letter or a digit first"
         )
     if value.lower() in RESERVED:
-        raise ValueError(f"{setting}={value} is reserved, as something else is called that in these folders: choose another")
+        raise ValueError(
+            f"{setting}={value} is reserved, as something else is called that in these folders: choose another"
+        )
 
 
 def automatic_name(text: str) -> str:
