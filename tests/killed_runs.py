@@ -1,7 +1,8 @@
 """A run, and the same run killed at some moments and resumed: `python killed_runs.py FOLDER SEED MOMENTS OVERRIDE...`.
 
-A moment is `*N`, N random ones over the whole run, or the name of a function of `snn_zo.experiment` that the run does not get past. Runs
-are forks of this process, which has imported everything. Prints a line for each moment whose run ended differently.
+A moment is `*N`, N random ones over the whole run, or the name of a function of `snn_zo.experiment` that the run does
+not get past. Runs are forks of this process, which has imported everything. Prints a line for each moment, with what
+was different in the end.
 """
 
 import json
