@@ -318,6 +318,17 @@ def test_damaged_best_checkpoint_is_refused(tmp_path, killed):
         load_run(killed)
 
 
+@pytest.mark.parametrize("command", ["eval", "resume"])
+def test_weights_of_another_network_are_refused(tmp_path, killed, command):
+    config = yaml.safe_load((killed / "config.yaml").read_text())
+    config["model"]["hidden"] = [21]
+    (killed / "config.yaml").write_text(yaml.safe_dump(config))
+    result = python(*(part.format(killed) for part in COMMANDS[command]), folder=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "does not fit config.yaml: its weights are those of another network" in result.stderr
+
+
 def test_damaged_last_checkpoint_says_what_is_left_and_that_works(tmp_path, whole, killed):
     flip_a_bit(killed / "checkpoints" / "last.ckpt")
     result = train(tmp_path, f"resume={killed}")

@@ -77,7 +77,7 @@ def require_optimizer(config: DictConfig) -> None:
         if config.get(group):
             try:
                 made = instantiate(config[group], _partial_=True)(made, **others)
-            except (InstantiationException, TypeError, ValueError) as error:
+            except (InstantiationException, LookupError, TypeError, ValueError) as error:
                 raise ConfigError(f"{group}: {' '.join(str(error).split())}") from error
 
 

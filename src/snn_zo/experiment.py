@@ -28,7 +28,7 @@ from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
-from snn_zo.runs.checkpoint_file import read_checkpoint
+from snn_zo.runs.checkpoint_file import load_weights
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
@@ -178,7 +178,7 @@ def load_run(path: str | Path) -> LoadedRun:
     folder = RunFolder(expanded(str(path)))
     settings, config = open_run(folder)
     module = make_module(settings, config, backend_of(settings, config), trains=False)
-    module.load_state_dict(read_checkpoint(folder.best, module)["state_dict"])
+    load_weights(folder.best, module)
     summary = folder.read_summary()
     data = EventDataModule(settings.data, settings.seed, summary.get("data_content"))
     return LoadedRun(module.eval(), data, config, summary)
@@ -275,7 +275,7 @@ def _fit_and_test(
         if checkpoint.best is None:  # training ended before the first validation was due
             trainer.validate(module, data, verbose=False)
         assert checkpoint.best is not None
-        module.load_state_dict(read_checkpoint(checkpoint.best_path, module)["state_dict"])
+        load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
         write_matrix(folder.confusion, module.confusion.compute().tolist())

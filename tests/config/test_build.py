@@ -132,6 +132,7 @@ def test_build_sweeps_compose():
         (["optim.lr=-1"], "optim.lr must be a number, 0 or more, got -1"),
         (["optim.lr=nan"], "optim.lr must be a number, 0 or more, got nan"),
         (["optim.betas=[0.9,1.0]"], "optim.betas must be at least 0 and below 1, got 1"),
+        (["optim.betas=[0.9]"], "optim.betas must hold two numbers, got [0.9]"),
         (["optim.betas=0.9"], "optim.betas must be of type list[float], got '0.9'"),
         (["+optim.lrr=1"], "optim.lrr is not a setting; did you mean optim.lr?"),
         (["optim._target_=torch.optim.Adamm"], "optim._target_: cannot import 'torch.optim.Adamm'"),

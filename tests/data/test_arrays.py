@@ -49,6 +49,31 @@ def test_array_dataset_of_events():
         ArrayDataset(events, Y)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [
+        ("x", np.nan, "column x holds nan, which is no finite number"),
+        ("x", 0.5, "column x holds 0.5, which is no whole number"),
+        ("x", np.inf, "column x holds inf, which is no finite number"),
+        ("x", 40_000, "column x holds what does not lie in 0 to 32767"),
+        ("x", -1, "column x holds what does not lie in 0 to 32767"),
+        ("p", 0.5, "column p holds 0.5, which is no whole number"),
+        ("t", np.nan, "column t holds nan, which is no finite number"),
+        ("t", 1e19, r"column t holds 1e\+19, which is too large"),
+    ],
+)
+def test_array_dataset_of_events_that_cannot_be(field, value, line):
+    events = [np.array([(1000.0 * t, 3, 1) for t in range(5)], [("t", "f8"), ("x", "f8"), ("p", "f8")]) for _ in Y]
+    events[7][field][2] = value
+    with pytest.raises(DataError, match=f"^all: recording 7 cannot be used: {line}"):
+        ArrayDataset(events, Y, steps=7).store("all")
+
+
+def test_array_dataset_of_classes_that_nobody_has():
+    with pytest.raises(DataError, match=r"^all: y holds class 3000000000 of 40 recordings"):
+        ArrayDataset(RNG.random((40, 7, 5)) < 0.3, Y * 10**9).store("all")
+
+
 def test_array_dataset_with_other_values_is_packed_anew():
     x = RNG.random((40, 7, 5)) < 0.3
     before = content_of(ArrayDataset(x, Y).splits())
@@ -81,7 +106,7 @@ def test_array_dataset_is_served_in_batches():
         (np.ones((4, 7, 5)), [0, 1, 0.5, 1], "y must hold a class"),
         (np.ones((4, 7, 5)), [0, 1, -1, 1], "y must hold a class"),
         (np.ones((4, 7, 5)), np.eye(4, dtype=int), "y must hold a class"),
-        ([np.zeros(3, [("t", int)])], [0], "need fields t"),
+        ([np.zeros(3, [("t", int)])], [0], "there is no column x among"),
         ([], np.zeros(0, int), "0 recordings"),
     ],
 )

@@ -475,3 +475,13 @@ def test_own_files_of_numbers_that_cannot_be(tmp_path, columns, said):
     with pytest.raises(DataError, match=said) as error:
         cards(tmp_path, **columns).store("all")
     assert str(error.value).startswith(f"{tmp_path}/cards/he/1.npy ")
+
+
+def test_n_caltech101_outside_the_sensor_is_refused(tmp_path):
+    """Images do not begin at the sensor's edge, but moving them there hides nothing."""
+    rng = np.random.default_rng(0)
+    n_caltech101(tmp_path, rng)
+    path = tmp_path / "NCALTECH101/Caltech101" / NCALTECH101.folders[7] / "image_0007.bin"
+    write_bin(path, events(rng, 40, 97, 290_000) + np.array([205, 5, 0, 0]))
+    with pytest.raises(DataError, match=rf"{path} holds an event outside the 240 x 180 sensor"):
+        NCALTECH101(root=str(tmp_path), cache_dir=str(tmp_path / "cache")).store("all")

@@ -13,6 +13,7 @@ from snn_zo.data.digits import Digits
 from snn_zo.data.inspection import inspect, inspected
 from snn_zo.data.neuromorphic import NMNIST, POKERDVS, SHD
 from snn_zo.data.randman import Randman
+from snn_zo.data.splits import Splits, Subset
 
 
 @pytest.fixture
@@ -226,3 +227,14 @@ def test_inspect_names_classes_of_one_part_only(nmnist, tmp_path):
         "train has no recording of 3, which test has",
         "test has no recording of 7, which train has",
     ]
+
+
+def test_inspect_names_classes_that_are_only_validated(tmp_path):
+    dataset = ArrayDataset(
+        np.random.default_rng(0).random((40, 9, 30)) < 0.3, np.arange(40) % 2, cache_dir=str(tmp_path)
+    )
+    train, val, test = dataset.splits()
+    of = val.store.label
+    ones, zeros = (Subset(val.store, part.sample[of[part.sample] == label]) for part, label in ((val, 1), (train, 0)))
+    _, warnings = inspect(dataset, Splits(zeros, ones, test))
+    assert "train has no recording of 1, which val has" in warnings

@@ -49,7 +49,9 @@ def test_limit_keeps_the_recordings(randman):
     np.testing.assert_array_equal(dense(some), dense(whole)[some.origin])
 
 
-@pytest.mark.parametrize("settings", [{"classes": 1}, {"units": 0}, {"dimensions": 0}, {"samples": 0}, {"alpha": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"classes": 1}, {"units": 0}, {"dimensions": 0}, {"dimensions": 101}, {"samples": 0}, {"alpha": -1.0}]
+)
 def test_settings_that_cannot_be(randman, settings):
     with pytest.raises(ValueError, match=f"^{next(iter(settings))} must be"):
         randman(**settings)

@@ -133,7 +133,7 @@ class Layer:
         self.v[b][t][n] = v
         if self.masked:
             m.bit("spike bits")
-            if self.neuron.reset != "none":
+            if self.neuron.reset == "soft":
                 m.add()
         if v > self.neuron.v_th:
             self.s[b][t][n] = 1.0
@@ -205,8 +205,6 @@ class Layer:
                     spiked, active, eps = self.s[b][t][n] == 1, self.active(b, t, n), 0.0
                     if spiked and hard and not everywhere:
                         m.index("events").mac()
-                    if hard and self.masked:
-                        m.mac()
                     if spiked and hard:
                         eps -= beta * later[n]
                     if active:

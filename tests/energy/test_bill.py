@@ -140,7 +140,9 @@ def test_pool_is_made_once_and_read_ever_after():
     pooled, activities = step(LocalZO(delta=0.3, pool=256))
     plain, _ = step(LocalZO(delta=0.3))
     assert pool_bill(plain, TABLE).lines == {}
-    assert pool_bill(pooled, TABLE).operations()["randoms"] == 2 * 256
+    made = pool_bill(pooled, TABLE)
+    assert made.operations()["randoms"] == 2 * 256
+    assert sum(made.sum(" bytes").values()) == 2 * 256 * 4, "each layer has its own"
     assert training_bill(pooled, activities, 1, ADAM, TABLE).operations()["randoms"] == 0
     assert training_bill(plain, activities, 1, ADAM, TABLE).operations()["randoms"] > 0
 

@@ -49,19 +49,44 @@ def test_git_heeds_no_variables(tmp_path, monkeypatch):
         {"diff.noprefix": "true"},
         {"diff.mnemonicPrefix": "true"},
         {"core.pager": "touch {marker}; cat"},
+        {"diff.relative": "true"},
+        {"diff.orderFile": "/nowhere"},
+        {"core.attributesFile": "{attributes}"},
+        {"core.excludesFile": "{attributes}"},
     ],
 )
 def test_git_diff_is_the_same_under_any_settings(tmp_path, settings):
     package, marker = repository(tmp_path / "ours"), tmp_path / "executed"
     (tmp_path / "ours" / ".git" / "info").mkdir(exist_ok=True)
     (tmp_path / "ours" / ".git" / "info" / "attributes").write_text("*.py diff=x\n")
+    attributes = tmp_path / "attributes"
+    attributes.write_text("*.py -diff\n*.py\n")
     for name, value in settings.items():
-        git(tmp_path / "ours", "config", name, value.format(marker=marker))
+        git(tmp_path / "ours", "config", name, value.format(marker=marker, attributes=attributes))
     (package / "__init__.py").write_text("second\n")
-    lines = _git(package)["diff"].splitlines()
+    (package / "new.py").touch()
+    found = _git(package)
+    assert found["untracked"] == ["new.py"]
+    lines = found["diff"].splitlines()
     assert lines[0] == "diff --git a/src/snn_zo/__init__.py b/src/snn_zo/__init__.py"
     assert lines[-2:] == ["-first", "+second"]
     assert not marker.exists()
+
+
+def test_git_of_a_user_with_settings(tmp_path, monkeypatch):
+    """Those in the user's own file do not count either."""
+    package = repository(tmp_path / "ours")
+    (tmp_path / ".gitconfig").write_text("[diff]\n orderFile=/nowhere\n relative=true\n noprefix=true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (package / "__init__.py").write_text("second\n")
+    assert _git(package)["diff"].startswith("diff --git a/src/snn_zo/__init__.py b/src/snn_zo/__init__.py")
+
+
+def test_git_that_fails_is_not_taken_for_a_clean_checkout(tmp_path, monkeypatch):
+    package = repository(tmp_path / "ours")
+    ask = environment._ask_git
+    monkeypatch.setattr(environment, "_ask_git", lambda *words: None if words[1] == "diff" else ask(*words))
+    assert _git(package)["diff"] == environment.UNKNOWN
 
 
 def test_git_diff_of_any_bytes_and_size(tmp_path, monkeypatch):

@@ -35,7 +35,8 @@ def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
     if near:
         nearest = f"{path}.{near[0]}" if path else near[0]
         return ConfigError(f"{full} is not a setting; did you mean {nearest}?")
-    return ConfigError(f"{full} is not a setting; {path or 'the config'} has {', '.join(known)}")
+    what_there_is = f"; {path or 'the config'} has {', '.join(known)}" if known else ""
+    return ConfigError(f"{full} is not a setting{what_there_is}")
 
 
 def absent(node: DictConfig, path: str, key: str) -> ConfigError:

@@ -59,6 +59,8 @@ def check_values(target: str, values: Mapping[str, Any]) -> None:
 
 def _check_numbers(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
+        if name == "betas" and isinstance(value, list) and len(value) != 2:
+            raise ValueError(f"betas must hold two numbers, got {value}")
         for number in value if isinstance(value, list) else [value]:
             if not isinstance(number, int | float):
                 continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from snn_zo.data.columns import whole_events
 from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
 from snn_zo.places import variable
 
@@ -103,21 +104,46 @@ class Arrays(EventDataset):
         return max(planes), max(rows), max(columns)
 
 
+MOST = 2**15
+"""Inputs along an axis, and events that an element may hold."""
+MOST_CLASSES = 1000
+"""Up to which classes without recordings may be numbered."""
+
+
 def _check(part: str, x: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
     import numpy as np
 
     label = np.asarray(y)
     events = isinstance(x, list | tuple) and all(getattr(one, "dtype", np.dtype(int)).names for one in x)
-    x = list(x) if events else np.asarray(x)
+    try:
+        x = list(x) if events else np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{part}: x is no array of numbers ({' '.join(str(error).split())[:100]})") from error
     if label.ndim != 1 or label.dtype.kind not in "iu" or label.min(initial=0) < 0:
         raise DataError(f"{part}: y must hold a class for each recording, as whole numbers from 0 on")
     if not len(x) or len(x) != len(label):
         raise DataError(f"{part}: {len(x)} recordings x do not fit {len(label)} labels y")
+    if label.max() >= max(MOST_CLASSES, len(x)):
+        raise DataError(f"{part}: y holds class {label.max()} of {len(x)} recordings: number the classes from 0 on")
     if not events:
-        x = _dense(part, x)
-    elif not all({"t", "x"} <= set(one.dtype.names) for one in x):
-        raise DataError(f"{part}: lists of events need fields t (us) and x, and perhaps y and p")
-    return x, label.astype(np.int64)
+        return _dense(part, x), label.astype(np.int64)
+    return [_events(part, number, one) for number, one in enumerate(x)], label.astype(np.int64)
+
+
+def _events(part: str, number: int, events: NDArray[np.void]) -> NDArray[np.void]:
+    """A recording's events in whole numbers."""
+    try:
+        whole = whole_events(events)
+        for name in ("x", "y", "p"):
+            if (
+                name in (whole.dtype.names or ())
+                and len(whole)
+                and not 0 <= whole[name].min() <= whole[name].max() < MOST
+            ):
+                raise ValueError(f"column {name} holds what does not lie in 0 to {MOST - 1}")
+    except ValueError as error:
+        raise DataError(f"{part}: recording {number} cannot be used: {error}") from error
+    return whole
 
 
 def _dense(part: str, x: NDArray[Any]) -> NDArray[Any]:
@@ -128,7 +154,7 @@ def _dense(part: str, x: NDArray[Any]) -> NDArray[Any]:
         raise DataError(f"{part}: x of shape {x.shape} is not [S, T, N], [S, T, H, W] or [S, T, P, H, W] of numbers")
     if x.ndim == 5 and x.shape[2] > 2:
         raise DataError(f"{part}: x of shape {x.shape} has {x.shape[2]} polarities, which must be 1 or 2")
-    if not (np.isfinite(x) & (x >= 0) & (x == np.floor(x)) & (x < 2**15)).all():
+    if not (np.isfinite(x) & (x >= 0) & (x == np.floor(x)) & (x < MOST)).all():
         raise DataError(f"{part}: x must hold whole numbers of events, from 0 on: binarise it, or scale and round it")
     planes = x.shape[2:] if x.ndim == 5 else (1, *x.shape[2:]) if x.ndim == 4 else (1, 1, *x.shape[2:])
     return x.reshape(*x.shape[:2], *planes)

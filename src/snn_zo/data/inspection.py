@@ -213,10 +213,10 @@ def _far(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _classes(dataset: EventDataset, splits: Splits) -> Iterator[str]:
-    """Classes that are tested but not learnt, and the other way round."""
-    learnt, tested = (set(subset.store.label[subset.sample].tolist()) for subset in (splits.train, splits.test))
-    for lacking, having, classes in (("train", "test", tested - learnt), ("test", "train", learnt - tested)):
-        if classes:
+    """Classes that are tested or validated but not learnt, and the other way round."""
+    found = {name: set(store.label[sample].tolist()) for name, (store, sample) in splits._asdict().items()}
+    for lacking, having in (("train", "test"), ("test", "train"), ("train", "val"), ("val", "train")):
+        if classes := found[having] - found[lacking]:
             names = ", ".join(dataset.class_name(label) for label in sorted(classes)[:5])
             more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
             yield f"{lacking} has no recording of {names}{more}, which {having} has"

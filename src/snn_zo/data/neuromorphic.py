@@ -155,8 +155,9 @@ class NCALTECH101(FilePerRecording, Camera, SeededSplit):
     def read(self, path: Path) -> NDArray[np.void]:
         """Events of 5 bytes."""
         events = read_bin(path)
-        for axis in ("x", "y") if len(events) else ():
-            events[axis] -= events[axis].min()
+        for axis, size in (("x", self.width), ("y", self.height)) if len(events) else ():
+            if events[axis].max() < size:  # else it is refused, as an event outside the sensor
+                events[axis] -= events[axis].min()
         return events
 
 

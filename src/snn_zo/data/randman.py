@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _PRECISION, _MOST_TERMS = 1e-3, 1000
 
 
+MOST_DIMENSIONS = 100
+"""Of a manifold: points in so many are all equally far from each other."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Randman(SeededSplit):
     """Random manifolds (Zenke and Vogels 2021): a class is one, a recording a random point x on it.
@@ -55,6 +59,8 @@ class Randman(SeededSplit):
         for name, least in (("classes", 2), ("units", 1), ("dimensions", 1), ("samples", 1), ("manifold_seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.dimensions > MOST_DIMENSIONS:
+            raise ValueError(f"dimensions must be at most {MOST_DIMENSIONS}, got {self.dimensions}")
         if not 0 <= self.alpha < float("inf"):
             raise ValueError(f"alpha must be a number, 0 or more, got {self.alpha:g}")
 

@@ -194,7 +194,8 @@ def training_bill(
 def pool_bill(network: Network, table: CostTable) -> Bill:
     """Price of the random words that the layers reuse all training."""
     bill, size = Bill(), network.search.pool
-    work = Work(randoms=size * (len(network.names) - 1), moved={"pool": size * counts.INDEX})
+    words = size * (len(network.names) - 1)
+    work = Work(randoms=words, moved={"pool": words * counts.INDEX})
     if size:
         bill.charge(("all", "neuron", "pool of random words"), work, {"pool": size * counts.INDEX}, table)
     return bill

@@ -120,12 +120,11 @@ def dense_layer(a: Activity, neuron: Neuron, bias: bool, to_input: bool, plan: S
     and backward are kept the potentials (g is computed from them again) and the spikes, a bit each.
     """
     elements, w = a.rows * a.neurons, plan.word
-    reset = 0 if neuron.reset == "none" else elements
+    reset = elements if neuron.reset == "soft" else 0
     attached = 0 if neuron.detach_reset else {"none": 0, "soft": 1, "hard": 2}[neuron.reset] * elements
-    gated = elements if neuron.reset == "hard" else 0
     moved = {"potentials": 2 * elements * w, "spike bits": elements * BIT} | _scanned(elements, elements, w)
     moved["saved"] += elements * w
-    work = Work(reset, 2 * elements + gated + attached, updates=elements, functions=elements, moved=moved)
+    work = Work(reset, 2 * elements + attached, updates=elements, functions=elements, moved=moved)
     return {"neuron": work} | _products(a, bias, to_input, plan)
 
 

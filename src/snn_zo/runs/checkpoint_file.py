@@ -90,6 +90,18 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     return checkpoint
 
 
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Put the weights of a checkpoint into a module.
+
+    Raises:
+        ConfigError: see `read_checkpoint`; or they are those of another network.
+    """
+    try:
+        module.load_state_dict(read_checkpoint(path, module)["state_dict"])
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise ConfigError(f"{path} does not fit config.yaml: its weights are those of another network") from error
+
+
 def _most_bytes(module: nn.Module) -> int:
     """Of a checkpoint: weights, an optimizer's moments of them, and much more than that."""
     return 64 * MEGABYTE + 1024 * sum(parameter.numel() for parameter in module.parameters())

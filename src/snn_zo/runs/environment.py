@@ -19,9 +19,13 @@ PACKAGES = (
 
 MAX_DIFF, MAX_UNTRACKED = 2**20, 1_000
 
+UNKNOWN = "git could not say"
+"""In place of changes; a checkout without changes has none."""
+
 _PLAIN = (
     *("core.fsmonitor=false", "core.quotePath=true", "color.ui=never", "safe.directory=*"),
-    *("diff.noprefix=false", "diff.mnemonicPrefix=false"),
+    *("diff.noprefix=false", "diff.mnemonicPrefix=false", "diff.relative=false"),
+    *("core.attributesFile=/dev/null", "core.excludesFile=/dev/null"),
 )
 """Settings under which every git says the same, and runs nothing. The package is executed from this checkout, so its
 owner is trusted already."""
@@ -69,18 +73,21 @@ def _git(folder: Path) -> dict[str, Any] | None:
         sha = _ask_git(folder, "rev-parse", "--verify", "HEAD")
         if sha is None:
             return None
-        diff = _ask_git(folder, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD") or ""
-        untracked = _ask_git(folder, "ls-files", "--others", "--exclude-standard", "-z") or ""
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--text", "-O/dev/null")
+        diff = _ask_git(folder, "diff", *plain, "HEAD")
+        untracked = _ask_git(folder, "ls-files", "--others", "--exclude-standard", "-z")
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return {"sha": sha.strip(), "diff": diff, "untracked": untracked.split("\0")[:-1][:MAX_UNTRACKED]}
+    names = [UNKNOWN] if untracked is None else untracked.split("\0")[:-1][:MAX_UNTRACKED]
+    return {"sha": sha.strip(), "diff": UNKNOWN if diff is None else diff, "untracked": names}
 
 
 def _ask_git(folder: Path, *arguments: str) -> str | None:
     """What git says in a folder, whatever the user's settings and environment would have it say; None if it refuses."""
     command = ["git", "-C", str(folder), *(word for setting in _PLAIN for word in ("-c", setting)), *arguments]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    variables |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    variables |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_ATTR_NOSYSTEM": "1"}
+    variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     with TemporaryFile() as output:
         process = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL,

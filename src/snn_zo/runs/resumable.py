@@ -7,7 +7,7 @@ import shlex
 from torch import nn
 
 from snn_zo.config import ConfigError
-from snn_zo.runs.checkpoint_file import read_checkpoint
+from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.table_file import TableFile
 from snn_zo.untrusted import at
@@ -28,6 +28,7 @@ def require_resumable(folder: RunFolder, module: nn.Module) -> None:
     anew = f"rm -r {shlex.quote(str(folder.checkpoints))} has the run begin at its first epoch"
     try:
         last = read_checkpoint(folder.last, module)
+        load_weights(folder.last, module)
     except ConfigError as error:
         raise ConfigError(f"{error}; {_best_of(folder, module, anew)}") from error
     try:
