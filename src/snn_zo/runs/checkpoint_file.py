@@ -90,16 +90,18 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(path: Path, module: nn.Module) -> None:
-    """Put the weights of a checkpoint into a module.
+def load_weights(path: Path, module: nn.Module) -> dict[str, Any]:
+    """Put the weights of a checkpoint into a module; the checkpoint.
 
     Raises:
         ConfigError: see `read_checkpoint`; or they are those of another network.
     """
+    checkpoint = read_checkpoint(path, module)
     try:
-        module.load_state_dict(read_checkpoint(path, module)["state_dict"])
+        module.load_state_dict(checkpoint["state_dict"])
     except (AttributeError, RuntimeError, TypeError) as error:
         raise ConfigError(f"{path} does not fit config.yaml: its weights are those of another network") from error
+    return checkpoint
 
 
 def _most_bytes(module: nn.Module) -> int:

@@ -27,8 +27,7 @@ def require_resumable(folder: RunFolder, module: nn.Module) -> None:
         return
     anew = f"rm -r {shlex.quote(str(folder.checkpoints))} has the run begin at its first epoch"
     try:
-        last = read_checkpoint(folder.last, module)
-        load_weights(folder.last, module)
+        last = load_weights(folder.last, module)
     except ConfigError as error:
         raise ConfigError(f"{error}; {_best_of(folder, module, anew)}") from error
     try:
