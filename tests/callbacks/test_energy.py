@@ -69,12 +69,12 @@ class Training:
             counts = (torch.rand(4, 6, 9) < 0.2).float()
             x = Spikes.from_events((4, 6, 9), Spikes.from_dense(counts).events)
             output = self.module.model(x, Draw(0, 0, self.trainer.global_step, torch.arange(4)))
-            output.logits.square().sum().backward()
+            output.readout.square().sum().backward()
             if (i + 1) % accumulate == 0:
                 self.optimizer.step()
                 self.trainer.global_step += 1
             hidden = {name: spikes.detach() for name, spikes in output.hidden.items()}
-            batch = SimpleNamespace(spikes=x, label=torch.zeros(4))
+            batch = SimpleNamespace(spikes=x, target=torch.zeros(4))
             self.monitor.on_train_batch_end(self.trainer, self.module, {"hidden": hidden}, batch, i)
         self.monitor.on_validation_start(self.trainer, self.module)
         self.monitor.on_validation_end(self.trainer, self.module)

@@ -19,7 +19,7 @@ VAL_S, SIZE, BATCHES = 30.0, 4, 3
 
 class Batch(NamedTuple):
     x: torch.Tensor
-    label: torch.Tensor
+    target: torch.Tensor
 
 
 class Clock:

@@ -55,9 +55,9 @@ def test_device_without_a_share_of_the_last_batch():
     assert len(data.splits.train.sample) % 16 == 1
     data.trainer = SimpleNamespace(global_rank=2, world_size=3, strategy=SimpleNamespace(root_device="cpu"))
     first, *_, last = data.train_dataloader()
-    assert (len(first.label), first.share) == (5, 3 * 5 / 16)
+    assert (len(first.target), first.share) == (5, 3 * 5 / 16)
     assert last.spikes.shape == (0, 31, 23)
-    assert (len(last.label), len(last.sample), last.share) == (0, 0, 0)
+    assert (len(last.target), len(last.sample), last.share) == (0, 0, 0)
 
 
 def test_train_dataloader_serves_every_sample_once(data):
@@ -71,7 +71,7 @@ def test_train_dataloader_serves_every_sample_once(data):
 
 def test_labels_belong_to_their_samples(data):
     for batch in data.test_dataloader():
-        np.testing.assert_array_equal(batch.label, data.splits.test.store.label[batch.sample])
+        np.testing.assert_array_equal(batch.target, data.splits.test.store.label[batch.sample])
 
 
 @pytest.mark.parametrize("loader", ["val_dataloader", "test_dataloader"])

@@ -26,7 +26,7 @@ def step(strategy=None, hidden=(11, 7), density=0.2):
     model = FeedForward(13, 4, strategy or LocalZO(delta=0.3), list(hidden), Neuron(tau=5.0), Readout(), gain=4.0)
     x = Spikes.from_events((6, 9, 13), Spikes.from_dense((torch.rand(6, 9, 13) < density).float()).events)
     output = model(x, Draw(0, 0, 0, torch.arange(6)))
-    output.logits.square().sum().backward()
+    output.readout.square().sum().backward()
     network = Network.of(model)
     activities = network.observe(x, [spikes.detach() for spikes in output.hidden.values()])
     return network, list(enumerate(activities))

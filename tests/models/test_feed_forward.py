@@ -30,7 +30,7 @@ def make_draw(layer=0):
 def test_forward_shapes(backend, hidden):
     out = make_model(hidden, backend=backend)(make_data(), make_draw())
     assert isinstance(out, Output)
-    assert out.logits.shape == (B, C)
+    assert out.readout.shape == (B, C)
     assert list(out.hidden) == [f"hidden{i + 1}" for i in range(len(hidden))]
     assert [spikes.shape for spikes in out.hidden.values()] == [(B, T, n) for n in hidden]
 
@@ -52,7 +52,7 @@ def test_forward_is_its_operations(backend, hidden, bias):
         assert torch.equal(got.to_dense(), x.to_dense())
         assert torch.equal(got.active_elements(), x.active_elements())
         assert torch.equal(got.g, x.g)
-    assert torch.equal(out.logits, leaky_readout(x, last.weight, last.bias, READOUT, backend))
+    assert torch.equal(out.readout, leaky_readout(x, last.weight, last.bias, READOUT, backend))
 
 
 def test_forward_layers_draw_apart(backend):
@@ -90,7 +90,7 @@ def test_forward_eval(backend, mode):
     trained = model(make_data(), make_draw())
     with mode():
         out = model(make_data())
-        assert torch.equal(out.logits, trained.logits)
+        assert torch.equal(out.readout, trained.readout)
         for name, spikes in out.hidden.items():
             assert torch.equal(spikes.to_dense(), trained.hidden[name].to_dense())
     assert sum(spikes.active_count for spikes in out.hidden.values()) == 0
@@ -101,7 +101,7 @@ def test_forward_eval(backend, mode):
 def test_backward_every_parameter(backend, hidden, bias):
     model = make_model(hidden, Surrogate("sigmoid", slope=2.0), bias=bias, backend=backend)
     out = model(make_data())
-    torch.nn.functional.cross_entropy(out.logits, torch.tensor([0, 3, 1])).backward()
+    torch.nn.functional.cross_entropy(out.readout, torch.tensor([0, 3, 1])).backward()
     assert len(list(model.parameters())) == (len(hidden) + 1) * (1 + bias)
     for name, parameter in model.named_parameters():
         assert parameter.grad.isfinite().all(), name
@@ -111,7 +111,7 @@ def test_backward_every_parameter(backend, hidden, bias):
 def test_backward_dead_layer(backend):
     """No spike and no active element: gradients are zeros, not missing and not NaN."""
     model = make_model([5], Surrogate("triangular", slope=100.0), gain=1e-6, backend=backend)
-    model(make_data()).logits.sum().backward()
+    model(make_data()).readout.sum().backward()
     assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in model.parameters())
 
 
@@ -120,10 +120,10 @@ def test_forward_float64_module_float32_events(backend):
     events = make_data().events
     out = model(Spikes.from_events((B, T, N_IN), events, torch.float32), make_draw())
     same = model(make_data(torch.float64), make_draw())
-    out.logits.sum().backward()
-    assert out.logits.dtype == torch.float64
+    out.readout.sum().backward()
+    assert out.readout.dtype == torch.float64
     assert {spikes.handle.dtype for spikes in out.hidden.values()} == {torch.float64}
-    assert torch.equal(out.logits, same.logits)
+    assert torch.equal(out.readout, same.readout)
     assert {p.grad.dtype for p in model.parameters()} == {torch.float64}
 
 
@@ -131,7 +131,7 @@ def test_forward_recorded_events(backend):
     """A single sample of a single event."""
     events = Rows(torch.tensor([0, 0, 1, 1]), torch.tensor([2], dtype=torch.int32))
     out = make_model(backend=backend)(Spikes.from_events((1, 3, N_IN), events))
-    assert out.logits.shape == (1, C)
+    assert out.readout.shape == (1, C)
     assert not out.hidden["hidden1"].to_dense()[:, 0].any()
 
 
@@ -166,8 +166,8 @@ def test_init_bias_option():
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_state_dict_round_trip(backend, bias):
     first, second = (make_model(bias=bias, seed=seed, backend=backend) for seed in (0, 1))
-    assert not torch.equal(first(make_data(), make_draw()).logits, second(make_data(), make_draw()).logits)
+    assert not torch.equal(first(make_data(), make_draw()).readout, second(make_data(), make_draw()).readout)
     names = [f"layers.{i}.{part}" for i in range(3) for part in ("weight", "bias")[: 1 + bias]]
     assert list(first.state_dict()) == names
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first(make_data(), make_draw()).logits, second(make_data(), make_draw()).logits)
+    assert torch.equal(first(make_data(), make_draw()).readout, second(make_data(), make_draw()).readout)

@@ -56,7 +56,7 @@ def test_first_order_one_parameter(backend):
     """Also with respect to a part of the parameters, and where those of other layers do not matter."""
     model = FeedForward(6, 3, STRATEGIES[0], [8], Neuron(), Readout(), gain=3.0, backend=backend).double()
     parameters = list(model.parameters())
-    grads = torch.autograd.grad(model(events()).logits.sum(), parameters, create_graph=True)
+    grads = torch.autograd.grad(model(events()).readout.sum(), parameters, create_graph=True)
     for parameter in parameters:
         with pytest.raises(RuntimeError, match="no second derivative"):
             torch.autograd.grad(
@@ -96,8 +96,8 @@ def test_first_order_compiled_network(strategy):
     """torch.compile around a network of the reference gives the gradients of the eager one."""
     model = FeedForward(6, 3, strategy, [8], Neuron(), Readout(), gain=3.0, backend="reference").double()
     parameters, draw = list(model.parameters()), Draw(0, 0, 0, torch.arange(3))
-    wanted = torch.autograd.grad(model(events(), draw).logits.sum(), parameters)
-    found = torch.autograd.grad(torch.compile(model, backend="aot_eager")(events(), draw).logits.sum(), parameters)
+    wanted = torch.autograd.grad(model(events(), draw).readout.sum(), parameters)
+    found = torch.autograd.grad(torch.compile(model, backend="aot_eager")(events(), draw).readout.sum(), parameters)
     for one, other in zip(wanted, found, strict=True):
         assert torch.allclose(one, other, rtol=1e-12)
 
@@ -109,8 +109,8 @@ def test_first_order_empty_batch(backend, strategy):
     for reduce in ("max", "sum", "mean", "last"):
         model = FeedForward(6, 3, strategy, [8], Neuron(), Readout(reduce=reduce), bias=True, backend=backend)
         output = model(Spikes.from_dense(torch.zeros(0, 5, 6)))
-        assert output.logits.shape == (0, 3)
-        output.logits.sum().backward()
+        assert output.readout.shape == (0, 3)
+        output.readout.sum().backward()
         for parameter in model.parameters():
             assert parameter.grad is not None
             assert not parameter.grad.any()

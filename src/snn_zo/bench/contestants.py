@@ -135,7 +135,7 @@ class Ours(Contestant):
     def forward(self, step: int = 0) -> Forward:
         """See `Contestant.forward`."""
         output = self.network(self.x, Draw(self.case.seed, 0, step, self.sample))
-        return Forward(output.logits, list(output.hidden.values()))
+        return Forward(output.readout, list(output.hidden.values()))
 
     def spikes(self, hidden: Spikes) -> Tensor:
         """See `Contestant.spikes`."""
@@ -166,8 +166,8 @@ class Captured(Ours):
 
     def _compute(self, batch: Batch, step: Tensor) -> Step:
         output = self.network(batch.spikes, Draw(self.case.seed, 0, step, batch.sample))
-        loss = cross_entropy(output.logits, batch.label)
-        return Step(loss, loss, None, output.logits, output.hidden)
+        loss = cross_entropy(output.readout, batch.target)
+        return Step(loss, loss, None, output.readout, output.hidden)
 
     def whole_step(self, step: int) -> None:
         """See `Contestant.whole_step`."""

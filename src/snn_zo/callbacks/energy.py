@@ -89,7 +89,7 @@ class EnergyMonitor(lightning.Callback):
         """Note what happened in each layer: lengths of index lists, so nothing is counted yet."""
         assert self.meter is not None
         self.meter.keep_up()
-        if self._network is None or not len(batch.label):
+        if self._network is None or not len(batch.target):
             return
         try:
             observed = self._network.observe(batch.spikes, list(outputs["hidden"].values()))

@@ -101,7 +101,7 @@ class RunRecord(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """Count samples."""
-        self._samples += len(batch.label)
+        self._samples += len(batch.target)
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock of the epoch."""

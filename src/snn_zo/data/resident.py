@@ -64,7 +64,7 @@ def streamed(batch: Batch, device: torch.device) -> Batch:
     spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
     moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype)
-    return Batch(moved, _to(batch.label, device), _to(batch.sample, device), batch.share)
+    return Batch(moved, _to(batch.target, device), _to(batch.sample, device), batch.share)
 
 
 def _to(tensor: Tensor, device: torch.device) -> Tensor:

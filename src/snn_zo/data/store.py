@@ -52,14 +52,14 @@ class Batch(NamedTuple):
 
     Attributes:
         spikes: [B, T, N] input spikes.
-        label: [B] int64 class.
+        target: [B] int64 classes, or [B, K] float32 values.
         sample: [B] int64 index in the data set, which keys the random draws of each sample.
         share: weight of its mean loss in the mean over devices, where a batch is split over several: their number times
             B, over the size of the whole. B may be 0 then.
     """
 
     spikes: Spikes
-    label: Tensor
+    target: Tensor
     sample: Tensor
     share: float = 1.0
 

@@ -13,9 +13,11 @@ class Output(NamedTuple):
     """Result of a forward pass.
 
     Attributes:
-        logits: [B, C].
-        hidden: spikes of each hidden layer by name, from input to output; what sparsity and energy are read from.
+        readout: [B, C] values of the readout: the logits of a classification, the predictions of a regression.
+        hidden: spikes of each hidden layer by name, from input to output; what sparsity is read from.
+        over_time: [B, T, C] values of the readout at each step, where a loss asked for them.
     """
 
-    logits: Tensor
+    readout: Tensor
     hidden: dict[str, Spikes]
+    over_time: Tensor | None = None

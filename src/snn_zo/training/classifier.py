@@ -86,16 +86,16 @@ class SpikingClassifier(lightning.LightningModule):
             batch: spikes, labels, samples.
             step: optimizer step, which keys the random draws.
         """
-        if not len(batch.label):
+        if not len(batch.target):
             return self._no_share()
         output = self(batch.spikes, Draw(self.seed, 0, step, batch.sample))
-        loss = fit = cross_entropy(output.logits, batch.label)
+        loss = fit = cross_entropy(output.readout, batch.target)
         penalty = None
         if self.regularizer:
             penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
             penalty = torch.stack(penalties).sum()
             loss = fit + penalty
-        return Step(batch.share * loss, fit, penalty, output.logits, output.hidden)
+        return Step(batch.share * loss, fit, penalty, output.readout, output.hidden)
 
     def _no_share(self) -> Step:
         """A loss of 0 that depends on every parameter: there has to be a gradient to take the devices' mean of."""
@@ -104,7 +104,7 @@ class SpikingClassifier(lightning.LightningModule):
 
     def report(self, step: Step, batch: Batch) -> dict[str, Spikes]:
         """Log a training step; its hidden spikes."""
-        self._score("train", step.logits, step.cross_entropy, batch)
+        self._score("train", step.readout, step.fit, batch)
         if step.penalty is not None:
             self._log_mean("train/penalty", step.penalty, batch)
         self.log("loss", mean_of_devices(step.loss), prog_bar=True, on_step=True, on_epoch=False, logger=False)
@@ -118,7 +118,7 @@ class SpikingClassifier(lightning.LightningModule):
         """Metrics and confusion matrix of a test batch."""
         logits = self._evaluate("test", batch)
         if len(logits):
-            self.confusion.update(logits, batch.label)
+            self.confusion.update(logits, batch.target)
 
     def on_test_epoch_end(self) -> None:
         """Add up the devices' confusion matrices while they are all there; the metric keeps the sum."""
@@ -126,9 +126,9 @@ class SpikingClassifier(lightning.LightningModule):
 
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
         """Log the metrics of a batch; its logits."""
-        if len(batch.label):
-            logits = self(batch.spikes).logits
-            loss = cross_entropy(logits, batch.label)
+        if len(batch.target):
+            logits = self(batch.spikes).readout
+            loss = cross_entropy(logits, batch.target)
         else:
             loss, _, _, logits, _ = self._no_share()
         self._score(stage, logits, loss, batch)
@@ -137,14 +137,14 @@ class SpikingClassifier(lightning.LightningModule):
     def _score(self, stage: str, logits: Tensor, loss: Tensor, batch: Batch) -> None:
         metrics = self.metrics[f"{stage}_metrics"]
         if len(logits):
-            metrics.update(logits, batch.label)  # type: ignore[operator]
+            metrics.update(logits, batch.target)  # type: ignore[operator]
         self._log_mean(f"{stage}/loss", loss, batch)
         self.log_dict(metrics, on_step=False, on_epoch=True)  # type: ignore[arg-type]
 
     def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
         """Log the mean over samples of a batch; the epoch's is that of all devices."""
         # not an int: Lightning takes the mean of the devices' numbers of samples, and would round it down
-        size: Any = float(len(batch.label))
+        size: Any = float(len(batch.target))
         self.log(name, value, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
     def new_optimizer(self) -> Optimizer:

@@ -106,7 +106,7 @@ class Replay:
 
     def _ordinary(self, batch: Batch, step: int) -> Step:
         """The step without a graph; the host waits, and learns how long the lists are."""
-        plan, device = Plan(), batch.label.device
+        plan, device = Plan(), batch.target.device
         with plan.step():
             result = self.compute(batch, torch.full((), step, dtype=torch.int64, device=device))
         self.plan.include(plan)
@@ -120,10 +120,10 @@ class Replay:
 
     def _prepare(self, batch: Batch) -> None:
         """Buffers for batches like this one, and the captured step that reads them."""
-        events, device = batch.spikes.events, batch.label.device
+        events, device = batch.spikes.events, batch.target.device
         col = torch.zeros(enlarged(len(events.col)), dtype=events.col.dtype, device=device)
         spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), batch.spikes.handle.dtype)
-        self._batch = Batch(spikes, batch.label.clone(), batch.sample.clone())
+        self._batch = Batch(spikes, batch.target.clone(), batch.sample.clone())
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._stage(batch, 0)
         place_learning_rate(self.optimizer, device)  # a checkpoint brings it back on the CPU
@@ -147,7 +147,7 @@ class Replay:
         ours, events = self._batch, batch.spikes.events
         ours.spikes.events.ptr.copy_(events.ptr, non_blocking=True)
         ours.spikes.events.col[: len(events.col)].copy_(events.col, non_blocking=True)
-        ours.label.copy_(batch.label, non_blocking=True)
+        ours.target.copy_(batch.target, non_blocking=True)
         ours.sample.copy_(batch.sample, non_blocking=True)
         self._step.fill_(step)
 

@@ -18,20 +18,20 @@ class Step(NamedTuple):
 
     Attributes:
         loss: scalar, penalty included.
-        cross_entropy: scalar.
+        fit: scalar, the loss of the task alone.
         penalty: scalar, of the hidden layers' spike counts; None where nothing is regularised.
-        logits: [B, C].
+        readout: [B, C] values of the readout.
         hidden: spikes of each hidden layer.
     """
 
     loss: Tensor
-    cross_entropy: Tensor
+    fit: Tensor
     penalty: Tensor | None
-    logits: Tensor
+    readout: Tensor
     hidden: dict[str, Spikes]
 
     def detach(self) -> Step:
         """The same without the autograd graph."""
         penalty = None if self.penalty is None else self.penalty.detach()
         hidden = {name: spikes.detach() for name, spikes in self.hidden.items()}
-        return Step(self.loss.detach(), self.cross_entropy.detach(), penalty, self.logits.detach(), hidden)
+        return Step(self.loss.detach(), self.fit.detach(), penalty, self.readout.detach(), hidden)
