@@ -127,7 +127,7 @@ def test_curves_average_each_epoch_over_the_seeds_that_reached_it(tmp_path):
     (variant,) = compare(read_runs([tmp_path])).variants
     columns = [run.metrics["val/acc"] for run in variant.runs[:3]]
     assert [len(column) for column in columns] == [7, 7, 3]
-    found = curves(variant, 100)
+    found = curves(variant, "acc", 100)
     assert found["x"]["epoch"] == list(range(1, 8))
     for epoch in range(7):
         there = [column[epoch] for column in columns if len(column) > epoch]
@@ -140,8 +140,8 @@ def test_curves_average_each_epoch_over_the_seeds_that_reached_it(tmp_path):
 def test_curves_of_one_seed_have_no_band_and_long_ones_are_thinned(tmp_path):
     write_run(tmp_path, epochs=200)
     (variant,) = compare(read_runs([tmp_path])).variants
-    found = curves(variant, 11)
-    assert found["y"]["val/acc"][1:] == [None, None]
+    found = curves(variant, "acc", 11)
+    assert found["y"]["val/acc"][1:] == (None, None)
     assert len(found["x"]["epoch"]) == 11
     assert (found["x"]["epoch"][0], found["x"]["epoch"][-1]) == (1, 200)
 
@@ -304,7 +304,7 @@ def drawn(page) -> list[str]:
 def test_page_draws_every_figure_and_runs_no_foreign_script(every_kind, visit):
     page = visit(every_kind)
     draw_all(page)
-    figures = ["curves", "accuracy-active", "accuracy-energy", "operations", "energy", "times", "layers"]
+    figures = ["curves", "score-active", "score-energy", "operations", "energy", "times", "layers"]
     assert drawn(page) == [*figures, "confusion", "pairs"]
     assert page.locator("#parallel path").count() == 14
     page.locator("#filter-text").fill("<script>")
@@ -403,7 +403,7 @@ def test_legend_hides_a_variant_in_all_figures(sweep, visit):
     after = page.evaluate(counts)
     assert button.get_attribute("aria-pressed") == "false"
     assert (before["curves"], after["curves"]) == (9, 6)
-    assert after["accuracy-active"] == before["accuracy-active"] - 2
+    assert after["score-active"] == before["score-active"] - 2
     assert after["layers"] == before["layers"] - 6
     assert page.evaluate("document.getElementById('times').layout.yaxis.ticktext") == ["surrogate", "local_zo"]
     assert page.locator("#parallel path").count() == lines - 5
@@ -529,7 +529,7 @@ def test_page_without_a_completed_run_says_so(status, tmp_path, visit):
     write_run(tmp_path / "study", status=status)
     page = visit(dashboard(tmp_path / "study"))
     draw_all(page)
-    assert page.locator("#accuracy-active p").inner_text().startswith("Nothing to draw")
+    assert page.locator("#score-active p").inner_text().startswith("Nothing to draw")
     assert ("curves" in drawn(page)) == (status == "running")
 
 
