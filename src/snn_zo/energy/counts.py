@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, inf
-from typing import NamedTuple
+from math import ceil
+from typing import NamedTuple, cast
 
 from snn_zo.energy.activity import Activity
 from snn_zo.energy.work import Work
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.strategies import Deterministic, Strategy, ZerothOrder
+from snn_zo.strategies import Lookup, Strategy, ZerothOrder
 from snn_zo.strategies.draw import WORDS
 
 INDEX = 4
@@ -55,7 +55,7 @@ class Search:
         pool: words of the reuse pool; 0 where each number is made when it is needed.
     """
 
-    where: str = "everywhere"
+    where: Lookup = "everywhere"
     draws: int = 0
     weighs: bool = False
     pool: int = 0
@@ -63,11 +63,10 @@ class Search:
     @classmethod
     def of(cls, strategy: Strategy) -> Search:
         """The search of a strategy."""
-        if type(strategy).gradient is ZerothOrder.gradient and isinstance(strategy, ZerothOrder):
-            return cls("drawn", strategy.samples, strategy.power != 0, strategy.pool)
-        if isinstance(strategy, Deterministic) and strategy.reach < inf:
-            return cls("window")
-        return cls("everywhere", draws=int(strategy.stochastic))
+        if strategy.lookup == "drawn":
+            drawn = cast("ZerothOrder", strategy)
+            return cls("drawn", drawn.samples, drawn.power != 0, drawn.pool)
+        return cls(strategy.lookup, draws=int(strategy.stochastic))
 
 
 def layer(
