@@ -69,7 +69,8 @@ class WrongStrategy(Ours):
 
     def __init__(self, case, inputs, strategy, backend):
         super().__init__(case, inputs, strategy, backend)
-        self.network.strategy = Surrogate("sigmoid", 10.0)
+        for layer in self.network.layers[:-1]:
+            layer.strategy = Surrogate("sigmoid", 10.0)
 
     strategy = LocalZO(delta=0.3)
 

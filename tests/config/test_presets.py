@@ -135,12 +135,12 @@ def test_experiment_initial_weights(name, paper):
     built = settings(f"experiment={name}")
     torch.manual_seed(0)
     given = {field: getattr(built.model, field) for field in ("hidden", "neuron", "readout", "init", "gain", "bias")}
-    model = FeedForward(built.data.features, built.data.classes, built.strategy, **given)
+    model = FeedForward((built.data.features,), built.data.classes, built.strategy, **given)
     assert built.model.init == paper.init
     widths = [paper.features, 200, 200, paper.classes]
     assert [tuple(layer.weight.shape) for layer in model.layers] == [(widths[i + 1], widths[i]) for i in range(3)]
     for layer in model.layers:
-        weight = layer.weight.detach() * math.sqrt(layer.in_features)
+        weight = layer.weight.detach() * math.sqrt(layer.inputs)
         if paper.init == "normal":
             std = 10 * (1 - built.model.neuron.beta)
             assert weight.std().item() == pytest.approx(std, rel=0.05)

@@ -588,7 +588,7 @@ def test_gradients_over_a_long_lag(lag, dtype):
 
 def test_network_both_forms(form, neuron):
     step = check(make(), neuron, LocalZO(delta=0.4, samples=5))
-    assert [spikes.path["weight gradient"] for spikes in step.layers] == [form, form]
+    assert [spikes.record.weight_gradient for spikes in step.layers] == [form, form]
 
 
 @pytest.mark.parametrize("tau", [math.inf, 20.0, 1e-3])

@@ -230,7 +230,7 @@ def test_spike_count_wrong_settings(name, value):
 
 def test_training_step_adds_the_sum_over_layers(backend):
     """Loss with the regulariser minus loss without it is the sum over both hidden layers, and is what is logged."""
-    model = FeedForward(N, C, Surrogate(slope=5.0), [6, 4], Neuron(), Readout(), gain=4.0).double()
+    model = FeedForward((N,), C, Surrogate(slope=5.0), [6, 4], Neuron(), Readout(), gain=4.0).double()
     batch = Batch(Spikes.from_dense(counts()), torch.tensor([0, 1, 0]), torch.arange(B))
     loss, logged = {}, {}
     for name in ("off", "both"):

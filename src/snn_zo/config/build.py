@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_origin
 
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf, StringNode
 from omegaconf.errors import OmegaConfBaseException, ValidationError
@@ -182,11 +182,25 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
             node[field.name] = value = None  # `schedule=none` is a file without content
         return _called(value, path, field)
     group = vars(sys.modules[schema.__module__]).get(annotation.partition(" | ")[0])
+    if get_origin(group) is Literal:
+        annotation = annotation.replace(annotation.partition(" | ")[0], "str")
+    if annotation.startswith("dict[str, ") and isinstance(value, DictConfig):
+        schema_of_each = vars(sys.modules[schema.__module__]).get(annotation[len("dict[str, ") : -1])
+        if dataclasses.is_dataclass(schema_of_each) and isinstance(schema_of_each, type):
+            return {name: _group_of(value, name, f"{path}.{name}", schema_of_each) for name in map(str, value)}
     if isinstance(group, type) and group.__module__.startswith("snn_zo."):
         return _group(value, path, group, field.default is None or "None" in annotation)
     if isinstance(value, DictConfig) and "_target_" in value and annotation != "Any":
         return build(value, path)
     return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")
+
+
+def _group_of(node: DictConfig, name: str, path: str, schema: type) -> Any:
+    """An entry of a mapping, all of whose entries have the same schema."""
+    value = _read(node, name, path)
+    if not isinstance(value, DictConfig):
+        raise not_given(path, value)
+    return build(value, path, schema)
 
 
 def _group(value: Any, path: str, group: type, optional: bool) -> Any:

@@ -110,6 +110,8 @@ def _presets() -> defaultdict[Place, set[str]]:
 
 def _kind(place: Place) -> Place:
     """Places that hold the same kind of thing, as one: strategies consist of strategies, callbacks have any name."""
+    if place[:2] == ("model", "layers") and place[3:4] == ("strategy",):
+        place = place[3:]
     if place[:1] == ("strategy",) and "[]" not in place:
         return ("strategy",)
     return ("callbacks", "*", *place[2:]) if place[:1] == ("callbacks",) and len(place) > 1 else place
