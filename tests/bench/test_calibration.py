@@ -1,13 +1,13 @@
 import math
 
 import pytest
-from tiny import case, entries, matched
 
 from snn_zo.bench.calibration import TOLERANCE, Unreachable, calibrate_activity, calibrate_rates, solve
 from snn_zo.bench.contestants import Inputs
 from snn_zo.strategies import (
     LocalZO,
 )
+from tests.bench.tiny import case, entries, matched
 
 
 @pytest.mark.parametrize("start", [1e-4, 0.3, 1.0, 500.0])

@@ -210,9 +210,9 @@ def test_build_writes_values_back_as_they_were_understood():
 
 def test_build_loads_no_torch():
     """A mistake in any group is answered without it."""
-    imports = "import sys; sys.path.insert(0, sys.argv[1]); from test_build import settings"
+    imports = "import sys; sys.path.insert(0, sys.argv[1]); from tests.config.test_build import settings"
     code = f"{imports}; settings('optim=sgd', 'schedule=one_cycle'); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], check=False).returncode == 0
 
 
 def test_build_third_party_by_target():

@@ -14,13 +14,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
-from test_build import composed, settings
 
 from snn_zo.config.sources import root
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
+from tests.config.test_build import composed, settings
 
 OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.parent.name != "suite"]
 PRESETS = [f"{path.parent.name}={path.stem}" for path in OF_TRAIN]

@@ -15,7 +15,6 @@ import pytest
 import torch
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from test_build import composed
 
 from snn_zo import experiment, load_run
 from snn_zo.compose import make_logger
@@ -27,6 +26,7 @@ from snn_zo.config.trust import GROUPS, require_trusted
 from snn_zo.runs import wandb_logger
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.open import open_run
+from tests.config.test_build import composed
 
 REFUSED = (*EXPECTED, experiment.RunFailed)
 

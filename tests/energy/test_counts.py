@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from instrumented import Dense, Layer, Meter, Output
 
 from snn_zo.energy import Work, counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
@@ -12,6 +11,7 @@ from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.ops.record import Record
 from snn_zo.ops.spiking_linear import cpu
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, SparseSurrogate, Surrogate
+from tests.energy.instrumented import Dense, Layer, Meter, Output
 
 B, T, WIDTHS, CLASSES = 3, 7, (9, 6, 5), 3
 STRATEGIES = {

@@ -17,11 +17,9 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-import oracle
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from oracle import assert_near, twin
 from torch import Tensor
 
 from snn_zo.config import build
@@ -44,6 +42,8 @@ from snn_zo.strategies import (
     ZerothOrder,
 )
 from snn_zo.strategies.draw import philox4x32
+from tests.ops import oracle
+from tests.ops.oracle import assert_near, twin
 
 # `snn_zo.ops.spiking_linear` is the function: its folder is only to be had by name
 OPS = {name: import_module(f"snn_zo.ops.{name}.cpu") for name in ("spiking_linear", "lif", "leaky_readout")}

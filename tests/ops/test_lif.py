@@ -1,12 +1,12 @@
-import oracle
 import pytest
 import torch
-from oracle import assert_near, twin
-from probes import Poison, Silent
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import lif
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
+from tests.ops import oracle
+from tests.ops.oracle import assert_near, twin
+from tests.ops.probes import Poison, Silent
 
 B, T, N = 3, 9, 5
 

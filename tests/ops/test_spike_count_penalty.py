@@ -1,7 +1,5 @@
-import oracle
 import pytest
 import torch
-from oracle import assert_near
 
 from snn_zo.data.store import Batch
 from snn_zo.models import FeedForward
@@ -10,6 +8,8 @@ from snn_zo.ops import Rows, Spikes, leaky_readout, spike_count_penalty, spiking
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import SparseSurrogate, Surrogate
 from snn_zo.training import SpikingClassifier
+from tests.ops import oracle
+from tests.ops.oracle import assert_near
 
 B, T, N, C = 3, 7, 5, 2
 

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from oracle import assert_near
-from oracle import lif as oracle_lif
-from oracle import spiking_linear as oracle_spiking_linear
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes, lif, spiking_linear
 from snn_zo.strategies import Surrogate
+from tests.ops.oracle import assert_near
+from tests.ops.oracle import lif as oracle_lif
+from tests.ops.oracle import spiking_linear as oracle_spiking_linear
 
 DENSE = {
     "counts": torch.tensor([[[0, 3, 1], [2, 0, 0]], [[0, 0, 0], [0, 0, 5]]]),

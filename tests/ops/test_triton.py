@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracle import assert_near
+
+from tests.ops.oracle import assert_near
 
 triton = pytest.importorskip("triton")
 
