@@ -14,7 +14,7 @@ from snn_zo.config.monitors import check_monitors
 from snn_zo.config.names import require_name
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
@@ -96,7 +96,7 @@ class FeedForwardSettings:
 
     hidden: list[int]
     neuron: Neuron
-    readout: Readout
+    readout: Readout | CountReadout
     init: str = "uniform"
     gain: float = 1.0
     bias: bool = False

@@ -8,10 +8,10 @@ from typing import NotRequired, TypedDict, cast
 
 from torch import nn
 
-from snn_zo.layers import LeakyReadout, SpikingLinear
+from snn_zo.layers import LeakyReadout, SpikeCounts, SpikingLinear
 from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
-from snn_zo.neuron import Init, Neuron, Readout
+from snn_zo.neuron import CountReadout, Init, Neuron, Readout
 from snn_zo.ops import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -32,7 +32,7 @@ class FeedForward(nn.Module):
         strategy: local derivative of the hidden layers' spikes.
         hidden: neurons of each hidden layer; the layers are called hidden1, hidden2 and so on.
         neuron: settings of the hidden neurons.
-        readout: settings of the output.
+        readout: settings of the output; output neurons that spike have the strategy of the hidden layers.
         init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
         gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
@@ -47,7 +47,7 @@ class FeedForward(nn.Module):
         strategy: Strategy,
         hidden: Sequence[int],
         neuron: Neuron,
-        readout: Readout,
+        readout: Readout | CountReadout,
         init: Init = "uniform",
         gain: float = 1.0,
         bias: bool = False,
@@ -63,7 +63,10 @@ class FeedForward(nn.Module):
             own_strategy = own.get("strategy", strategy)
             stack.append(SpikingLinear(in_shape, neurons, own_neuron, own_strategy, name, bias, backend))
             in_shape = (neurons,)
-        stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend))
+        if isinstance(readout, CountReadout):
+            stack.append(SpikeCounts(in_shape, outputs, readout, strategy, bias=bias, backend=backend))
+        else:
+            stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend))
         for layer in stack:
             _initialise(layer, init, gain)
         self.layers = nn.ModuleList(stack)
@@ -80,6 +83,8 @@ class FeedForward(nn.Module):
         for i, layer in enumerate(cast("list[SpikingLinear]", layers)):
             x = layer(x, draw.for_layer(i) if draw else None)
             hidden[layer.name] = x
+        if isinstance(readout, SpikeCounts):
+            return Output(readout(x, draw.for_layer(len(layers)) if draw else None), hidden)
         return Output(readout(x), hidden)
 
 
