@@ -45,7 +45,7 @@ def commands() -> list[str]:
 
 
 def test_extending_has_an_example_of_each():
-    assert len(commands()) == 4
+    assert len(commands()) == 5
 
 
 @pytest.mark.parametrize("command", commands())

@@ -1,13 +1,18 @@
-"""The leaky integrate-and-fire neuron and the leaky readout, as settings."""
+"""The leaky integrate-and-fire neuron and the readouts, as settings."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-RESETS = ("soft", "hard", "none")
-REDUCTIONS = ("max", "sum", "mean", "last")
-INITS = ("uniform", "normal")
+Reset = Literal["soft", "hard", "none"]
+Reduction = Literal["max", "sum", "mean", "last"]
+Init = Literal["uniform", "normal"]
+
+RESETS: tuple[Reset, ...] = get_args(Reset)
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+INITS: tuple[Init, ...] = get_args(Init)
 
 
 def _leak(tau: float, dt: float) -> float:
@@ -41,7 +46,7 @@ class Neuron:
     tau: float = 20.0
     dt: float = 1.0
     v_th: float = 1.0
-    reset: str = "soft"
+    reset: Reset = "soft"
     detach_reset: bool = True
 
     def __post_init__(self) -> None:
@@ -69,7 +74,7 @@ class Readout:
 
     tau: float = 20.0
     dt: float = 1.0
-    reduce: str = "mean"
+    reduce: Reduction = "mean"
     scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -83,3 +88,20 @@ class Readout:
     def beta(self) -> float:
         """Leak exp(-dt / tau) a time step."""
         return _leak(self.tau, self.dt)
+
+
+@dataclass(frozen=True)
+class CountReadout:
+    """Output neurons that spike: an output is the number of its neuron's spikes over all time steps, times a factor.
+
+    Attributes:
+        neuron: settings of the output neurons.
+        scale: factor of the counts.
+    """
+
+    neuron: Neuron
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise ValueError(f"scale must be a positive number, got {self.scale:g}")

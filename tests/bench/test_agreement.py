@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny import case, entries, matched
 
 from snn_zo.bench import agreement
 from snn_zo.bench.agreement import compare
 from snn_zo.bench.contestants import Entry, Forward, Inputs, Ours
 from snn_zo.ops import Spikes
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
+from tests.bench.tiny import case, entries, matched
 
 RESETS = [f"neuron.{setting}" for setting in ("reset=soft", "reset=hard", "reset=none")]
 BOTH = ("strategies=[local_zo,surrogate]",)
@@ -69,7 +69,8 @@ class WrongStrategy(Ours):
 
     def __init__(self, case, inputs, strategy, backend):
         super().__init__(case, inputs, strategy, backend)
-        self.network.strategy = Surrogate("sigmoid", 10.0)
+        for layer in self.network.layers[:-1]:
+            layer.strategy = Surrogate("sigmoid", 10.0)
 
     strategy = LocalZO(delta=0.3)
 

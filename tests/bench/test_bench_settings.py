@@ -1,11 +1,11 @@
 import re
 
 import pytest
-from tiny import composed
 
 from snn_zo.config import ConfigError
 from snn_zo.config.sources import root
 from snn_zo.strategies import LocalZO, SparseSurrogate
+from tests.bench.tiny import composed
 
 SUITES = [path.stem for path in sorted((root() / "conf" / "suite").glob("*.yaml"))]
 

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_agreement import WrongGradient
-from tiny import SIZES, composed
 
 from snn_zo.bench import suite
 from snn_zo.bench.contestants import Entry
 from snn_zo.config import ConfigError
 from snn_zo.strategies import LocalZO
+from tests.bench.test_agreement import WrongGradient
+from tests.bench.tiny import SIZES, composed
 
 FILES = {"bench.json", "bench.csv", "bench.png", "bench.html"}
 FEW = ("strategies=[local_zo]", "backends=[cpu]", "peers=[unbind]")

@@ -1,17 +1,13 @@
 import math
 
 import pytest
-from tiny import case, entries, matched
 
-from snn_zo.bench.calibration import TOLERANCE, Unreachable, calibrate_activity, calibrate_rates, rescaled, solve
+from snn_zo.bench.calibration import TOLERANCE, Unreachable, calibrate_activity, calibrate_rates, solve
 from snn_zo.bench.contestants import Inputs
 from snn_zo.strategies import (
-    Expectation,
     LocalZO,
-    LocalZOConverse,
-    SparseSurrogate,
-    Surrogate,
 )
+from tests.bench.tiny import case, entries, matched
 
 
 @pytest.mark.parametrize("start", [1e-4, 0.3, 1.0, 500.0])
@@ -54,7 +50,7 @@ def test_match_reaches_both_rates(entry):
     contestant, found = matched(entry, settings)
     assert found.spike_rate == pytest.approx([0.08, 0.08], rel=TOLERANCE)
     active = sum(fraction * n for fraction, n in zip(found.active, settings.hidden, strict=True)) / 27
-    if rescaled(contestant.strategy, 1.0):
+    if contestant.strategy.scaled(1.0):
         assert active == pytest.approx(0.1, rel=TOLERANCE)
     else:
         assert active > 0.9, "a surrogate for everyone stays as it is"
@@ -86,24 +82,3 @@ def test_calibrate_activity_impossible():
     contestant = entry.make(settings, Inputs.random(settings))
     with pytest.raises(Unreachable, match="unmatched: active fraction stays at"):
         calibrate_activity(contestant, 1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "expected"),
-    [
-        (LocalZO("laplace", 0.1, 3), LocalZO("laplace", 0.2, 3)),
-        (LocalZOConverse(Surrogate("sigmoid", 30.0)), LocalZOConverse(Surrogate("sigmoid", 15.0))),
-        (SparseSurrogate(Surrogate(), b_th=0.3), SparseSurrogate(Surrogate(), b_th=0.6)),
-        (Surrogate(), None),
-        (Expectation(LocalZO()), None),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_rescaled_doubles_the_width(strategy, expected):
-    assert rescaled(strategy, 2.0) == expected
-
-
-def test_rescaled_matched_window():
-    window = rescaled(SparseSurrogate(Surrogate(), match=LocalZO(delta=0.1)), 2.0)
-    assert window.b_th == pytest.approx(2 * LocalZO(delta=0.1).b_th)
-    assert window.match is None

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tiny import case, entries
 
 from snn_zo.bench.contestants import Inputs
 from snn_zo.bench.memory import STATUS, peak_bytes, saved_bytes
+from tests.bench.tiny import case, entries
 
 SIZE = ("batch=16", "steps=20", "hidden=[64,64]")
 DENSE = 16 * 20 * 64 * 4

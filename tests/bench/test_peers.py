@@ -1,11 +1,11 @@
 import pytest
 import torch
-from tiny import case, entries
 
 from snn_zo.bench import peers as module
 from snn_zo.bench.contestants import Inputs, Ours
 from snn_zo.bench.peers import MAKERS, peers, sigmoid_spike
 from snn_zo.strategies import Surrogate
+from tests.bench.tiny import case, entries
 
 
 def stepped(contestant):

@@ -1,11 +1,11 @@
 import gc
 
 import pytest
-from tiny import case, entries
 
 from snn_zo.bench.contestants import Inputs
 from snn_zo.bench.device import Clock
 from snn_zo.bench.timing import Phases, interleaved, quartiles, summarise, training_step
+from tests.bench.tiny import case, entries
 
 
 def steps(*totals):

@@ -10,6 +10,7 @@ from torch import nn
 
 from snn_zo.callbacks import EnergyMonitor
 from snn_zo.energy.bill import Bill
+from snn_zo.layers import recording
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes
@@ -53,7 +54,7 @@ class Training:
 
     def __init__(self, monitor: EnergyMonitor, strategy=None, optimizer=torch.optim.Adam) -> None:
         torch.manual_seed(0)
-        model = FeedForward(9, 3, strategy or LocalZO(delta=0.3), [7, 5], Neuron(tau=5.0), Readout(), gain=4.0)
+        model = FeedForward((9,), 3, strategy or LocalZO(delta=0.3), [7, 5], Neuron(tau=5.0), Readout(), gain=4.0)
         self.monitor, self.module = monitor, Module(model)
         self.optimizer = optimizer(model.parameters(), lr=1e-3)
         self.trainer = SimpleNamespace(
@@ -68,14 +69,14 @@ class Training:
         for i in range(batches):
             counts = (torch.rand(4, 6, 9) < 0.2).float()
             x = Spikes.from_events((4, 6, 9), Spikes.from_dense(counts).events)
-            output = self.module.model(x, Draw(0, 0, self.trainer.global_step, torch.arange(4)))
+            with recording() as layers:
+                output = self.module.model(x, Draw(0, 0, self.trainer.global_step, torch.arange(4)))
             output.readout.square().sum().backward()
             if (i + 1) % accumulate == 0:
                 self.optimizer.step()
                 self.trainer.global_step += 1
-            hidden = {name: spikes.detach() for name, spikes in output.hidden.items()}
             batch = SimpleNamespace(spikes=x, target=torch.zeros(4))
-            self.monitor.on_train_batch_end(self.trainer, self.module, {"hidden": hidden}, batch, i)
+            self.monitor.on_train_batch_end(self.trainer, self.module, {"layers": layers}, batch, i)
         self.monitor.on_validation_start(self.trainer, self.module)
         self.monitor.on_validation_end(self.trainer, self.module)
         self.trainer.callback_metrics["val/acc"] = torch.tensor(accuracy)
@@ -205,11 +206,10 @@ def test_measured_is_beside_modelled(monkeypatch):
 def test_model_that_cannot_be_counted_is_said_once(caplog):
     monitor = EnergyMonitor(TABLE)
     training = Training(monitor)
-    training.module.model.readout = None
-    del training.module.model.readout
+    training.module.model = torch.nn.Linear(2, 2)
     with caplog.at_level(logging.WARNING):
         training.start()
-    assert "energy is not modelled: FeedForward has no attribute readout" in caplog.text
+    assert "energy is not modelled: Linear holds no snn_zo.layers.Layer" in caplog.text
     assert monitor.summary()["modelled"] is None
     assert monitor.summary()["measured"] == "not measured"
 

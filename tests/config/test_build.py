@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from snn_zo.config import ConfigError, build
-from snn_zo.config.schema import FeedForwardSettings, TrainSettings
+from snn_zo.config.schema import FeedForwardSettings, OwnSettings, TrainSettings
 from snn_zo.config.sources import register, root
 from snn_zo.strategies import LocalZO, SparseSurrogate, Strategy, Surrogate
 
@@ -210,9 +210,9 @@ def test_build_writes_values_back_as_they_were_understood():
 
 def test_build_loads_no_torch():
     """A mistake in any group is answered without it."""
-    imports = "import sys; sys.path.insert(0, sys.argv[1]); from test_build import settings"
+    imports = "import sys; sys.path.insert(0, sys.argv[1]); from tests.config.test_build import settings"
     code = f"{imports}; settings('optim=sgd', 'schedule=one_cycle'); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], check=False).returncode == 0
 
 
 def test_build_third_party_by_target():
@@ -242,7 +242,7 @@ def test_register_entry_point(monkeypatch):
 def test_feed_forward_settings_match_the_model():
     from snn_zo.models import FeedForward
 
-    given_by_the_platform = {"self", "in_features", "out_features", "strategy", "backend"}
+    given_by_the_platform = {"self", "in_shape", "outputs", "strategy", "backend"}
     parameters = signature(FeedForward.__init__).parameters
     assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - given_by_the_platform
 
@@ -252,3 +252,26 @@ def test_empty_variables_are_not_set(monkeypatch):
         monkeypatch.setenv(name, "")
     built = settings("data=nmnist")
     assert (built.outputs, built.data.root, built.data.cache_dir) == ("outputs", "data", "~/.cache/snn_zo")
+
+
+def test_layers_with_settings_of_their_own():
+    own = ("+model.layers.hidden2.neuron.tau=5", "+strategy@model.layers.hidden2.strategy=surrogate")
+    layers = settings(*own).model.layers
+    assert layers == {"hidden2": OwnSettings({"tau": 5}, Surrogate(slope=30.63))}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hidden3.neuron.tau=5", "the layer 'hidden3' does not exist; did you mean hidden2"),
+        ("hidden2.neuron.tua=5", "the setting 'tua' does not exist; did you mean tau"),
+        ("hidden2.neuron.tau=-5", "layers.hidden2.neuron.tau must be a positive number"),
+        ("hidden2.neuron.tau=long", "neuron.tau must be of type float, got 'long'"),
+        ("hidden2.neuron.detach_reset=1", "neuron.detach_reset must be of type bool, got '1'"),
+        ("hidden2.nuron.tau=5", "did you mean model.layers.hidden2.neuron"),
+        ("hidden2=3", "model.layers.hidden2 must be a group of settings"),
+    ],
+)
+def test_layers_with_impossible_settings(override, message):
+    with pytest.raises(ConfigError, match=message):
+        settings(f"+model.layers.{override}")

@@ -14,13 +14,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
-from test_build import composed, settings
 
 from snn_zo.config.sources import root
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
+from tests.config.test_build import composed, settings
 
 OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.parent.name != "suite"]
 PRESETS = [f"{path.parent.name}={path.stem}" for path in OF_TRAIN]
@@ -135,12 +135,12 @@ def test_experiment_initial_weights(name, paper):
     built = settings(f"experiment={name}")
     torch.manual_seed(0)
     given = {field: getattr(built.model, field) for field in ("hidden", "neuron", "readout", "init", "gain", "bias")}
-    model = FeedForward(built.data.features, built.data.classes, built.strategy, **given)
+    model = FeedForward((built.data.features,), built.data.classes, built.strategy, **given)
     assert built.model.init == paper.init
     widths = [paper.features, 200, 200, paper.classes]
     assert [tuple(layer.weight.shape) for layer in model.layers] == [(widths[i + 1], widths[i]) for i in range(3)]
     for layer in model.layers:
-        weight = layer.weight.detach() * math.sqrt(layer.in_features)
+        weight = layer.weight.detach() * math.sqrt(layer.inputs)
         if paper.init == "normal":
             std = 10 * (1 - built.model.neuron.beta)
             assert weight.std().item() == pytest.approx(std, rel=0.05)

@@ -3,10 +3,10 @@ import inspect
 import lightning
 import pytest
 from hydra.utils import get_object
-from test_trust import conf_targets
 
 from snn_zo.config.signature import signature
 from snn_zo.config.trainer import ELSEWHERE
+from tests.config.test_trust import conf_targets
 
 OF_TORCH = [f"torch.optim.{name}" for name in ("Adam", "AdamW", "SGD", "RMSprop", "LBFGS", "Adafactor", "Muon")]
 CALLED = [target for target in sorted(conf_targets()) if target.startswith(("lightning.", "snn_zo.callbacks."))]

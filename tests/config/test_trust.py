@@ -15,7 +15,6 @@ import pytest
 import torch
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from test_build import composed
 
 from snn_zo import experiment, load_run
 from snn_zo.compose import make_logger
@@ -27,6 +26,7 @@ from snn_zo.config.trust import GROUPS, require_trusted
 from snn_zo.runs import wandb_logger
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.open import open_run
+from tests.config.test_build import composed
 
 REFUSED = (*EXPECTED, experiment.RunFailed)
 
@@ -145,6 +145,20 @@ def test_require_trusted_accepts_every_composed_config(group):
     for path in sorted((root() / "conf" / group).glob("*.yaml")):
         config = OmegaConf.to_container(composed(f"{group}={path.stem}"), resolve=True)
         require_trusted(OmegaConf.create(config))
+
+
+@pytest.mark.parametrize(
+    "override", ["model/readout=count", "+strategy@model.layers.hidden2.strategy=sparse_surrogate"]
+)
+def test_require_trusted_accepts_parts_of_a_model(override):
+    require_trusted(OmegaConf.create(OmegaConf.to_container(composed(override), resolve=True)))
+
+
+@pytest.mark.parametrize("place", ["model.readout", "model.layers.hidden2.strategy", "model.layers.hidden2.neuron"])
+def test_require_trusted_refuses_other_parts_of_a_model(place):
+    config = composed()
+    OmegaConf.update(config, f"{place}._target_", "snn_zo.data.digits.Digits", force_add=True)
+    assert f"as {place}" in refused(OmegaConf.to_container(config, resolve=True))
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from originals import dense
 
 from snn_zo.data.arrays import ArrayDataset, Arrays
 from snn_zo.data.content import content_of
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import DataError, PublishedSplit, SeededSplit
 from snn_zo.data.recordings import Listing, Recordings
+from tests.data.originals import dense
 
 RNG = np.random.default_rng(0)
 Y = np.arange(40) % 4

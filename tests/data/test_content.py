@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from originals import write_bin
 
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.neuromorphic import NMNIST
+from tests.data.originals import write_bin
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tonic
-from originals import dense, write_aedat4, write_bin, write_idx, write_npy, write_shd
 
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
 from snn_zo.data.neuromorphic import CIFAR10DVS, NCALTECH101, NMNIST, POKERDVS, SHD, SMNIST, SSC, DVSGesture
 from snn_zo.data.published import FilePerRecording
+from tests.data.originals import dense, write_aedat4, write_bin, write_idx, write_npy, write_shd
 
 SIZE = 90
 

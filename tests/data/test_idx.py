@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from originals import assert_equal
 from scipy.stats import binom
 
 from snn_zo.data.dataset import DataError
 from snn_zo.data.idx import MNIST, FashionMNIST, IdxImages, read_idx
+from tests.data.originals import assert_equal
 
 NAMES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 

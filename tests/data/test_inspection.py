@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from originals import write_bin, write_npy, write_shd
 
 from snn_zo.data.arrays import ArrayDataset
 from snn_zo.data.dataset import DataError
@@ -14,6 +13,7 @@ from snn_zo.data.inspection import inspect, inspected
 from snn_zo.data.neuromorphic import NMNIST, POKERDVS, SHD
 from snn_zo.data.randman import Randman
 from snn_zo.data.splits import Splits, Subset
+from tests.data.originals import write_bin, write_npy, write_shd
 
 
 @pytest.fixture

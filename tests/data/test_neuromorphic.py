@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 import pytest
 import tonic
-from originals import assert_equal, dense, events_of, write_bin, write_shd
 
 from snn_zo.data.dataset import DataError
 from snn_zo.data.neuromorphic import NMNIST, SHD
 from snn_zo.data.published import gather
+from tests.data.originals import assert_equal, dense, events_of, write_bin, write_shd
 
 Folder = dict[str, np.ndarray]
 """Events [E, 4] of x, y, t in us and p by file, in the order that the files are to be read."""

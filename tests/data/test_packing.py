@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from originals import assert_equal, dense, packed, write_bin, write_shd
 
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import DataError
 from snn_zo.data.neuromorphic import NMNIST, SHD
 from snn_zo.data.store import HEADER, EventStore
+from tests.data.originals import assert_equal, dense, packed, write_bin, write_shd
 
 PACK = """
 import sys

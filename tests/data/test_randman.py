@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from originals import dense
 
 from snn_zo.data.randman import Randman
+from tests.data.originals import dense
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from originals import packed
 
 from snn_zo.data import datamodule
 from snn_zo.data.binning import Grid
 from snn_zo.data.resident import ResidentStore, fits, streamed
 from snn_zo.data.store import DamagedStoreError, EventStore
+from tests.data.originals import packed
 
 CPU = torch.device("cpu")
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from originals import write_shd
 
 from snn_zo.data.dataset import DataError
 from snn_zo.data.neuromorphic import SHD, SSC
 from snn_zo.data.randman import Randman
 from snn_zo.data.splits import apart, fold_of, stratified
+from tests.data.originals import write_shd
 
 LABEL = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 23))
 

@@ -2,10 +2,10 @@ import pickle
 
 import numpy as np
 import pytest
-from originals import packed as make_packed
 
 from snn_zo.data.binning import Grid, Packed
 from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
+from tests.data.originals import packed as make_packed
 
 STEPS = 7
 

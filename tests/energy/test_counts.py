@@ -2,15 +2,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from instrumented import Dense, Layer, Meter, Output
 
 from snn_zo.energy import Work, counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
 from snn_zo.energy.counts import Schedule, Search
 from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
+from snn_zo.ops.record import Record
 from snn_zo.ops.spiking_linear import cpu
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, SparseSurrogate, Surrogate
+from tests.energy.instrumented import Dense, Layer, Meter, Output
 
 B, T, WIDTHS, CLASSES = 3, 7, (9, 6, 5), 3
 STRATEGIES = {
@@ -71,7 +72,8 @@ class Network:
             )
             made.handle.retain_grad()
             self.spikes.append(made)
-        logits = leaky_readout(self.spikes[-1], self.weights[2], self.biases[2], readout, backend)
+        self.read = Record()
+        logits = leaky_readout(self.spikes[-1], self.weights[2], self.biases[2], readout, backend, self.read)
         self.grad = torch.randn(logits.shape, generator=generator).double()
         (logits * self.grad).sum().backward()
         self.logits = logits.detach()
@@ -123,7 +125,7 @@ def assert_layers_counted(network: Network, bias: bool = False, blocks: int = 1)
     search = Search.of(network.strategy)
     for i, a in enumerate(activities):
         meter, _ = network.by_hand(i, a.forms, blocks=blocks)
-        assert_counted(counts.layer(a, network.neuron, search, bias, i > 0, Schedule(blocks=blocks)), meter)
+        assert_counted(counts.layer(a, network.neuron, search, bias, Schedule(blocks=blocks)), meter)
     return activities
 
 
@@ -157,11 +159,9 @@ def test_layer_counts_with_bias_of_a_sparse_strategy(name, neuron, form):
 
 def test_layer_counts_of_the_reference_are_those_of_the_cheaper_form(strategy, neuron):
     network = Network(strategy, neuron, Readout(tau=5.0), "reference")
-    for i, a in enumerate(assert_layers_counted(network)):
+    for a in assert_layers_counted(network):
         other = replace(a, forms=a.forms._replace(weight="trace" if a.forms.weight == "adjoint" else "adjoint"))
-        taken, left = (
-            counts.layer(b, network.neuron, Search.of(strategy), False, i > 0)["grad_weight"] for b in (a, other)
-        )
+        taken, left = (counts.layer(b, network.neuron, Search.of(strategy), False)["grad_weight"] for b in (a, other))
         products = a.errors * a.inputs, a.live_events_in * a.neurons
         chosen = products if a.forms.weight == "trace" else products[::-1]
         assert chosen[0] <= chosen[1]
@@ -176,7 +176,7 @@ def test_readout_counts_equal_those_of_the_instrumented_loop(blocks, name, reduc
     settings = Readout(tau=8.0, reduce=reduce, scale=scale)
     network = Network(STRATEGIES[name], Neuron(tau=5.0, v_th=0.6), settings, "cpu", bias=bias)
     x, meter = network.spikes[2], Meter()
-    a = readout_activity(x.detach(), CLASSES)
+    a = readout_activity(x.detach(), CLASSES, network.read)
     output = Output(x.to_dense().detach(), network.weights[2], network.biases[2], settings, a.forms, meter, blocks)
     torch.testing.assert_close(torch.tensor(output.logits, dtype=torch.double), network.logits)
     output.backward(network.grad.tolist())
@@ -196,14 +196,14 @@ def test_dense_readout_counts_equal_those_of_the_instrumented_loop(bias):
     output.backward(network.grad.tolist())
     torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
     output.grad_input(None)
-    assert_counted(counts.dense_readout(readout_activity(x.detach(), CLASSES), settings, bias), meter)
+    assert_counted(counts.dense_readout(readout_activity(x.detach(), CLASSES, network.read), settings, bias), meter)
 
 
 def test_silent_input_costs_no_forward_operations(neuron):
     silent = Spikes.from_dense(torch.zeros(B, T, 9))
     s = spiking_linear(silent, torch.rand(6, 9), None, neuron, LocalZO(), Draw(0, 0, 0, torch.arange(B)))
     a = layer_activity(silent, s, neuron.reset, True)
-    work = counts.layer(a, neuron, Search.of(LocalZO()), False, True)["forward"]
+    work = counts.layer(a, neuron, Search.of(LocalZO()), False)["forward"]
     assert not any(work.operations().values())
     assert not any(work.moved.values())
 
@@ -213,7 +213,7 @@ def test_no_active_neuron_costs_no_backward_operations(neuron, backend):
     network = Network(STRATEGIES["inactive"], neuron, Readout(), backend)
     for i in range(2):
         a = network.activity(i)
-        phases = counts.layer(a, neuron, Search.of(network.strategy), False, True)
+        phases = counts.layer(a, neuron, Search.of(network.strategy), False)
         for phase in ("grad_input", "grad_weight"):
             assert not any(phases[phase].operations().values())
             assert not any(phases[phase].moved.values())
@@ -228,14 +228,15 @@ def test_no_active_neuron_costs_no_backward_operations(neuron, backend):
 def test_dense_counts_equal_matrix_sizes():
     a = Activity(9, 6, T, batches=2, samples=2 * B, events_in=5)
     m = 2 * B * T
-    phases = counts.dense_layer(a, Neuron(), False, True, Schedule(4, group=B))
+    phases = counts.dense_layer(a, Neuron(), False, Schedule(4, group=B))
     for phase in ("forward", "grad_weight"):
         assert phases[phase].binary_products == m * 9 * 6
     assert phases["grad_input"].products == m * 9 * 6
     assert phases["neuron"].updates == m * 6
     assert phases["forward"].uses == {("input bits", 6): m * 9 * 6 / 8, ("stored weights", B * T): m * 9 * 6 * 4}
     assert phases["grad_weight"].moved == {"stored gradient": 2 * 2 * 9 * 6 * 4, "bias": 0}
-    assert not any(counts.dense_layer(a, Neuron(), False, False)["grad_input"].operations().values())
+    first = replace(a, forms=Forms(input=None))
+    assert not any(counts.dense_layer(first, Neuron(), False)["grad_input"].operations().values())
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -243,13 +244,13 @@ def test_dense_counts_equal_those_of_the_instrumented_loop(neuron, bias):
     network = Network(STRATEGIES["sigmoid"], neuron, Readout(tau=5.0), "cpu", bias=bias)
     for i in range(2):
         meter, _ = network.by_hand(i, Forms("dense", "dense", "dense", everywhere=True), Dense)
-        assert_counted(counts.dense_layer(network.activity(i), neuron, bias, i > 0), meter)
+        assert_counted(counts.dense_layer(network.activity(i), neuron, bias), meter)
 
 
 def test_dense_counts_do_not_depend_on_activity():
     quiet, busy = (Activity(9, 6, T, batches=1, samples=B, events_in=k, events=k, active=k, errors=k) for k in (0, 50))
     for neuron in NEURONS.values():
-        assert counts.dense_layer(quiet, neuron, True, True) == counts.dense_layer(busy, neuron, True, True)
+        assert counts.dense_layer(quiet, neuron, True) == counts.dense_layer(busy, neuron, True)
     assert (
         counts.dense_readout(quiet, Readout(), True)["forward"]
         == counts.dense_readout(busy, Readout(), True)["forward"]
@@ -262,9 +263,9 @@ def test_activity_adds_up_over_batches(name):
     neuron, search = NEURONS["hard-attached"], Search.of(STRATEGIES[name])
     a, b = (Network(STRATEGIES[name], neuron, Readout(), "cpu", density=d).activity(1) for d in (0.05, 0.2))
     b = replace(b, forms=a.forms)
-    summed = counts.layer(a + b, neuron, search, True, True)
+    summed = counts.layer(a + b, neuron, search, True)
     for phase, work in summed.items():
-        assert work == sum((counts.layer(c, neuron, search, True, True)[phase] for c in (a, b)), Work())
+        assert work == sum((counts.layer(c, neuron, search, True)[phase] for c in (a, b)), Work())
     with pytest.raises(ValueError, match="same layer"):
         a + replace(b, neurons=7)
 

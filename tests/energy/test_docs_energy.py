@@ -34,17 +34,18 @@ def spikes(events: list[tuple[int, int]], active: list[tuple[int, int]], n: int)
     made = Spikes.from_events((1, T, n), Rows.from_flat(torch.tensor([t * n + i for t, i in events]), T, n))
     made.active = Rows.from_flat(torch.tensor([t * n + i for t, i in active]), T, n)
     made.g = torch.ones(len(active))
-    made.drawn = 5
+    made.handle = made.g.clone().requires_grad_()
+    made.record.drawn = 5
     return made
 
 
 def example(form: str) -> dict[str, Work]:
     x = spikes([(0, 0), (0, 2), (1, 1), (3, 0)], [(0, 2), (3, 1)], N_IN)
     s = spikes([(1, 0), (2, 1)], [(1, 0), (2, 1)], N)
-    s.path = {"weight gradient": form}
+    s.record.weight_gradient, s.record.to_input = form, True
     a = layer_activity(x, s, "soft", True)
     assert (a.rows, a.live_rows, a.events_in, a.live_events_in, a.active, a.live_active_in) == (4, 3, 4, 3, 2, 1)
-    return counts.layer(a, Neuron(), Search.of(LocalZO()), False, True)
+    return counts.layer(a, Neuron(), Search.of(LocalZO()), False)
 
 
 def test_example_by_hand():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from snn_zo.energy.inference import InferenceCounts, footprint
+from snn_zo.energy.inference import InferenceCounts, footprint, neuron_counts
+from snn_zo.layers import recording
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Rows, Spikes
@@ -13,11 +14,20 @@ NEURON = Neuron(tau=5.0, v_th=0.7)
 
 def model(bias: bool = True) -> FeedForward:
     torch.manual_seed(0)
-    made = FeedForward(13, 4, LocalZO(), [11, 7], NEURON, Readout(), gain=3.0, bias=bias).double()
+    made = FeedForward((13,), 4, LocalZO(), [11, 7], NEURON, Readout(), gain=3.0, bias=bias).double()
     with torch.no_grad():
         made.layers[0].weight[2, 3] = 0  # an operation with a weight of 0 is not effective
         made.layers[1].weight[:, 1] = 0
     return made
+
+
+@torch.no_grad()
+def counted(network: FeedForward, x: Spikes) -> InferenceCounts:
+    with recording() as layers:
+        network(x)
+    of_layers = [done.layer.inference(done.x) for done in layers]
+    of_neurons = [neuron_counts(done.spikes) for done in layers if done.spikes is not None]
+    return sum([*of_layers, *of_neurons], InferenceCounts(samples=x.shape[0]))
 
 
 class Double(nn.Module):
@@ -34,11 +44,14 @@ class InSnnTorch(nn.Module):
         super().__init__()
         snntorch = pytest.importorskip("snntorch")
         layers: list[nn.Module] = []
-        for linear in network.layers[:-1]:
+        linears = [nn.Linear(layer.inputs, layer.neurons).double() for layer in network.layers]
+        for linear, layer in zip(linears, network.layers, strict=True):
+            linear.weight, linear.bias = layer.weight, layer.bias
+        for linear in linears[:-1]:
             beta, v_th = (torch.tensor(value, dtype=torch.float64) for value in (NEURON.beta, NEURON.v_th))
             leaky = snntorch.Leaky(beta, v_th, init_hidden=True, reset_mechanism="subtract", reset_delay=True)
             layers += [linear, leaky, Double()]
-        self.stack = nn.Sequential(*layers, network.layers[-1])
+        self.stack = nn.Sequential(*layers, linears[-1])
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
         return self.stack(x), None
@@ -60,10 +73,7 @@ def test_inference_equals_neurobench():
         expected = operations(theirs, predictions, batch)
         hidden_sparsity = sparsity(theirs, predictions, batch)
         spikes = Spikes.from_dense(x)
-        output = network(spikes)
-    counted = InferenceCounts()
-    counted.add(spikes, list(output.hidden.values()), [layer.weight for layer in network.layers])
-    ours = counted.summary(network)
+    ours = counted(network, spikes).summary(network)
     assert ours["effective_acs"] == expected["Effective_ACs"] > 0
     assert ours["effective_macs"] == expected["Effective_MACs"] == 0
     assert ours["dense"] == expected["Dense"]
@@ -87,10 +97,7 @@ def test_inference_equals_dense_products():
     with torch.no_grad():
         spikes = Spikes.from_dense(x)
         output = network(spikes)
-    counted = InferenceCounts()
-    for _ in range(2):
-        counted.add(spikes, list(output.hidden.values()), [layer.weight for layer in network.layers])
-    ours = counted.summary(network)
+    ours = (counted(network, spikes) + counted(network, spikes)).summary(network)
     inputs = [x, *(s.to_dense() for s in output.hidden.values())]
     weights = [(layer.weight != 0).double() for layer in network.layers]
     pairs = list(zip(inputs, weights, strict=True))
@@ -103,8 +110,5 @@ def test_inference_equals_dense_products():
 def test_inference_of_silence():
     network = model()
     silent = Spikes.from_events((2, 3, 13), Rows.empty(6), torch.float64)
-    hidden = [Spikes.from_events((2, 3, n), Rows.empty(6)) for n in (11, 7)]
-    counted = InferenceCounts()
-    counted.add(silent, hidden, [layer.weight for layer in network.layers])
-    ours = counted.summary(network)
+    ours = counted(network, silent).summary(network)
     assert (ours["effective_acs"], ours["activation_sparsity"]) == (0, 1.0)

@@ -14,7 +14,7 @@ depths = pytest.mark.parametrize("hidden", [[7], [5, 3, 4], [1, 1], []], ids=str
 
 def make_model(hidden=(7, 5), strategy=None, seed=0, **settings):
     torch.manual_seed(seed)
-    return FeedForward(N_IN, C, strategy or LocalZO(delta=0.5), hidden, NEURON, READOUT, **{"gain": 3.0, **settings})
+    return FeedForward((N_IN,), C, strategy or LocalZO(delta=0.5), hidden, NEURON, READOUT, **{"gain": 3.0, **settings})
 
 
 def make_data(dtype=torch.float32):
@@ -149,9 +149,9 @@ def test_forward_unknown_backend(hidden):
 @pytest.mark.parametrize("gain", [0.5, 2.5])
 def test_init_bounds(gain):
     torch.manual_seed(0)
-    model = FeedForward(100, 30, Surrogate(), [40, 25], NEURON, READOUT, gain=gain, bias=True)
+    model = FeedForward((100,), 30, Surrogate(), [40, 25], NEURON, READOUT, gain=gain, bias=True)
     for layer in model.layers:
-        bound = gain / layer.in_features**0.5
+        bound = gain / layer.inputs**0.5
         assert 0.95 * bound < layer.weight.max() <= bound
         assert -bound <= layer.weight.min() < -0.95 * bound
         assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)

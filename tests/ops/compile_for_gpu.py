@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -66,7 +67,7 @@ def step(strategy, neuron, reduce, hidden=200):
 
 triton.runtime.driver.set_active(AbsentGPU())
 JITFunction.__getitem__ = compile_only
-backends.BACKENDS["cpu"] = ("triton",)
+backends._REGISTERED["triton"] = dataclasses.replace(backends.TRITON, devices=("cpu", "cuda"))
 for reset in RESETS:
     for detach in (True, False):
         for strategy, reduce in ((LocalZO(), "max"), (Surrogate(), "last")):

@@ -17,11 +17,9 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-import oracle
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from oracle import assert_near, twin
 from torch import Tensor
 
 from snn_zo.config import build
@@ -44,6 +42,8 @@ from snn_zo.strategies import (
     ZerothOrder,
 )
 from snn_zo.strategies.draw import philox4x32
+from tests.ops import oracle
+from tests.ops.oracle import assert_near, twin
 
 # `snn_zo.ops.spiking_linear` is the function: its folder is only to be had by name
 OPS = {name: import_module(f"snn_zo.ops.{name}.cpu") for name in ("spiking_linear", "lif", "leaky_readout")}
@@ -588,7 +588,7 @@ def test_gradients_over_a_long_lag(lag, dtype):
 
 def test_network_both_forms(form, neuron):
     step = check(make(), neuron, LocalZO(delta=0.4, samples=5))
-    assert [spikes.path["weight gradient"] for spikes in step.layers] == [form, form]
+    assert [spikes.record.weight_gradient for spikes in step.layers] == [form, form]
 
 
 @pytest.mark.parametrize("tau", [math.inf, 20.0, 1e-3])

@@ -54,7 +54,7 @@ def test_first_order_second_derivative(backend, strategy):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_first_order_one_parameter(backend):
     """Also with respect to a part of the parameters, and where those of other layers do not matter."""
-    model = FeedForward(6, 3, STRATEGIES[0], [8], Neuron(), Readout(), gain=3.0, backend=backend).double()
+    model = FeedForward((6,), 3, STRATEGIES[0], [8], Neuron(), Readout(), gain=3.0, backend=backend).double()
     parameters = list(model.parameters())
     grads = torch.autograd.grad(model(events()).readout.sum(), parameters, create_graph=True)
     for parameter in parameters:
@@ -94,7 +94,7 @@ def test_first_order_forward_mode(strategy):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_first_order_compiled_network(strategy):
     """torch.compile around a network of the reference gives the gradients of the eager one."""
-    model = FeedForward(6, 3, strategy, [8], Neuron(), Readout(), gain=3.0, backend="reference").double()
+    model = FeedForward((6,), 3, strategy, [8], Neuron(), Readout(), gain=3.0, backend="reference").double()
     parameters, draw = list(model.parameters()), Draw(0, 0, 0, torch.arange(3))
     wanted = torch.autograd.grad(model(events(), draw).readout.sum(), parameters)
     found = torch.autograd.grad(torch.compile(model, backend="aot_eager")(events(), draw).readout.sum(), parameters)
@@ -107,7 +107,7 @@ def test_first_order_compiled_network(strategy):
 def test_first_order_empty_batch(backend, strategy):
     """No sample: no spikes, and gradients of 0."""
     for reduce in ("max", "sum", "mean", "last"):
-        model = FeedForward(6, 3, strategy, [8], Neuron(), Readout(reduce=reduce), bias=True, backend=backend)
+        model = FeedForward((6,), 3, strategy, [8], Neuron(), Readout(reduce=reduce), bias=True, backend=backend)
         output = model(Spikes.from_dense(torch.zeros(0, 5, 6)))
         assert output.readout.shape == (0, 3)
         output.readout.sum().backward()

@@ -1,13 +1,13 @@
 import re
 
-import oracle
 import pytest
 import torch
-from oracle import assert_grads_near, assert_near, twin
 
 from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.strategies import SparseSurrogate, Surrogate
+from tests.ops import oracle
+from tests.ops.oracle import assert_grads_near, assert_near, twin
 
 B, T, C, N_IN = 3, 9, 2, 5
 

@@ -1,12 +1,12 @@
-import oracle
 import pytest
 import torch
-from oracle import assert_near, twin
-from probes import Poison, Silent
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import lif
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
+from tests.ops import oracle
+from tests.ops.oracle import assert_near, twin
+from tests.ops.probes import Poison, Silent
 
 B, T, N = 3, 9, 5
 
@@ -242,10 +242,23 @@ def test_lif_no_gradient_needed(backend):
     assert not spikes.to_dense().requires_grad
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 0, 4)])
 def test_lif_wrong_shape(backend, shape):
-    with pytest.raises(ValueError, match=r"\[B, T, N\], T > 0, got \[" + ", ".join(map(str, shape))):
+    with pytest.raises(ValueError, match=r"\[B, T, C, H, W\], T > 0, got \[" + ", ".join(map(str, shape))):
         lif(torch.zeros(shape), Neuron(), Surrogate(), backend=backend)
+
+
+def test_lif_of_images_is_lif_of_their_pixels(backend):
+    """The shape of the current is the shape of the spikes and of the gradient."""
+    current = (2 * torch.rand(B, T, 2, 3, 4)).requires_grad_()
+    flat = current.detach().flatten(2).requires_grad_()
+    images, row = (lif(each, Neuron(tau=5.0), Surrogate(slope=5.0), backend=backend) for each in (current, flat))
+    assert (images.features, row.features) == ((2, 3, 4), (24,))
+    assert torch.equal(images.to_dense().flatten(2), row.to_dense())
+    slope = torch.rand(B, T, 24)
+    (images.to_dense().flatten(2) * slope).sum().backward()
+    (row.to_dense() * slope).sum().backward()
+    assert torch.equal(current.grad.flatten(2), flat.grad)
 
 
 @pytest.mark.parametrize("samples", [B - 1, B + 1])

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 import torch
-from oracle import assert_near
 from torch import nn
 
 import snn_zo
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_linear
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
+from tests.ops.oracle import assert_near
 
 snntorch = pytest.importorskip("snntorch")
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from probes import Silent
 from torch.autograd import forward_ad
 
 import snn_zo
 from snn_zo.ops import spike
 from snn_zo.strategies import Draw, LocalZO, Surrogate
+from tests.ops.probes import Silent
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,7 +1,5 @@
-import oracle
 import pytest
 import torch
-from oracle import assert_near
 
 from snn_zo.data.store import Batch
 from snn_zo.models import FeedForward
@@ -10,6 +8,8 @@ from snn_zo.ops import Rows, Spikes, leaky_readout, spike_count_penalty, spiking
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import SparseSurrogate, Surrogate
 from snn_zo.training import SpikingClassifier
+from tests.ops import oracle
+from tests.ops.oracle import assert_near
 
 B, T, N, C = 3, 7, 5, 2
 
@@ -230,7 +230,7 @@ def test_spike_count_wrong_settings(name, value):
 
 def test_training_step_adds_the_sum_over_layers(backend):
     """Loss with the regulariser minus loss without it is the sum over both hidden layers, and is what is logged."""
-    model = FeedForward(N, C, Surrogate(slope=5.0), [6, 4], Neuron(), Readout(), gain=4.0).double()
+    model = FeedForward((N,), C, Surrogate(slope=5.0), [6, 4], Neuron(), Readout(), gain=4.0).double()
     batch = Batch(Spikes.from_dense(counts()), torch.tensor([0, 1, 0]), torch.arange(B))
     loss, logged = {}, {}
     for name in ("off", "both"):

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from oracle import assert_near
-from oracle import lif as oracle_lif
-from oracle import spiking_linear as oracle_spiking_linear
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes, lif, spiking_linear
 from snn_zo.strategies import Surrogate
+from tests.ops.oracle import assert_near
+from tests.ops.oracle import lif as oracle_lif
+from tests.ops.oracle import spiking_linear as oracle_spiking_linear
 
 DENSE = {
     "counts": torch.tensor([[[0, 3, 1], [2, 0, 0]], [[0, 0, 0], [0, 0, 5]]]),
@@ -55,10 +55,32 @@ def test_from_dense_not_counts(bad):
         Spikes.from_dense(x)
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (1, 2, 3, 4)])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
 def test_from_dense_wrong_dimensions(shape):
     with pytest.raises(ValueError, match=r"\[B, T, N\]"):
         Spikes.from_dense(torch.zeros(shape))
+
+
+def test_feature_shape_goes_with_the_spikes():
+    """Images come back as images, with their gradients; to the kernels they are neurons in a row."""
+    x = torch.randint(0, 3, (2, 4, 3, 5, 7)).float().requires_grad_()
+    spikes = Spikes.from_dense(x)
+    assert (spikes.shape, spikes.features) == ((2, 4, 105), (3, 5, 7))
+    assert torch.equal(spikes.to_dense(), x)
+    for same in (spikes.detach(), spikes.to("cpu"), spikes.view(105).view(3, 5, 7)):
+        assert same.features == (3, 5, 7)
+        assert torch.equal(same.to_dense(), x)
+    assert torch.equal(spikes.view(105).to_dense(), x.flatten(2))
+    assert spikes.count().shape == (2, 105)
+    slope = torch.rand_like(x)
+    (spikes.to_dense() * slope).sum().backward()
+    assert torch.equal(x.grad, slope)
+    assert repr(spikes).startswith("Spikes([2, 4, 3, 5, 7], ")
+
+
+def test_feature_shape_has_to_fit():
+    with pytest.raises(ValueError, match=r"12 neurons cannot have the feature shape \[5, 2\]"):
+        Spikes.from_dense(torch.zeros(1, 2, 12)).view(5, 2)
 
 
 @dense

@@ -1,14 +1,14 @@
 import re
 
-import oracle
 import pytest
 import torch
-from oracle import assert_grads_near, assert_near, twin
-from probes import Poison, Silent
 
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
+from tests.ops import oracle
+from tests.ops.oracle import assert_grads_near, assert_near, twin
+from tests.ops.probes import Poison, Silent
 
 B, T, N, N_IN = 3, 9, 5, 4
 SPARSE = SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4)

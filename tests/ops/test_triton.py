@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracle import assert_near
+
+from tests.ops.oracle import assert_near
 
 triton = pytest.importorskip("triton")
 
@@ -153,14 +154,14 @@ def test_triton_all_or_nothing_active():
 def test_triton_forms_of_the_weight_gradient(active, neuron):
     """The trace form, the adjoint form, and a sum that is the same, bit for bit, each time."""
     layers, _ = check(Network(rate=0.1), active, neuron)
-    assert layers[0].path["weight gradient"] == ("trace" if active is ZO else "adjoint")
+    assert layers[0].record.weight_gradient == ("trace" if active is ZO else "adjoint")
     torch.use_deterministic_algorithms(True)
     try:
         layers, repeatable = check(Network(rate=0.1), active, neuron)
         _, again = Network(rate=0.1).run("triton", active, neuron)
     finally:
         torch.use_deterministic_algorithms(False)
-    assert layers[0].path["weight gradient"] == ("dense" if active is SIGMOID else "trace")
+    assert layers[0].record.weight_gradient == ("dense" if active is SIGMOID else "trace")
     assert all(map(torch.equal, repeatable, again))
 
 

@@ -2,10 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from synthetic import write_run, write_study
 
 from snn_zo.report.comparison import MANY, Comparison, compare
 from snn_zo.report.runs import read_runs
+from tests.report.synthetic import write_run, write_study
 
 
 def compared(path) -> Comparison:

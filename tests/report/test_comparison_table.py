@@ -2,12 +2,12 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from synthetic import HOSTILE, write_every_kind, write_run, write_study
 
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import compare
 from snn_zo.report.runs import read_runs
 from snn_zo.report.table import SHOWN, accuracy_text, print_comparison
+from tests.report.synthetic import HOSTILE, write_every_kind, write_run, write_study
 
 
 def printed(path, width=100, **options) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import HOSTILE, write_every_kind, write_many, write_run, write_study
 
 from snn_zo.report.comparison import compare
 from snn_zo.report.dashboard import headline, provenance, write_dashboard
@@ -14,6 +13,7 @@ from snn_zo.report.dashboard.payload import curves, embedded, prominence
 from snn_zo.report.dashboard.tables import link
 from snn_zo.report.export import latex, runs_csv, summary_csv
 from snn_zo.report.runs import read_runs
+from tests.report.synthetic import HOSTILE, write_every_kind, write_many, write_run, write_study
 
 MEGABYTE = 2**20
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from synthetic import HOSTILE, write_every_kind, write_run, write_study
 
 from snn_zo.report.comparison import Comparison, compare
 from snn_zo.report.export import escape_latex, latex, runs_csv, summary_csv
 from snn_zo.report.runs import read_runs
+from tests.report.synthetic import HOSTILE, write_every_kind, write_run, write_study
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from synthetic import DAMAGED, EPOCHS, HOSTILE, cut_short, write_every_kind, write_many, write_run, write_study
 
 from snn_zo.report.comparison import compare
 from snn_zo.report.runs import STATUSES, Run, read_runs
+from tests.report.synthetic import (
+    DAMAGED,
+    EPOCHS,
+    HOSTILE,
+    cut_short,
+    write_every_kind,
+    write_many,
+    write_run,
+    write_study,
+)
 
 
 def read(path: Path) -> Run:

@@ -2,10 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic import write_run, write_study
 
 from snn_zo.report.runs import read_runs
 from snn_zo.report.variants import Variant, short_names, shown, variants
+from tests.report.synthetic import write_run, write_study
 
 
 def made(path: Path) -> dict[str, Variant]:

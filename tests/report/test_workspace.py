@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fake_wandb import KEY, FakeWandb, serving
 from snn_zo.report import workspace
 from snn_zo.report.workspace import WorkspaceError, create, varied_settings
+from tests.fake_wandb import KEY, FakeWandb, serving
 
 pytest.importorskip("wandb_workspaces")
 

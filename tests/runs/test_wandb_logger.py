@@ -12,13 +12,13 @@ import pytest
 import wandb
 from omegaconf import OmegaConf
 
-from fake_wandb import KEY, FakeWandb, serving
 from snn_zo.config import ConfigError
 from snn_zo.runs import wandb_logger as module
 from snn_zo.runs import wandb_server
 from snn_zo.runs.new import new_run
 from snn_zo.runs.wandb_logger import finish, wandb_logger
 from snn_zo.runs.wandb_variables import wandb_mode
+from tests.fake_wandb import KEY, FakeWandb, serving
 
 ARGUMENTS = {"project": "p", "name": "n", "group": "g"}
 QUICK = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "model.hidden=[20]", "backend=reference")

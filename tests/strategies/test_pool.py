@@ -104,12 +104,6 @@ def test_pool_changes_the_numbers_and_0_does_not():
     assert not torch.equal(LocalZO(pool=4096).gradient(u, draw), plain)
 
 
-def test_pool_has_no_kernel_of_its_own():
-    """Compiled backends that do not know of pools must not draw as if there were none."""
-    assert LocalZO().kernel is not None
-    assert LocalZO(pool=64).kernel is None
-
-
 @pytest.mark.parametrize("size", [-2, 1, 3, 100])
 def test_pool_size_is_a_power_of_two(size):
     with pytest.raises(ValueError, match="pool must be a power of two, or 0 for none"):

@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
@@ -14,9 +15,9 @@ from snn_zo.strategies import (
     FUNCTIONS,
     Draw,
     Expectation,
-    Kernel,
     LocalZO,
     LocalZOConverse,
+    Lookup,
     SparseSurrogate,
     Strategy,
     Surrogate,
@@ -64,17 +65,59 @@ def test_strategies_of_other_settings_differ():
 
 
 @every
-def test_kernel_is_a_kind_and_finite_numbers(i):
-    kernel = strategies()[i].kernel
-    assert isinstance(kernel, Kernel)
-    assert kernel.kind.isidentifier()
-    assert kernel.params
-    assert all(isinstance(number, float) and math.isfinite(number) for number in kernel.params)
-    hash(kernel)
+def test_lookup_covers_every_active_element(i):
+    """What is looked up in a window, or drawn, has a reach; nothing is active beyond it."""
+    strategy = strategies()[i]
+    assert strategy.lookup in get_args(Lookup)
+    if strategy.lookup == "everywhere":
+        return
+    assert 0 < strategy.reach < math.inf
+    # backends look a little beyond, as the reach itself is rounded
+    beyond = strategy.reach * torch.linspace(1 + 1e-6, 3, 500, dtype=torch.float64)
+    assert not strategy.gradient(torch.stack([beyond, -beyond])).any()
 
 
-def test_kernels_of_other_estimates_differ():
-    assert len({strategy.kernel for strategy in strategies()}) == len(strategies())
+def test_lookup_of_each_family():
+    window, drawn = SparseSurrogate(Surrogate(), b_th=0.1), LocalZO()
+    assert [each.lookup for each in (Surrogate(), window, drawn)] == ["everywhere", "window", "drawn"]
+    assert Surrogate("triangular").lookup == "window"
+    assert LocalZO(pool=64).lookup == "drawn"
+    assert Expectation(LocalZO("uniform")).lookup == "window"
+
+
+def test_lookup_of_a_gradient_of_ones_own_is_everywhere():
+    """Whatever the class that it derives from knows about the elements it passes over."""
+
+    class Everyone(Surrogate):
+        def gradient(self, u, draw=None):
+            return torch.ones_like(u)
+
+    class Noisy(LocalZO):
+        def gradient(self, u, draw=None):
+            return torch.ones_like(u)
+
+    assert [Everyone("triangular").lookup, Noisy().lookup] == ["everywhere", "everywhere"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (LocalZO("laplace", 0.1, 3), LocalZO("laplace", 0.2, 3)),
+        (LocalZOConverse(Surrogate("sigmoid", 30.0)), LocalZOConverse(Surrogate("sigmoid", 15.0))),
+        (SparseSurrogate(Surrogate(), b_th=0.3), SparseSurrogate(Surrogate(), b_th=0.6)),
+        (Surrogate(), None),
+        (Expectation(LocalZO()), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_scaled_doubles_the_width(strategy, expected):
+    assert strategy.scaled(2.0) == expected
+
+
+def test_scaled_matched_window():
+    window = SparseSurrogate(Surrogate(), match=LocalZO(delta=0.1)).scaled(2.0)
+    assert window.b_th == pytest.approx(2 * LocalZO(delta=0.1).b_th)
+    assert window.match is None
 
 
 @every
@@ -100,6 +143,7 @@ def test_stochastic_says_whether_the_draw_matters(i):
 def test_import_and_construction_load_no_torch():
     program = """
 import sys
+from typing import get_args
 from snn_zo.strategies import LocalZO, LocalZOConverse, SparseSurrogate, Surrogate
 LocalZO(), Surrogate(), LocalZOConverse(Surrogate()), SparseSurrogate(Surrogate(), b_th=0.2)
 for build in (lambda: LocalZO("nomal"), lambda: Surrogate("sigmiod"), lambda: LocalZO(delta=-1)):

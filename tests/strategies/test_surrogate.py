@@ -18,7 +18,8 @@ def scale(strategy) -> float:
 
 
 def label(strategy) -> str:
-    return "-".join(str(part) for part in (*strategy.kernel.kind.split("_"), scale(strategy)))
+    name = f"expectation-{strategy.of.z}" if isinstance(strategy, Expectation) else strategy.function.replace("_", "-")
+    return f"{name}-{scale(strategy)}"
 
 
 def double(*u: float) -> torch.Tensor:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import summaries, sweep
+
+from tests.sweep.command_line import summaries, sweep
 
 HERE = Path(__file__).parent
 SLOW = pytest.mark.slow

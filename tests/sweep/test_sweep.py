@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import QUICK, start, summaries, sweep
+
+from tests.sweep.command_line import QUICK, start, summaries, sweep
 
 LASTING = (*QUICK, "trainer.max_epochs=6", "trainer.limit_train_batches=5", "seed=0,1")
 FAILING = (*QUICK, "optim=sgd", "optim.lr=1e38,0.01")

@@ -14,11 +14,11 @@ from typing import Any
 import lightning
 import pytest
 import torch
-import two_devices
-from two_devices import BATCH, CASES
 
 from snn_zo.training import DivergedError
 from snn_zo.training.devices import OwnTermination, ending_together
+from tests.training import two_devices
+from tests.training.two_devices import BATCH, CASES
 
 STEPS = 5
 """Batches an epoch, the last of one recording."""

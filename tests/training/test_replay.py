@@ -27,7 +27,9 @@ CPU = torch.device("cpu")
 
 def make_module(backend="triton"):
     torch.manual_seed(0)
-    model = FeedForward(6, 3, LocalZO(delta=0.3), [5, 4], Neuron(tau=5.0), Readout(tau=4.0), gain=4.0, backend=backend)
+    model = FeedForward(
+        (6,), 3, LocalZO(delta=0.3), [5, 4], Neuron(tau=5.0), Readout(tau=4.0), gain=4.0, backend=backend
+    )
     optimizer = partial(torch.optim.Adam, lr=2.0**-7)  # the same in float32, which the device keeps it in
     regularizer = SpikeCount(upper=0.1, at_most=0.5, lower=0.1, at_least=1.0)
     return SpikingClassifier(model.double(), 3, 0, optimizer, regularizer=regularizer, backend=backend)

@@ -105,7 +105,7 @@ def make_data() -> EventDataModule:
 def make_module(case: str, kind: type[SpikingClassifier] = SpikingClassifier) -> SpikingClassifier:
     strategy, backend, _ = CASES[case]
     torch.manual_seed(0)
-    model = FeedForward(23, 5, strategy, [13, 11], Neuron(tau=5.0, v_th=0.5), Readout(), gain=5.0, backend=backend)
+    model = FeedForward((23,), 5, strategy, [13, 11], Neuron(tau=5.0, v_th=0.5), Readout(), gain=5.0, backend=backend)
     return kind(
         model,
         5,

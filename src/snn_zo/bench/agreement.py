@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from snn_zo.bench.contestants import Contestant, Inputs
 from snn_zo.bench.peers import read_all
+from snn_zo.ops import Spikes
 from snn_zo.strategies import Draw
 
 TOLERANCE = 1e-3
@@ -33,7 +34,7 @@ class Agreement:
         gradient_error: |dW - dW64| / |dW64| of each weight.
         flipped: spikes on the other side of the threshold in float64, over all spikes.
         differs: local derivatives more than 1 % off, over all active elements.
-        paths: of each hidden layer, what the backend chose to do (`Spikes.path`).
+        forms: of each hidden layer, as `Record.forms` has them; none of peers.
         reason: why the contestant must not be compared; None where it may.
     """
 
@@ -42,7 +43,7 @@ class Agreement:
     gradient_error: list[float] = field(default_factory=list)
     flipped: float = 0.0
     differs: float = 0.0
-    paths: list[dict[str, str]] = field(default_factory=list)
+    forms: list[dict[str, str]] = field(default_factory=list)
     reason: str | None = None
 
 
@@ -70,13 +71,13 @@ def compare(contestant: Contestant, inputs: Inputs) -> Agreement:
     with torch.no_grad():
         spikes = [contestant.spikes(hidden) for hidden in forward.hidden]
         local = [contestant.local(hidden) for hidden in forward.hidden]
-    paths = [getattr(hidden, "path", {}) for hidden in forward.hidden]
+    forms = [hidden.record.forms() if isinstance(hidden, Spikes) else {} for hidden in forward.hidden]
     del loss, forward
     reference = Reference(contestant, inputs, spikes, local)
     size = max(1, CHUNK // max(1, sum(s[0].numel() for s in spikes)))
     for first in range(0, len(inputs.label), size):
         reference.add(slice(first, first + size))
-    found = Agreement([float(s.mean()) for s in spikes], paths=paths)
+    found = Agreement([float(s.mean()) for s in spikes], forms=forms)
     elements = [s.numel() for s in spikes]
     found.active = [active / n for active, n in zip(reference.active, elements, strict=True)]
     found.gradient_error = [

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import torch
 
 from snn_zo.bench.contestants import Contestant, Forward
-from snn_zo.strategies import Strategy
 
 TOLERANCE = 0.02
 """Relative distance at which a rate counts as the one asked for."""
@@ -92,27 +89,13 @@ def calibrate_activity(contestant: Contestant, target: float, start: float) -> f
         Unreachable: no width gives this fraction.
     """
     original = contestant.strategy
-    if rescaled(original, 1.0) is None:
+    if original.scaled(1.0) is None:
         return start
 
     def activity(factor: float) -> float:
-        contestant.strategy = rescaled(original, factor) or original
+        contestant.strategy = original.scaled(factor) or original
         local = [contestant.local(hidden) for hidden in contestant.forward().hidden]
         active = [g != 0 for g in local if g is not None]
         return sum(int(a.sum()) for a in active) / sum(a.numel() for a in active)
 
     return solve(activity, target, start, "active fraction")
-
-
-def rescaled(strategy: Strategy, factor: float) -> Strategy | None:
-    """The strategy with its delta, window or inverse slope times the factor; None where it has no such width."""
-    fields: dict[str, Any] = getattr(strategy, "__dataclass_fields__", {})
-    if "delta" in fields:
-        return replace(strategy, delta=factor * strategy.delta)  # type: ignore[attr-defined,type-var]
-    if "b_th" in fields:
-        window = {"b_th": factor * strategy.b_th} | ({"match": None} if "match" in fields else {})
-        return replace(strategy, **window)  # type: ignore[type-var]
-    if strategy.stochastic and "surrogate" in fields:
-        surrogate = strategy.surrogate  # type: ignore[attr-defined]
-        return replace(strategy, surrogate=replace(surrogate, slope=surrogate.slope / factor))  # type: ignore[type-var]
-    return None

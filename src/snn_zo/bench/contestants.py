@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from snn_zo.bench.settings import BenchSettings
 from snn_zo.data.store import Batch
+from snn_zo.layers import SpikingLayer, layers_of
 from snn_zo.models import FeedForward
 from snn_zo.ops import Spikes
+from snn_zo.ops.backends import captured
 from snn_zo.strategies import Draw, Strategy
 from snn_zo.training.replay import Replay, for_replay
 from snn_zo.training.step import Step
@@ -116,7 +118,7 @@ class Ours(Contestant):
     def __init__(self, case: BenchSettings, inputs: Inputs, strategy: Strategy, backend: str) -> None:
         super().__init__(case, inputs)
         self.network = FeedForward(
-            case.inputs, case.classes, strategy, case.hidden, case.neuron, case.readout, backend=backend
+            (case.inputs,), case.classes, strategy, case.hidden, case.neuron, case.readout, backend=backend
         ).to(case.device)
         self.use(list(self.network.parameters()))
         self.x = Spikes.from_dense(inputs.x.transpose(0, 1))
@@ -125,12 +127,17 @@ class Ours(Contestant):
 
     @property
     def strategy(self) -> Strategy:
-        """The network's."""
-        return self.network.strategy
+        """That of every layer."""
+        return self._spiking[0].strategy
 
     @strategy.setter
     def strategy(self, strategy: Strategy) -> None:
-        self.network.strategy = strategy
+        for layer in self._spiking:
+            layer.strategy = strategy
+
+    @property
+    def _spiking(self) -> list[SpikingLayer]:
+        return [layer for layer in layers_of(self.network).values() if isinstance(layer, SpikingLayer)]
 
     def forward(self, step: int = 0) -> Forward:
         """See `Contestant.forward`."""
@@ -167,7 +174,7 @@ class Captured(Ours):
     def _compute(self, batch: Batch, step: Tensor) -> Step:
         output = self.network(batch.spikes, Draw(self.case.seed, 0, step, batch.sample))
         loss = cross_entropy(output.readout, batch.target)
-        return Step(loss, loss, None, output.readout, output.hidden)
+        return Step(loss, loss, None, output.readout, output.hidden, [])
 
     def whole_step(self, step: int) -> None:
         """See `Contestant.whole_step`."""
@@ -191,8 +198,8 @@ class Entry(NamedTuple):
 def ours(strategies: dict[str, Strategy], backends: Sequence[str], graph: bool = False) -> list[Entry]:
     """Every strategy on every backend; with `graph` also captured, on the backend that can be."""
     kinds: list[tuple[str, Callable[..., Ours]]] = [(backend, Ours) for backend in backends]
-    if graph and "triton" in backends:
-        kinds.append(("triton+graph", Captured))
+    if graph:
+        kinds += [(f"{backend}+graph", Captured) for backend in backends if captured(backend)]
     return [
         Entry(f"{name}/{label}", partial(kind, strategy=strategy, backend=label.partition("+")[0]))
         for (name, strategy) in strategies.items()

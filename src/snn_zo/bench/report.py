@@ -73,7 +73,7 @@ class Row:
         neurons = contestant.case.hidden
         self.spike_rate, self.active = _mean(self.spike_rates, neurons), _mean(self.actives, neurons)
         self.gradient_error = max(agreement.gradient_error) if None not in self.gradient_errors else None
-        self.note = self.note or "; ".join([self.strategy, *map(_path, count(1), agreement.paths)])
+        self.note = self.note or "; ".join([self.strategy, *map(_forms, count(1), agreement.forms)])
 
     def time(self, timing: Timing) -> None:
         """Take over the medians."""
@@ -185,8 +185,8 @@ def write_page(folder: Path, results: list[Result], baseline: str, record: dict[
     print(f"everything in  {folder}")
 
 
-def _path(layer: int, path: dict[str, str]) -> str:
-    return f"hidden{layer} " + (", ".join(f"{what} {how}" for what, how in path.items()) or "dense throughout")
+def _forms(layer: int, forms: dict[str, str]) -> str:
+    return f"hidden{layer} " + (", ".join(f"{what} {how}" for what, how in forms.items()) or "dense throughout")
 
 
 def _mean(values: list[float], neurons: list[int]) -> float:

@@ -16,7 +16,7 @@ from snn_zo.bench.report import Result, Row, print_result, write_numbers, write_
 from snn_zo.bench.settings import BenchSettings, require_known
 from snn_zo.bench.timing import interleaved, summarise
 from snn_zo.config import ConfigError
-from snn_zo.ops.backends import BACKENDS, resolve
+from snn_zo.ops.backends import names_on, resolve
 from snn_zo.places import expanded
 from snn_zo.runs.environment import environment
 from snn_zo.strategies import Strategy
@@ -112,7 +112,7 @@ class Start:
 
 
 def _backends(settings: BenchSettings) -> list[str]:
-    names: list[Any] = list(BACKENDS[settings.device]) if settings.backends is None else settings.backends
+    names: list[Any] = list(names_on(settings.device)) if settings.backends is None else settings.backends
     try:
         return [resolve(name, settings.device) for name in names]
     except ValueError as error:

@@ -11,16 +11,16 @@ from typing import Any
 import lightning
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
 from snn_zo.data.store import Batch
 from snn_zo.energy import PHASES, CostTable
 from snn_zo.energy.activity import Activity, Forms
-from snn_zo.energy.bill import Bill, Network, dense_bill, pool_bill, training_bill
+from snn_zo.energy.bill import Bill, dense_bill, pool_bill, training_bill
 from snn_zo.energy.counts import OptimizerRule, optimizer_rule
-from snn_zo.energy.inference import InferenceCounts
+from snn_zo.energy.inference import InferenceCounts, neuron_counts
 from snn_zo.energy.meter import Meter
 from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
+from snn_zo.layers import Done, Layer, layers_of
 from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
@@ -52,19 +52,18 @@ class EnergyMonitor(lightning.Callback):
         self.bill, self.dense = Bill(), Bill()
         self.reached: dict[str, dict[str, float] | None] = {f"{target:g}": None for target in targets}
         self.meter: Meter | None = None
-        self._network: Network | None = None
-        self._activities: dict[tuple[int, Forms], Activity] = {}
+        self._layers: dict[str, Layer] = {}
+        self._activities: dict[tuple[str, Forms], Activity] = {}
         self._first_step = self._samples = 0
         self._measured_before = 0.0
         self._inference: InferenceCounts | None = None
         self._inference_summary: dict[str, float] | None = None
-        self._hook: RemovableHandle | None = None
         self._state: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Look at the network, and at the idle device."""
         try:
-            self._network = Network.of(_model(pl_module))
+            self._layers = layers_of(_model(pl_module))
         except ValueError as error:
             log.warning("energy is not modelled: %s", error)
         self.meter = Meter(functools.partial(self._sensor, trainer, pl_module))
@@ -89,16 +88,17 @@ class EnergyMonitor(lightning.Callback):
         """Note what happened in each layer: lengths of index lists, so nothing is counted yet."""
         assert self.meter is not None
         self.meter.keep_up()
-        if self._network is None or not len(batch.target):
+        if not self._layers or not len(batch.target):
             return
+        layers: list[Done] = outputs["layers"]
         try:
-            observed = self._network.observe(batch.spikes, list(outputs["hidden"].values()))
+            observed = [(done.layer.name, done.layer.activity(done)) for done in layers]
         except ValueError as error:
             log.warning("energy is not modelled: %s", error)
-            self._network = None
+            self._layers = {}
             return
-        for i, activity in enumerate(observed):
-            key = (i, activity.forms)
+        for name, activity in observed:
+            key = (name, activity.forms)
             earlier = self._activities.get(key)
             self._activities[key] = activity if earlier is None else earlier + activity
 
@@ -116,21 +116,23 @@ class EnergyMonitor(lightning.Callback):
         """Price the epoch and log it."""
         assert self.meter is not None
         self.meter.stop()
-        if self._network is not None:
-            self._price(self._network, trainer, pl_module)
+        if self._layers:
+            self._price(trainer, pl_module)
         if self.meter.joules is not None:
             pl_module.log("measured/energy", self.meter.joules - self._measured_before)
 
-    def _price(self, network: Network, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        own = [(i, activity.settled()) for (i, _), activity in self._activities.items()]
-        activities = list(chain.from_iterable(of_all_devices(own)))
-        self._samples += sum(activity.samples for i, activity in activities if i == 0)
+    def _price(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        own = [(name, activity.on_host()) for (name, _), activity in self._activities.items()]
+        named = list(chain.from_iterable(of_all_devices(own)))
+        activities = [(self._layers[name], activity) for name, activity in named]
+        self._samples += sum(activity.samples for name, activity in named if name == named[0][0])
         steps = (trainer.global_step - self._first_step) * trainer.world_size
         rule = _rule(trainer.optimizers[0])
-        epoch = training_bill(network, activities, steps, rule, self.table)
+        parameters = sum(p.numel() for p in _model(pl_module).parameters() if p.requires_grad)
+        epoch = training_bill(activities, parameters, steps, rule, self.table)
         if not self.bill.lines:
-            epoch += pool_bill(network, self.table)
-        dense = dense_bill(network, activities, steps, rule, self.table)
+            epoch += pool_bill(self._layers.values(), self.table)
+        dense = dense_bill(activities, parameters, steps, rule, self.table)
         self.bill += epoch
         self.dense += dense
         phases = epoch.by_phase()
@@ -156,24 +158,34 @@ class EnergyMonitor(lightning.Callback):
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Count inference on the test set as NeuroBench does."""
-        try:
-            Network.of(_model(pl_module))
-        except ValueError:
-            return
         self._inference = InferenceCounts()
-        self._hook = _model(pl_module).register_forward_hook(self._infer)
 
-    def _infer(self, model: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        assert self._inference is not None
-        weights = [layer.weight for layer in model.layers]  # type: ignore[union-attr]
-        self._inference.add(inputs[0], list(output.hidden.values()), weights)
+    def on_test_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count a batch, unless one of the layers does not count its operations."""
+        layers: list[Done] = outputs["layers"]
+        for done in layers:
+            counted = done.layer.inference(done.x)
+            if self._inference is None or counted is None:
+                self._inference = None
+                return
+            self._inference += counted if done.spikes is None else counted + neuron_counts(done.spikes)
+        if self._inference is not None:
+            self._inference += InferenceCounts(samples=len(batch.target))
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop counting."""
-        if self._hook and self._inference:
-            self._hook.remove()
-            counts = sum(of_all_devices(self._inference), InferenceCounts())
-            self._inference_summary = counts.summary(_model(pl_module))
+        """Add up what all devices have counted."""
+        of_each = [counts for counts in of_all_devices(self._inference) if counts]
+        total = sum(of_each, InferenceCounts())
+        if total.samples:
+            self._inference_summary = total.summary(_model(pl_module))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that has been counted and measured."""
@@ -211,7 +223,7 @@ class EnergyMonitor(lightning.Callback):
         }
 
     def _modelled(self) -> dict[str, Any] | None:
-        if self._network is None or not self.bill.lines:
+        if not self._layers or not self.bill.lines:
             return None
         phases, dense_total = self.bill.by_phase(), self.dense.by_phase()["total"]
         parts = {name: phases[name] for name in (*PHASES, "memory", "total")}

@@ -22,7 +22,7 @@ MEASURES = ("active", "spike_rate", "silent")
 
 
 @dataclass
-class _Layer:
+class _Sums:
     """Sums over the steps of an epoch; on the device, whose counts nobody waits for before the epoch ends."""
 
     elements: int = 0
@@ -36,16 +36,16 @@ class _Layer:
         self.elements += b * t * n
         self.active += spikes.active_count
         self.spikes += spikes.event_count
-        self.paths.update(f"{what}: {how}" for what, how in spikes.path.items())
+        self.paths.update(f"{what}: {how}" for what, how in spikes.record.forms().items())
         self.fired = self.fired | spikes.fired()
 
-    def settled(self) -> _Layer:
+    def on_host(self) -> _Sums:
         """The same in the host's memory."""
-        return _Layer(self.elements, int(self.active), int(self.spikes), self.paths, self.fired.cpu())
+        return _Sums(self.elements, int(self.active), int(self.spikes), self.paths, self.fired.cpu())
 
-    def __add__(self, other: _Layer) -> _Layer:
+    def __add__(self, other: _Sums) -> _Sums:
         """The same neurons on more samples."""
-        return _Layer(
+        return _Sums(
             self.elements + other.elements,
             self.active + other.active,
             self.spikes + other.spikes,
@@ -77,7 +77,7 @@ class SparsityMonitor(lightning.Callback):
     """
 
     def __init__(self) -> None:
-        self._layers: dict[str, _Layer] = {}
+        self._layers: dict[str, _Sums] = {}
         self.fractions: dict[str, dict[str, float]] = {}
         self.paths: dict[str, dict[str, int]] = {}
         self.dead: list[str] = []
@@ -97,7 +97,7 @@ class SparsityMonitor(lightning.Callback):
         """Count the batch's spikes and active elements."""
         hidden: dict[str, Spikes] = outputs["hidden"]
         for name, spikes in hidden.items():
-            self._layers.setdefault(name, _Layer()).add(spikes)
+            self._layers.setdefault(name, _Sums()).add(spikes)
         active = batch.share * _active(hidden) if hidden else torch.zeros((), device=outputs["loss"].device)
         pl_module.log("active", mean_of_devices(active), prog_bar=True, logger=False)
 
@@ -131,9 +131,9 @@ class SparsityMonitor(lightning.Callback):
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]
 
-    def _of_all_devices(self) -> dict[str, _Layer]:
-        layers: dict[str, _Layer] = {}
-        for part in of_all_devices({name: layer.settled() for name, layer in self._layers.items()}):
+    def _of_all_devices(self) -> dict[str, _Sums]:
+        layers: dict[str, _Sums] = {}
+        for part in of_all_devices({name: layer.on_host() for name, layer in self._layers.items()}):
             for name, layer in part.items():
                 layers[name] = layers[name] + layer if name in layers else layer
         return layers
@@ -155,8 +155,8 @@ def _active(hidden: dict[str, Spikes]) -> Tensor:
     return torch.stack([spikes.active_count for spikes in hidden.values()]).sum() / elements
 
 
-def _overall(layers: dict[str, _Layer]) -> dict[str, float]:
+def _overall(layers: dict[str, _Sums]) -> dict[str, float]:
     """Fractions over the neurons of all layers."""
     parts = layers.values()
     elements, active, spikes = (sum(getattr(part, name) for part in parts) for name in ("elements", "active", "spikes"))
-    return _Layer(elements, active, spikes, fired=torch.cat([part.fired for part in parts])).fractions()
+    return _Sums(elements, active, spikes, fired=torch.cat([part.fired for part in parts])).fractions()

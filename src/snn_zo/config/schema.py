@@ -5,7 +5,7 @@ Strategies, neurons and data sets are dataclasses and check themselves; these st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from omegaconf import DictConfig
@@ -14,12 +14,16 @@ from snn_zo.config.monitors import check_monitors
 from snn_zo.config.names import require_name
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
+from snn_zo.strategies.registry import lookup
 
 _NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
+
+NEURON = {field.name: field.default for field in fields(Neuron)}
+"""Settings of a neuron with their defaults."""
 
 CALLED_WITH = "called_with"
 """Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
@@ -73,17 +77,38 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class OwnSettings:
+    """What a layer has of its own: settings of its neuron, and its strategy."""
+
+    neuron: dict[str, Any] = field(default_factory=dict)
+    strategy: Strategy | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.neuron.items():
+            kind = type(lookup(NEURON, "neuron: the setting", name))
+            if not isinstance(value, kind) and not (kind is float and type(value) is int):
+                raise ValueError(f"neuron.{name} must be of type {kind.__name__}, got '{value}'")
+
+
+@dataclass(frozen=True)
 class FeedForwardSettings:
     """`conf/model/feed_forward.yaml`: the arguments of `snn_zo.models.FeedForward` that a config gives."""
 
     hidden: list[int]
     neuron: Neuron
-    readout: Readout
+    readout: Readout | CountReadout
     init: str = "uniform"
     gain: float = 1.0
     bias: bool = False
+    layers: dict[str, OwnSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name, own in self.layers.items():
+            lookup(dict.fromkeys(f"hidden{i + 1}" for i in range(len(self.hidden))), "layers: the layer", name)
+            try:
+                replace(self.neuron, **own.neuron)
+            except ValueError as error:
+                raise ValueError(f"layers.{name}.neuron.{error}") from error
         if self.init not in INITS:
             raise ValueError(f"init must be one of {', '.join(INITS)}, got '{self.init}'")
         if not self.hidden or min(self.hidden) < 1:

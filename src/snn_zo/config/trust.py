@@ -97,19 +97,23 @@ def _presets() -> defaultdict[Place, set[str]]:
     found: defaultdict[Place, set[str]] = defaultdict(set)
     presets = root() / "conf"
     for path in presets.glob("*/**/*.yaml"):
-        group = path.relative_to(presets).parts[0]
-        if group == "hydra":
+        # what is in a folder `base` is for the place of whoever includes it
+        group = tuple(part for part in path.relative_to(presets).parent.parts if part != "base")
+        if group[0] == "hydra":
             continue
-        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), (group,)):
+        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), group):
             if key == "_target_":
                 found[_kind(place)].add(value)
     found["callbacks", "*", "table"] = found["energy",]
+    found["model", "readout", "neuron"] = found["model", "neuron"]
     found["trainer",].add("lightning.pytorch.Trainer")
     return found
 
 
 def _kind(place: Place) -> Place:
     """Places that hold the same kind of thing, as one: strategies consist of strategies, callbacks have any name."""
+    if place[:2] == ("model", "layers") and place[3:4] == ("strategy",):
+        place = place[3:]
     if place[:1] == ("strategy",) and "[]" not in place:
         return ("strategy",)
     return ("callbacks", "*", *place[2:]) if place[:1] == ("callbacks",) and len(place) > 1 else place

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
+from snn_zo.ops.record import Forward, InputGradient, Record, WeightGradient
 from snn_zo.ops.spikes import Spikes
 
 SUMMED = (
@@ -20,16 +21,14 @@ class Forms(NamedTuple):
     """How a layer was computed.
 
     Attributes:
-        forward: `events` or `dense`.
-        weight: gradient of the weight: `trace`, `adjoint` or `dense`.
-        input: gradient to the input: `scan` (a decaying sum over weight rows), `gather` (a product an active input) or
-            `dense`.
+        forward, weight, input: of the current, the gradient of the weight and that of the input, as in
+            `snn_zo.ops.record.Record`; no `input` where it wants no gradient.
         everywhere: whether the backward pass goes over all elements and not over a list of active ones.
     """
 
-    forward: str = "events"
-    weight: str = "adjoint"
-    input: str = "scan"
+    forward: Forward = "events"
+    weight: WeightGradient = "adjoint"
+    input: InputGradient | None = "scan"
     everywhere: bool = False
 
 
@@ -40,7 +39,7 @@ SPARSE = Forms()
 class Activity:
     """Activity of one layer, summed over the batches that were computed in the same forms.
 
-    On a GPU the counts of a step are 0-dim tensors, which nobody waits for, until `settled` reads them.
+    On a GPU the counts of a step are 0-dim tensors, which nobody waits for, until `on_host` reads them.
 
     A row is a time step of a sample. A row is *live* up to the sample's last active element: later ones take no part in
     the backward pass.
@@ -55,6 +54,8 @@ class Activity:
         live_rows, live_events_in, live_events: rows, input spikes and own spikes up to the last active element.
         live_active_in: active elements of the input there.
         errors: elements at which an error enters: the active ones, and own spikes in live rows for a hard reset.
+        products, weights: multiply-adds of a dense product at one time step of one sample, and number of weights; None
+            for N_in N of both, as in a fully connected layer.
     """
 
     inputs: int
@@ -72,6 +73,38 @@ class Activity:
     live_events: int = 0
     live_active_in: int = 0
     errors: int = 0
+    products: int | None = None
+    weights: int | None = None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What two activities have in common that add up."""
+        return self.inputs, self.neurons, self.steps, self.forms, self.products, self.weights
+
+    @property
+    def adjoint_everywhere(self) -> bool:
+        """Whether the backward pass makes the adjoint of every element: a dense product takes it in, too."""
+        return self.forms.everywhere or self.forms.weight == "dense"
+
+    @property
+    def dense_products(self) -> int:
+        """Multiply-adds of the dense product that makes the current of one sample at one time step."""
+        return self.inputs * self.neurons if self.products is None else self.products
+
+    @property
+    def weight_count(self) -> int:
+        """Number of weights."""
+        return self.inputs * self.neurons if self.weights is None else self.weights
+
+    @property
+    def weights_per_input(self) -> float:
+        """Weights by inputs: N in a fully connected layer, less where weights are shared."""
+        return self.weight_count / max(self.inputs, 1)
+
+    def of_connection(self, products: int, weights: int) -> Activity:
+        """The same activity of a layer that is not fully connected."""
+        full = self.inputs * self.neurons
+        return self if products == weights == full else replace(self, products=products, weights=weights)
 
     @property
     def rows(self) -> int:
@@ -79,13 +112,11 @@ class Activity:
         return self.samples * self.steps
 
     def __add__(self, other: Activity) -> Activity:
-        if (self.inputs, self.neurons, self.steps, self.forms) != (
-            other.inputs, other.neurons, other.steps, other.forms,
-        ):  # fmt: skip
+        if self.kind != other.kind:
             raise ValueError("only activity of the same layer in the same forms adds up")
         return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in SUMMED})
 
-    def settled(self) -> Activity:
+    def on_host(self) -> Activity:
         """The same in Python's numbers; the host waits for the device."""
         return replace(self, **{name: int(getattr(self, name)) for name in SUMMED})  # type: ignore[arg-type]
 
@@ -98,8 +129,8 @@ def _count(value: torch.Tensor) -> int:
 def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     """Activity of a layer of neurons in one training step, after its backward pass.
 
-    Sizes of index lists and a few of their row pointers; the forms are the ones that the backend recorded, and those
-    with fewer operations where it did not say.
+    Sizes of index lists and a few of their row pointers; the forms are those of the record, and where it says none, the
+    sparse ones with the fewest operations.
 
     Args:
         x: [B, T, N_in] the layer's input.
@@ -110,8 +141,8 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     Raises:
         ValueError: the strategy draws, and the backend did not say for how many elements.
     """
-    (b, t, n), features = s.shape, x.shape[2]
-    if drawn and s.drawn is None:
+    (b, t, n), features, record = s.shape, x.shape[2], s.record
+    if drawn and record.drawn is None:
         raise ValueError("the backend does not say how many elements drew a random number")
     everywhere = s.active is None
     live = _live(s)
@@ -125,26 +156,31 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     else:
         live_active_in = _between(x.active.ptr[live]) if len(x.active.col) else 0
     live_events_in = _between(x.events.ptr[live])
-    weight = s.path.get("weight gradient")
+    weight = record.weight_gradient
     if weight is None:
         weight = "trace" if not everywhere and errors * features < live_events_in * n else "adjoint"
-    forms = Forms(
-        s.path.get("forward", "events"), weight, s.path.get("input gradient", "gather" if everywhere else "scan"),
-        everywhere,
-    )  # fmt: skip
-    within_reach = _count(torch.as_tensor(s.drawn)) if drawn else 0
+    to_input = record.input_gradient or ("gather" if everywhere else "scan") if record.to_input else None
+    forms = Forms(record.forward or "events", weight, to_input, everywhere)
+    within_reach = _count(torch.as_tensor(record.drawn)) if drawn else 0
     return Activity(
         features, n, t, forms, 1, b, _count(x.event_count), _count(s.event_count), active, within_reach, live_rows,
         live_events_in, live_events, live_active_in, errors,
     )  # fmt: skip
 
 
-def readout_activity(x: Spikes, classes: int) -> Activity:
-    """Activity of a readout: every row is live, and all outputs are."""
+def readout_activity(x: Spikes, classes: int, record: Record) -> Activity:
+    """Activity of a readout: every row is live, and all outputs are.
+
+    Args:
+        x: [B, T, N] its input.
+        classes: outputs C.
+        record: of its operation.
+    """
     (b, t, n) = x.shape
     active_in = b * t * n if x.active is None else _count(x.active_count)
     events = _count(x.event_count)
-    forms = Forms("events", "adjoint", "dense" if x.active is None else "gather", everywhere=True)
+    to_input = record.input_gradient or ("dense" if x.active is None else "gather") if record.to_input else None
+    forms = Forms(record.forward or "events", record.weight_gradient or "adjoint", to_input, everywhere=True)
     return Activity(
         n, classes, t, forms, batches=1, samples=b, events_in=events, active=b * t * classes,
         live_rows=b * t, live_events_in=events, live_active_in=active_in, errors=b * t * classes,

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
-
-from torch import nn
+from typing import Protocol
 
 from snn_zo.energy import counts
-from snn_zo.energy.activity import Activity, Forms, layer_activity, readout_activity
+from snn_zo.energy.activity import Activity, Forms
 from snn_zo.energy.counts import OptimizerRule, Schedule, Search
 from snn_zo.energy.table import CostTable
 from snn_zo.energy.work import OPERATIONS, PHASES, Work
-from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops.spikes import Spikes
-from snn_zo.strategies import Strategy
 
 PATTERNS = {
     ("forward", "events"): "rows of spiking inputs",
@@ -31,71 +26,28 @@ Line = tuple[str, str, str]
 """Layer, phase, computation pattern."""
 
 
-class Chain(Protocol):
-    """A network that can be counted: layers of spiking neurons one after the other, and a leaky readout.
+class Counted(Protocol):
+    """A layer that says its operation counts; `snn_zo.layers.Layer` is one.
 
     Attributes:
-        layers: nn.Linear of each layer, the readout's last.
-        strategy, neuron, readout: settings.
+        name: in bills.
     """
 
-    layers: nn.ModuleList
-    strategy: Strategy
-    neuron: Neuron
-    readout: Readout
+    name: str
+
+    @property
+    def search(self) -> Search:
+        """How active elements are found."""
+
+    def work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """Operations of that activity by phase, in the forms that were taken."""
+
+    def dense_work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """Operations by phase of full backpropagation on the same samples."""
 
 
-class Network(NamedTuple):
-    """What of a network its work depends on.
-
-    Attributes:
-        names: of the layers.
-        biased: whether each has a bias.
-        classes: of the readout.
-        search, neuron, readout: settings.
-        parameters: number of trained ones.
-    """
-
-    names: tuple[str, ...]
-    biased: tuple[bool, ...]
-    classes: int
-    search: Search
-    neuron: Neuron
-    readout: Readout
-    parameters: int
-
-    @classmethod
-    def of(cls, model: nn.Module) -> Network:
-        """The network of a `Chain`.
-
-        Raises:
-            ValueError: the model is none.
-        """
-        missing = [name for name in ("layers", "strategy", "neuron", "readout") if not hasattr(model, name)]
-        if missing:
-            raise ValueError(f"{type(model).__name__} has no attribute {', '.join(missing)}")
-        chain = cast("Chain", model)
-        layers = cast("list[nn.Linear]", list(chain.layers))
-        if not all(isinstance(layer, nn.Linear) for layer in layers):
-            raise ValueError(f"{type(model).__name__}.layers are not all nn.Linear")
-        names = (*(f"hidden{i + 1}" for i in range(len(layers) - 1)), "readout")
-        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        biased = tuple(layer.bias is not None for layer in layers)
-        search = Search.of(chain.strategy)
-        return cls(names, biased, layers[-1].out_features, search, chain.neuron, chain.readout, parameters)
-
-    def observe(self, x: Spikes, hidden: Sequence[Spikes]) -> list[Activity]:
-        """Activity of each layer in a training step, after its backward pass.
-
-        Raises:
-            ValueError: the number of layers differs, or the backend does not say what it drew.
-        """
-        if len(hidden) != len(self.names) - 1:
-            raise ValueError(f"{len(self.names)} layers, but spikes of {len(hidden)} hidden ones")
-        drawn = self.search.where == "drawn"
-        chain = [x, *hidden]
-        layers = [layer_activity(chain[i], chain[i + 1], self.neuron.reset, drawn) for i in range(len(hidden))]
-        return [*layers, readout_activity(chain[-1], self.classes)]
+Activities = Sequence[tuple[Counted, Activity]]
+"""Layers with what happened in them; a layer comes once for each combination of forms that it was computed in."""
 
 
 class Bill:
@@ -138,6 +90,11 @@ class Bill:
         for name, value in values.items():
             own[name] = own.get(name, 0) + value
 
+    def __add__(self, other: Bill) -> Bill:
+        total = Bill(self.lines)
+        total += other
+        return total
+
     def __iadd__(self, other: Bill) -> Bill:
         for line, values in other.lines.items():
             self._add(line, values)
@@ -174,56 +131,48 @@ class Bill:
             yield {"layer": layer, "phase": phase, "pattern": pattern, **values}
 
 
-def training_bill(
-    network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
-) -> Bill:
+def training_bill(activities: Activities, parameters: int, steps: int, rule: OptimizerRule, table: CostTable) -> Bill:
     """Price of some training, in the forms that were taken, laid out as costs least.
 
     Args:
-        network: that was trained.
-        activities: (index of the layer, its activity) pairs.
+        activities: of the training.
+        parameters: number of trained ones.
         steps: of the optimizer.
         rule: of the optimizer.
         table: prices.
     """
-    bill = _cheapest(network, list(activities), table, dense=False)
-    _charge_optimizer(bill, network, steps, rule, table)
-    return bill
+    return _cheapest(activities, table, dense=False) + _optimizer_bill(parameters, steps, rule, table)
 
 
-def pool_bill(network: Network, table: CostTable) -> Bill:
-    """Price of the random words that the layers reuse all training."""
-    bill, size = Bill(), network.search.pool
-    words = size * (len(network.names) - 1)
-    work = Work(randoms=words, moved={"pool": words * counts.INDEX})
-    if size:
-        bill.charge(("all", "neuron", "pool of random words"), work, {"pool": size * counts.INDEX}, table)
-    return bill
-
-
-def dense_bill(
-    network: Network, activities: Iterable[tuple[int, Activity]], steps: int, rule: OptimizerRule, table: CostTable
-) -> Bill:
+def dense_bill(activities: Activities, parameters: int, steps: int, rule: OptimizerRule, table: CostTable) -> Bill:
     """Price of full backpropagation on the same samples, laid out as costs least; see `training_bill`."""
-    bill = _cheapest(network, list(activities), table, dense=True)
-    _charge_optimizer(bill, network, steps, rule, table)
+    return _cheapest(activities, table, dense=True) + _optimizer_bill(parameters, steps, rule, table)
+
+
+def pool_bill(layers: Iterable[Counted], table: CostTable) -> Bill:
+    """Price of the random words that layers reuse all training."""
+    bill = Bill()
+    for size in (layer.search.pool for layer in layers):
+        if size:
+            work = Work(randoms=size, moved={"pool": size * counts.INDEX})
+            bill.charge(("all", "neuron", "pool of random words"), work, {"pool": size * counts.INDEX}, table)
     return bill
 
 
-def _cheapest(network: Network, activities: list[tuple[int, Activity]], table: CostTable, dense: bool) -> Bill:
+def _cheapest(activities: Activities, table: CostTable, dense: bool) -> Bill:
     """The bill in the best of groups from one sample to a batch, each phase in the best of numbers of blocks."""
     batch = max((a.samples // max(a.batches, 1) for _, a in activities), default=1)
 
     def in_groups_of(group: int) -> Bill:
         bill = Bill()
-        for i, a in activities:
+        for layer, a in activities:
             options: dict[str, list[Bill]] = {}
-            for blocks in [1] if dense else table.blocks(a.inputs * a.neurons * table.word_bytes):
+            for blocks in [1] if dense else table.blocks(a.weight_count * table.word_bytes):
                 plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), blocks)
-                sizes = counts.sizes(a, network.search, plan)
-                for phase, work in _work(network, i, a, plan, dense).items():
+                sizes = counts.sizes(a, layer.search, plan)
+                for phase, work in (layer.dense_work if dense else layer.work)(a, plan).items():
                     option = Bill()
-                    line = network.names[i], phase, _pattern(phase, DENSE if dense else a.forms)
+                    line = layer.name, phase, _pattern(phase, DENSE if dense else a.forms)
                     option.charge(line, work, sizes, table)
                     options.setdefault(phase, []).append(option)
             for found in options.values():
@@ -233,30 +182,21 @@ def _cheapest(network: Network, activities: list[tuple[int, Activity]], table: C
     return min((in_groups_of(group) for group in _groups(batch)), key=lambda bill: bill.joules)
 
 
-def _work(network: Network, i: int, a: Activity, plan: Schedule, dense: bool) -> dict[str, Work]:
-    bias = network.biased[i]
-    if network.names[i] == "readout":
-        count = counts.dense_readout if dense else counts.readout
-        return count(a, network.readout, bias, plan)
-    if dense:
-        return counts.dense_layer(a, network.neuron, bias, i > 0, plan)
-    return counts.layer(a, network.neuron, network.search, bias, i > 0, plan)
-
-
 def _groups(batch: int) -> list[int]:
     """1, 2, 4, ... and the whole batch."""
     return [*(2**i for i in range(batch.bit_length()) if 2**i < batch), max(batch, 1)]
 
 
-def _charge_optimizer(bill: Bill, network: Network, steps: int, rule: OptimizerRule, table: CostTable) -> None:
-    plan = Schedule(table.word_bytes)
-    work = counts.optimizer(network.parameters, steps, rule, plan)["optimizer"]
-    sizes = counts.optimizer_sizes(network.parameters, rule, plan)
+def _optimizer_bill(parameters: int, steps: int, rule: OptimizerRule, table: CostTable) -> Bill:
+    bill, plan = Bill(), Schedule(table.word_bytes)
+    work = counts.optimizer(parameters, steps, rule, plan)["optimizer"]
+    sizes = counts.optimizer_sizes(parameters, rule, plan)
     bill.charge(("all", "optimizer", "every parameter"), work, sizes, table)
+    return bill
 
 
 def _pattern(phase: str, forms: Forms) -> str:
     if phase == "neuron":
         return "neuron update"
     form = {"forward": forms.forward, "grad_weight": forms.weight, "grad_input": forms.input}[phase]
-    return PATTERNS.get((phase, form), "dense product")
+    return PATTERNS.get((phase, str(form)), "dense product")

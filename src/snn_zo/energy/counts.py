@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, inf
-from typing import NamedTuple
+from math import ceil
+from typing import NamedTuple, cast
 
 from snn_zo.energy.activity import Activity
 from snn_zo.energy.work import Work
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.strategies import Deterministic, Strategy, ZerothOrder
+from snn_zo.strategies import Lookup, Strategy, ZerothOrder
 from snn_zo.strategies.draw import WORDS
 
 INDEX = 4
@@ -55,7 +55,7 @@ class Search:
         pool: words of the reuse pool; 0 where each number is made when it is needed.
     """
 
-    where: str = "everywhere"
+    where: Lookup = "everywhere"
     draws: int = 0
     weighs: bool = False
     pool: int = 0
@@ -63,16 +63,13 @@ class Search:
     @classmethod
     def of(cls, strategy: Strategy) -> Search:
         """The search of a strategy."""
-        if type(strategy).gradient is ZerothOrder.gradient and isinstance(strategy, ZerothOrder):
-            return cls("drawn", strategy.samples, strategy.power != 0, strategy.pool)
-        if isinstance(strategy, Deterministic) and strategy.reach < inf:
-            return cls("window")
-        return cls("everywhere", draws=int(strategy.stochastic))
+        if strategy.lookup == "drawn":
+            drawn = cast("ZerothOrder", strategy)
+            return cls("drawn", drawn.samples, drawn.power != 0, drawn.pool)
+        return cls(strategy.lookup, draws=int(strategy.stochastic))
 
 
-def layer(
-    a: Activity, neuron: Neuron, search: Search, bias: bool, to_input: bool, plan: Schedule = FP32
-) -> dict[str, Work]:
+def layer(a: Activity, neuron: Neuron, search: Search, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of a layer of neurons, by phase.
 
     Args:
@@ -80,14 +77,13 @@ def layer(
         neuron: leak and reset.
         search: of its strategy.
         bias: whether it has one.
-        to_input: whether its input wants a gradient.
         plan: how it is laid out.
     """
     return {
         "forward": _forward(a, bias, plan),
         "neuron": _update(a, neuron, search, plan) + _errors(a, neuron, plan),
         "grad_weight": _grad_weight(a, bias, plan),
-        "grad_input": _grad_input(a, plan) if to_input else Work(),
+        "grad_input": _grad_input(a, plan),
     }
 
 
@@ -113,7 +109,7 @@ def readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -
     }
 
 
-def dense_layer(a: Activity, neuron: Neuron, bias: bool, to_input: bool, plan: Schedule = FP32) -> dict[str, Work]:
+def dense_layer(a: Activity, neuron: Neuron, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of the same layer in full backpropagation: dense products, and g, reset and adjoint at every element.
 
     The scans over time are fused with the products before them: neither currents nor dL/ds are stored. Between forward
@@ -125,12 +121,12 @@ def dense_layer(a: Activity, neuron: Neuron, bias: bool, to_input: bool, plan: S
     moved = {"potentials": 2 * elements * w, "spike bits": elements * BIT} | _scanned(elements, elements, w)
     moved["saved"] += elements * w
     work = Work(reset, 2 * elements + attached, updates=elements, functions=elements, moved=moved)
-    return {"neuron": work} | _products(a, bias, to_input, plan)
+    return {"neuron": work} | _products(a, bias, plan)
 
 
 def dense_readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
     """Work of the same readout with dense products."""
-    return readout(a, settings, bias, plan) | _products(a, bias, True, plan)
+    return readout(a, settings, bias, plan) | _products(a, bias, plan)
 
 
 class OptimizerRule(NamedTuple):
@@ -174,7 +170,7 @@ def optimizer_sizes(parameters: int, rule: OptimizerRule, plan: Schedule = FP32)
 def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float]:
     """Bytes of a layer's arrays: of a block of the weights, of one sample at one step, or of a group of samples."""
     w, share = plan.word, plan.group / max(a.samples, 1)
-    weights, elements, inputs = a.inputs * a.neurons * w, a.rows * a.neurons * share, a.rows * a.inputs * share
+    weights, elements, inputs = a.weight_count * w, a.rows * a.neurons * share, a.rows * a.inputs * share
     return {
         **dict.fromkeys(("weights", "weight gradient"), weights / plan.blocks),
         **dict.fromkeys(("stored weights", "stored gradient"), weights),
@@ -198,7 +194,7 @@ def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float
 
 def _forward(a: Activity, bias: bool, plan: Schedule) -> Work:
     if a.forms.forward == "dense":
-        return _products(a, bias, False, plan)["forward"]
+        return _products(a, bias, plan)["forward"]
     additions = a.events_in * a.neurons
     moved = {"weights": additions * plan.word, "input events": a.events_in * INDEX * plan.blocks}
     return Work(additions, moved=moved) + _bias(a, bias, plan) + _passes("stored weights", a, plan)
@@ -212,19 +208,22 @@ def _bias(a: Activity, bias: bool, plan: Schedule) -> Work:
 def _passes(array: str, a: Activity, plan: Schedule) -> Work:
     """The blocks of weights brought near, or those of their gradient there and back, once a group; one block stays."""
     ways = 0 if plan.blocks == 1 else 2 if array == "stored gradient" else 1
-    return Work(moved={array: ways * a.samples / plan.group * a.inputs * a.neurons * plan.word})
+    return Work(moved={array: ways * a.samples / plan.group * a.inputs * a.weights_per_input * plan.word})
 
 
-def _products(a: Activity, bias: bool, to_input: bool, plan: Schedule) -> dict[str, Work]:
+def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     """The three dense products over rows, inputs and neurons, of a group of samples each."""
-    n, w, rows = float(a.rows * a.inputs * a.neurons), plan.word, a.steps * plan.group
-    bits, weights = {("input bits", float(a.neurons)): n * BIT}, {("stored weights", float(rows)): n * w}
-    adjoints = {("dense adjoints", float(a.inputs)): n * w}
-    gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.neurons * w}
+    n, w, rows = float(a.rows * a.dense_products), plan.word, a.steps * plan.group
+    # how often each number is used
+    of_input, of_adjoint = a.dense_products / max(a.inputs, 1), a.dense_products / max(a.neurons, 1)
+    of_weight = rows * a.dense_products / max(a.weight_count, 1)
+    bits, weights = {("input bits", of_input): n * BIT}, {("stored weights", of_weight): n * w}
+    adjoints = {("dense adjoints", of_adjoint): n * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.weights_per_input * w}
     return {
         "forward": Work(binary_products=n, uses=bits | weights) + _bias(a, bias, plan),
         "grad_weight": Work(binary_products=n, moved=gradient, uses=bits | adjoints) + _bias(a, bias, plan),
-        "grad_input": Work(products=n, uses=adjoints | weights) if to_input else Work(),
+        "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
     }
 
 
@@ -260,7 +259,7 @@ def _errors(a: Activity, neuron: Neuron, plan: Schedule) -> Work:
     hard, attached = neuron.reset == "hard", not neuron.detach_reset and neuron.reset != "none"
     chained = 0 if not attached else 2 * a.active if hard else a.active
     scan = a.live_rows * a.neurons
-    if a.forms.everywhere:
+    if a.adjoint_everywhere:
         return Work(multiply_adds=a.active + scan + chained, moved=_scanned(a.active, scan, w))
     moved = {"active set": a.active * (INDEX + 2 * w), "errors": a.errors * (INDEX + w)}
     if not (hard or attached):
@@ -277,13 +276,13 @@ def _scanned(active: float, scanned: float, word: int) -> dict[str, float]:
 def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
     """Blocks are of inputs in the trace form, where errors are read anew for each, and of neurons in the other."""
     w, k = plan.word, plan.blocks
-    if a.forms.everywhere:
+    if a.adjoint_everywhere:
         of_bias = _bias(a, bias, plan)
     else:
         n = a.errors if bias else 0
         of_bias = Work(multiply_adds=n, moved={"bias": 2 * n * w})
     if a.forms.weight == "dense":
-        return _products(a, False, False, plan)["grad_weight"] + of_bias
+        return _products(a, False, plan)["grad_weight"] + of_bias
     of_bias += _passes("stored gradient", a, plan)
     moved = {"input events": a.live_events_in * INDEX}
     if a.forms.weight == "trace":
@@ -306,8 +305,10 @@ def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
 def _grad_input(a: Activity, plan: Schedule) -> Work:
     """Blocks are of inputs."""
     w, k = plan.word, plan.blocks
+    if a.forms.input is None:
+        return Work()
     if a.forms.input == "dense":
-        return _products(a, False, True, plan)["grad_input"]
+        return _products(a, False, plan)["grad_input"]
     moved: dict[str, float] = {"active inputs": a.live_active_in * (INDEX + w)}
     if a.forms.input == "gather":
         products = a.live_active_in * a.neurons

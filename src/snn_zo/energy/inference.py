@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from torch import Tensor, nn
@@ -41,27 +40,6 @@ class InferenceCounts:
     def __add__(self, other: InferenceCounts) -> InferenceCounts:
         return InferenceCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
-    def add(self, x: Spikes, hidden: Sequence[Spikes], weights: Sequence[Tensor]) -> None:
-        """Count a batch.
-
-        Args:
-            x: [B, T, N_in] the input.
-            hidden: spikes of the hidden layers.
-            weights: [N, N_in] of each layer, the readout's last.
-        """
-        self.samples += x.shape[0]
-        for spikes in hidden:
-            b, t, n = spikes.shape
-            self.elements += b * t * n
-            self.spikes += len(spikes.events.col)
-        for spikes, weight in zip((x, *hidden), weights, strict=True):
-            b, t, n = spikes.shape
-            element, times = spikes.events.flat(n).unique_consecutive(return_counts=True)
-            targets = weight.count_nonzero(0)[element % n]
-            self.dense += b * t * weight.numel()
-            self.acs += int(targets[times == 1].sum())
-            self.macs += int(targets[times > 1].sum())
-
     def summary(self, model: nn.Module) -> dict[str, float]:
         """`footprint` in bytes, `activation_sparsity`, and operations a sample."""
         return {
@@ -71,3 +49,23 @@ class InferenceCounts:
             "effective_acs": self.acs / self.samples,
             "dense": self.dense / self.samples,
         }
+
+
+def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
+    """Synaptic operations of a fully connected layer.
+
+    Args:
+        x: [B, T, N_in] its input.
+        weight: [N, N_in].
+    """
+    b, t, n = x.shape
+    element, times = x.events.flat(n).unique_consecutive(return_counts=True)
+    targets = weight.count_nonzero(0)[element % n]
+    macs, acs = (int(targets[chosen].sum()) for chosen in (times > 1, times == 1))
+    return InferenceCounts(dense=b * t * weight.numel(), macs=macs, acs=acs)
+
+
+def neuron_counts(spikes: Spikes) -> InferenceCounts:
+    """Elements and spikes of a layer of neurons."""
+    b, t, n = spikes.shape
+    return InferenceCounts(elements=b * t * n, spikes=len(spikes.events.col))

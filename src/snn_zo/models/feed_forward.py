@@ -2,73 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NotRequired, TypedDict, cast
 
 from torch import nn
 
+from snn_zo.layers import LeakyReadout, SpikeCounts, SpikingLinear
+from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
-from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops import Spikes, leaky_readout, spiking_linear
+from snn_zo.neuron import CountReadout, Init, Neuron, Readout
+from snn_zo.ops import Spikes
 from snn_zo.strategies import Draw, Strategy
+
+
+class OwnSettings(TypedDict):
+    """What a layer has of its own: changes of the neuron by setting, and the strategy."""
+
+    neuron: NotRequired[Mapping[str, object]]
+    strategy: NotRequired[Strategy]
 
 
 class FeedForward(nn.Module):
     """N_in -> hidden[0] -> ... -> hidden[-1] -> C, the architecture of the LocalZO and SSG papers.
 
     Args:
-        in_features: inputs N_in.
-        out_features: classes C.
+        in_shape: feature shape of the input, with product N_in.
+        outputs: values C of the readout.
         strategy: local derivative of the hidden layers' spikes.
-        hidden: neurons of each hidden layer.
+        hidden: neurons of each hidden layer; the layers are called hidden1, hidden2 and so on.
         neuron: settings of the hidden neurons.
-        readout: settings of the output.
+        readout: settings of the output; output neurons that spike have the strategy of the hidden layers.
         init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
         gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
-        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+        layers: what a hidden layer, given by its name, has of its own.
+        backend: `auto` or the name of a backend.
     """
 
     def __init__(
         self,
-        in_features: int,
-        out_features: int,
+        in_shape: Shape,
+        outputs: int,
         strategy: Strategy,
         hidden: Sequence[int],
         neuron: Neuron,
-        readout: Readout,
-        init: str = "uniform",
+        readout: Readout | CountReadout,
+        init: Init = "uniform",
         gain: float = 1.0,
         bias: bool = False,
+        layers: Mapping[str, OwnSettings] | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        self.strategy, self.neuron, self.readout, self.backend = strategy, neuron, readout, backend
-        widths = [in_features, *hidden, out_features]
-        layers = [nn.Linear(n_in, n_out, bias) for n_in, n_out in pairwise(widths)]
-        for layer in layers:
-            scale = gain / layer.in_features**0.5
-            if init == "uniform":
-                nn.init.uniform_(layer.weight, -scale, scale)
-            else:
-                nn.init.normal_(layer.weight, std=scale)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        self.layers = nn.ModuleList(layers)
+        stack: list[SpikingLinear | LeakyReadout] = []
+        for i, neurons in enumerate(hidden):
+            name = f"hidden{i + 1}"
+            own = (layers or {}).get(name, {})
+            own_neuron = replace(neuron, **own.get("neuron", {}))  # type: ignore[arg-type]
+            own_strategy = own.get("strategy", strategy)
+            stack.append(SpikingLinear(in_shape, neurons, own_neuron, own_strategy, name, bias, backend))
+            in_shape = (neurons,)
+        if isinstance(readout, CountReadout):
+            stack.append(SpikeCounts(in_shape, outputs, readout, strategy, bias=bias, backend=backend))
+        else:
+            stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend))
+        for layer in stack:
+            _initialise(layer, init, gain)
+        self.layers = nn.ModuleList(stack)
 
     def forward(self, x: Spikes, draw: Draw | None = None) -> Output:
-        """Class scores and hidden spikes.
+        """Values of the readout and hidden spikes.
 
         Args:
-            x: [B, T, N_in] input spikes.
-            draw: randomness of the strategy in a training step; layer i draws from stream i.
+            x: [B, T, *in_shape] input spikes.
+            draw: randomness of the strategies in a training step; layer i draws from stream i.
         """
         hidden = {}
-        *layers, output = cast("list[nn.Linear]", list(self.layers))
-        for i, layer in enumerate(layers):
-            layer_draw = draw.for_layer(i) if draw else None
-            x = spiking_linear(x, layer.weight, layer.bias, self.neuron, self.strategy, layer_draw, self.backend)
-            hidden[f"hidden{i + 1}"] = x
-        logits = leaky_readout(x, output.weight, output.bias, self.readout, self.backend)
-        return Output(logits, hidden)
+        *layers, readout = self.layers
+        for i, layer in enumerate(cast("list[SpikingLinear]", layers)):
+            x = layer(x, draw.for_layer(i) if draw else None)
+            hidden[layer.name] = x
+        if isinstance(readout, SpikeCounts):
+            return Output(readout(x, draw.for_layer(len(layers)) if draw else None), hidden)
+        return Output(readout(x), hidden)
+
+
+def _initialise(layer: SpikingLinear | LeakyReadout, init: Init, gain: float) -> None:
+    scale = gain / layer.inputs**0.5
+    if init == "uniform":
+        nn.init.uniform_(layer.weight, -scale, scale)
+    else:
+        nn.init.normal_(layer.weight, std=scale)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
-
-COMPILED = (torch.float32, torch.float64)
-"""The floating-point types that compiled backends compute in."""
 
 
 def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
@@ -29,12 +24,3 @@ def require_draw(draw: Draw | None, batch: int) -> None:
     """Raise ValueError unless the draw has one entry a sample."""
     if draw is not None and draw.sample.shape != (batch,):
         raise ValueError(f"draw.sample must be [{batch}], one a sample of the batch, got {list(draw.sample.shape)}")
-
-
-def require_compiled(values: Tensor, backend: str) -> None:
-    """Raise ValueError unless a compiled backend computes in this type, and backwards only."""
-    if values.dtype not in COMPILED:
-        name = str(values.dtype).removeprefix("torch.")
-        raise ValueError(f"backend '{backend}' computes in float32 and float64, not in {name}; backend=reference does")
-    if forward_ad.unpack_dual(values).tangent is not None:
-        raise ValueError(f"backend '{backend}' has no forward-mode derivatives; backend=reference has them")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.record import Record
 
 
 class Rows(NamedTuple):
@@ -16,7 +18,7 @@ class Rows(NamedTuple):
     Attributes:
         ptr: [B * T + 1] int64; row r holds col[ptr[r]:ptr[r + 1]].
         col: [K] int32 neuron indices; ascending in each row, repeated where a neuron counts more than once. Entries
-            from ptr[-1] on mean nothing: on a GPU, K is the room that was made for what only the device has counted.
+            from ptr[-1] on are padding: on a GPU, a list is made before its length is known, and is longer.
     """
 
     ptr: Tensor
@@ -37,12 +39,12 @@ class Rows(NamedTuple):
         return cls(ptr, torch.zeros(0, dtype=torch.int32, device=device))
 
     def row(self) -> Tensor:
-        """[K] int64, the row of each entry; the number of rows for entries that mean nothing."""
+        """[K] int64, the row of each entry; the number of rows for padding."""
         entry = torch.arange(len(self.col), device=self.ptr.device)
         return torch.searchsorted(self.ptr, entry, right=True) - 1
 
     def flat(self, width: int) -> Tensor:
-        """[K] int64, row * width + col; rows * width or more for entries that mean nothing."""
+        """[K] int64, row * width + col; rows * width or more for padding."""
         return self.row() * width + self.col
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Rows:
@@ -51,7 +53,7 @@ class Rows(NamedTuple):
 
 
 class Spikes:
-    """Spikes of B samples, T time steps and N neurons.
+    """Spikes of B samples, T time steps and N neurons, which may be laid out as channels, rows and columns.
 
     `handle` carries autograd: the gradient of the loss with respect to handle[k] is dL/ds at the k-th active element,
     so that backward passes between layers move compact vectors and never a dense [B, T, N] gradient. One `Spikes` may
@@ -59,20 +61,20 @@ class Spikes:
 
     Attributes:
         shape: (B, T, N).
+        features: shape of a sample's neurons at one time step, (N,) or (C, H, W); N is its product.
         events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
         active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through; a backend may list a
             few with g = 0 among them. None where nearly all are active: g and handle then have an entry for every
             element, K = B * T * N.
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
-        path: what the backend chose to do for the layer: `forward` events or dense, and, after the backward,
-            `weight gradient` trace, adjoint or dense and `input gradient` scan, gather or dense. Empty where there was
-            nothing to choose.
-        drawn: elements that a stochastic strategy drew a random number for, on a GPU a 0-dim tensor; None where the
-            backend does not say.
+        record: what the operation that made them did.
+
+    Raises:
+        ValueError: the product of the features is not N.
     """
 
-    __slots__ = ("active", "drawn", "events", "g", "handle", "path", "shape")
+    __slots__ = ("active", "events", "features", "g", "handle", "record", "shape")
 
     def __init__(
         self,
@@ -81,37 +83,49 @@ class Spikes:
         active: Rows | None,
         g: Tensor,
         handle: Tensor,
-        path: dict[str, str] | None = None,
-        drawn: int | Tensor | None = None,
+        record: Record | None = None,
+        features: tuple[int, ...] | None = None,
     ) -> None:
-        self.shape, self.events, self.active, self.g, self.handle = shape, events, active, g, handle
-        self.path, self.drawn = {} if path is None else path, drawn
+        if features is not None and math.prod(features) != shape[2]:
+            raise ValueError(f"spikes of {shape[2]} neurons cannot have the feature shape {list(features)}")
+        self.shape, self.features = shape, (shape[2],) if features is None else features
+        self.events, self.active, self.g, self.handle = events, active, g, handle
+        self.record = Record() if record is None else record
 
     @classmethod
-    def from_events(cls, shape: tuple[int, int, int], events: Rows, dtype: torch.dtype = torch.float32) -> Spikes:
+    def from_events(
+        cls,
+        shape: tuple[int, int, int],
+        events: Rows,
+        dtype: torch.dtype = torch.float32,
+        features: tuple[int, ...] | None = None,
+    ) -> Spikes:
         """Spikes that no gradient passes through, such as recorded data."""
         nothing = torch.zeros(0, dtype=dtype, device=events.col.device)
-        return cls(shape, events, Rows.empty(shape[0] * shape[1], events.col.device), nothing, nothing)
+        inactive = Rows.empty(shape[0] * shape[1], events.col.device)
+        return cls(shape, events, inactive, nothing, nothing, features=features)
 
     @classmethod
     def from_dense(cls, x: Tensor) -> Spikes:
         """Spikes from a dense tensor of spike counts; every element is active if x requires grad, else none.
 
         Args:
-            x: [B, T, N] floating point, non-negative integers.
+            x: [B, T, N] or [B, T, C, H, W] floating point, non-negative integers.
 
         Raises:
-            ValueError: x has another type or number of dimensions, or holds anything but counts.
+            ValueError: x has another type or fewer dimensions, or holds anything but counts.
         """
-        if x.dim() != 3 or not x.is_floating_point():
+        if x.dim() < 3 or not x.is_floating_point():
             raise ValueError(f"spikes are [B, T, N] floating point, got {list(x.shape)} {x.dtype}")
+        features = tuple(x.shape[2:])
+        x = x.flatten(2)
         counts = x.detach().long()
         if not torch.equal(counts.to(x.dtype), x.detach()) or bool((counts < 0).any()):
             raise ValueError("spikes are counts: every element must be a non-negative integer")
         b, t, n = x.shape
         flat = counts.flatten()
         index = torch.arange(len(flat), device=x.device).repeat_interleave(flat)
-        spikes = cls.from_events((b, t, n), Rows.from_flat(index, b * t, n), x.dtype)
+        spikes = cls.from_events((b, t, n), Rows.from_flat(index, b * t, n), x.dtype, features)
         if x.requires_grad and torch.is_grad_enabled():
             everything = torch.arange(x.numel(), device=x.device)
             spikes.active = Rows.from_flat(everything, b * t, n)
@@ -120,10 +134,10 @@ class Spikes:
         return spikes
 
     def to_dense(self) -> Tensor:
-        """[B, T, N] spike counts; the backward gathers at the active set."""
+        """[B, T, *features] spike counts; the backward gathers at the active set."""
         b, t, n = self.shape
         active = None if self.active is None else self.active.flat(n)
-        return apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, n))
+        return apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, *self.features))
 
     def count(self) -> Tensor:
         """[B, N] spikes per sample and neuron over all time steps; the backward gathers at the active set."""
@@ -157,25 +171,34 @@ class Spikes:
     def fired(self) -> Tensor:
         """[N] bool, the neurons with an event."""
         n, (ptr, col) = self.shape[2], self.events
-        meant = torch.arange(len(col), device=col.device) < ptr[-1]
-        # what means nothing goes to a place of its own
-        neuron = torch.where(meant, col, n).long()
+        given = torch.arange(len(col), device=col.device) < ptr[-1]
+        # padding goes to a place of its own
+        neuron = torch.where(given, col, n).long()
         return torch.zeros(n + 1, dtype=torch.bool, device=col.device).index_fill_(0, neuron, True)[:n]
+
+    def view(self, *features: int) -> Spikes:
+        """The same spikes with another feature shape, which moves nothing.
+
+        Raises:
+            ValueError: its product is not N.
+        """
+        return Spikes(self.shape, self.events, self.active, self.g, self.handle, self.record, features)
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
-        return Spikes(self.shape, self.events, self.active, self.g, self.handle.detach(), self.path, self.drawn)
+        handle = self.handle.detach()
+        return Spikes(self.shape, self.events, self.active, self.g, handle, self.record, self.features)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
         events = self.events.to(device, non_blocking)
         active = None if self.active is None else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
-        return Spikes(self.shape, events, active, g, handle, self.path, self.drawn)
+        return Spikes(self.shape, events, active, g, handle, self.record, self.features)
 
     def __repr__(self) -> str:
-        b, t, n = self.shape
-        return f"Spikes([{b}, {t}, {n}], {int(self.event_count)} events, {int(self.active_count)} active)"
+        shape = [*self.shape[:2], *self.features]
+        return f"Spikes({shape}, {int(self.event_count)} events, {int(self.active_count)} active)"
 
 
 class _Counts(torch.autograd.Function):

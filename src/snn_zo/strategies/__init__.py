@@ -2,9 +2,11 @@
 
 from snn_zo.strategies.distributions import DISTRIBUTIONS
 from snn_zo.strategies.draw import Draw
+from snn_zo.strategies.expectation import Expectation
 from snn_zo.strategies.functions import FUNCTIONS, SurrogateFunction
-from snn_zo.strategies.strategy import Kernel, Strategy
-from snn_zo.strategies.surrogate import Dense, Deterministic, Expectation, SparseSurrogate, Surrogate
+from snn_zo.strategies.sparse_surrogate import SparseSurrogate
+from snn_zo.strategies.strategy import Lookup, Strategy
+from snn_zo.strategies.surrogate import Dense, Deterministic, Surrogate
 from snn_zo.strategies.zeroth_order import LocalZO, LocalZOConverse, ZerothOrder
 
 __all__ = [
@@ -14,9 +16,9 @@ __all__ = [
     "Deterministic",
     "Draw",
     "Expectation",
-    "Kernel",
     "LocalZO",
     "LocalZOConverse",
+    "Lookup",
     "SparseSurrogate",
     "Strategy",
     "Surrogate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 from snn_zo._torch import torch
 from snn_zo.strategies.thresholds import Threshold
@@ -18,6 +19,7 @@ class Distribution(Threshold):
     With x = |u| / delta, E[|z| 1(|u| < delta |z|)] / (2 delta) = expectation(x) / delta.
     """
 
+    name: ClassVar[str]
     mass = 0.5  # the estimate is |z| / (2 delta): no surrogate stands behind it
 
     def __init_subclass__(cls) -> None:

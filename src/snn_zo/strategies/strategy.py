@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
     from snn_zo._torch import torch
     from snn_zo.strategies.draw import Draw
 
 
-class Kernel(NamedTuple):
-    """What a compiled backend needs to know of a strategy: the formula's kind and its numbers."""
-
-    kind: str
-    params: tuple[float, ...]
+Lookup = Literal["everywhere", "window", "drawn"]
+"""Where the local derivative is looked up: at every element; where |u| is below the reach; where, besides, a random
+number allows the element to be active."""
 
 
 class Strategy(ABC):
@@ -58,8 +56,17 @@ class Strategy(ABC):
         """Half width of the hard window with the same expected activity, in units of v_th; inf where none exists."""
 
     @property
-    def kernel(self) -> Kernel | None:
-        """Kind and parameters for compiled backends; None where they are to call `gradient`."""
+    def lookup(self) -> Lookup:
+        """Where g is looked up, which compiled backends do and operation counts go by.
+
+        A family that is looked up at fewer elements says so for its own `gradient` only: a class that overrides
+        `gradient` has it called with every element.
+        """
+        return "everywhere"
+
+    def scaled(self, factor: float) -> Self | None:
+        """The strategy with its width times a positive factor: more elements are active, the wider it is; None where it
+        has no width."""
         return None
 
 

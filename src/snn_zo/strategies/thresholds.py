@@ -9,24 +9,40 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from snn_zo._torch import torch
 
-if TYPE_CHECKING:
-    from snn_zo.strategies.functions import SurrogateFunction
+
+class Falling(Protocol):
+    """An even function of unit slope that falls on x > 0: what a density can be made from.
+
+    Attributes:
+        order_at_zero: p in -h'(x) ~ x^p as x -> 0.
+        tail_order: r in -h'(x) ~ x^-r as x -> infinity.
+    """
+
+    @property
+    def order_at_zero(self) -> float: ...
+
+    @property
+    def tail_order(self) -> float: ...
+
+    def shape(self, x: torch.Tensor) -> torch.Tensor:
+        """h(x), x >= 0."""
+
+    def fall(self, x: torch.Tensor) -> torch.Tensor:
+        """-h'(x), x > 0."""
 
 
 class Threshold(ABC):
     """A distribution on x > 0.
 
     Attributes:
-        name: what compiled backends know it by.
         mass: integral of the unnormalised density x^-a (-h'(x)) that the distribution came from.
         has_mean: whether E[x] is finite.
     """
 
-    name: str
     mass: float
     has_mean: bool = True
 
@@ -42,8 +58,8 @@ class Threshold(ABC):
 class Gate(Threshold):
     """a = 0: S = h(x) / h(0). The weight is constant, so the threshold itself is never asked for."""
 
-    def __init__(self, function: SurrogateFunction) -> None:
-        self.function, self.name = function, f"gate_{function.name}"
+    def __init__(self, function: Falling) -> None:
+        self.function = function
         self.mass = float(function.shape(torch.zeros((), dtype=torch.float64)))
         self.has_mean = function.tail_order > 2
 
@@ -58,8 +74,6 @@ class Gate(Threshold):
 class Power(Threshold):
     """S = 1 - x^n on [0, 1], from the constant -h' of the triangular function with n = 1 - a."""
 
-    name = "power"
-
     def __init__(self, n: int) -> None:
         self.n = n
         self.mass = 1 / n
@@ -73,8 +87,6 @@ class Power(Threshold):
 
 class PointMass(Threshold):
     """The threshold is always 1: the estimate is a hard window."""
-
-    name = "point"
 
     def __init__(self, mass: float) -> None:
         self.mass = mass
@@ -105,8 +117,8 @@ class Tabulated(Threshold):
 
     nodes = 4097
 
-    def __init__(self, function: SurrogateFunction, a: int) -> None:
-        self.function, self.a, self.name = function, a, f"tabulated_{function.name}"
+    def __init__(self, function: Falling, a: int) -> None:
+        self.function, self.a = function, a
         self.has_mean = function.tail_order + a > 2
         self.order = function.order_at_zero + 1 - a  # 1 - S ~ x^order
         self._placed: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,10 +12,10 @@ from snn_zo._torch import torch
 from snn_zo.strategies.distributions import DISTRIBUTIONS, Distribution
 from snn_zo.strategies.draw import Draw
 from snn_zo.strategies.registry import lookup
-from snn_zo.strategies.strategy import Kernel, Strategy, require_count, require_pool, require_positive
+from snn_zo.strategies.strategy import Lookup, Strategy, require_count, require_pool, require_positive
+from snn_zo.strategies.surrogate import Surrogate
 
 if TYPE_CHECKING:
-    from snn_zo.strategies.surrogate import Surrogate
     from snn_zo.strategies.thresholds import Threshold
 
 RESOLUTION = 2.0**-32
@@ -111,11 +111,8 @@ class ZerothOrder(Strategy):
         return self._b_th
 
     @property
-    def kernel(self) -> Kernel | None:
-        if self.pool:
-            return None
-        params = (self.scale, self.weight, float(self.power), float(self.samples), self.reach)
-        return Kernel(self.threshold.name, params)
+    def lookup(self) -> Lookup:
+        return "drawn" if type(self).gradient is ZerothOrder.gradient else "everywhere"
 
     def gradient(self, u: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
         samples = len(u) if u.dim() else 1
@@ -236,6 +233,9 @@ class LocalZO(ZerothOrder):
         """The smooth step whose derivative is `expected`, up to a constant."""
         return self.threshold.step(u / self.delta)
 
+    def scaled(self, factor: float) -> LocalZO:
+        return replace(self, delta=factor * self.delta)
+
 
 @dataclass(frozen=True)
 class LocalZOConverse(ZerothOrder):
@@ -297,3 +297,6 @@ class LocalZOConverse(ZerothOrder):
 
     def expected(self, u: torch.Tensor) -> torch.Tensor:
         return self.surrogate.expected(u)
+
+    def scaled(self, factor: float) -> LocalZOConverse:
+        return replace(self, surrogate=replace(self.surrogate, slope=self.surrogate.slope / factor))

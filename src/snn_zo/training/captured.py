@@ -36,7 +36,7 @@ class CapturedClassifier(SpikingClassifier):
         """The whole step."""
         assert self.replay is not None
         step = self.replay(batch, self.global_step)
-        return {"loss": step.loss, "hidden": self.report(step, batch)}
+        return {"loss": step.loss, "hidden": self.report(step, batch), "layers": step.layers}
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Done already."""

@@ -15,6 +15,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from snn_zo.data.store import Batch
+from snn_zo.layers import recording
 from snn_zo.models import Output
 from snn_zo.ops import Spikes, spike_count_penalty
 from snn_zo.regularizer import SpikeCount
@@ -77,7 +78,7 @@ class SpikingClassifier(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Loss, and the hidden spikes without their graph for callbacks."""
         step = self.compute(batch, self.global_step)
-        return {"loss": step.loss, "hidden": self.report(step.detach(), batch)}
+        return {"loss": step.loss, "hidden": self.report(step.detach(), batch), "layers": step.layers}
 
     def compute(self, batch: Batch, step: int | Tensor) -> Step:
         """Forward pass and loss of a batch; nothing is logged.
@@ -88,19 +89,20 @@ class SpikingClassifier(lightning.LightningModule):
         """
         if not len(batch.target):
             return self._no_share()
-        output = self(batch.spikes, Draw(self.seed, 0, step, batch.sample))
+        with recording() as layers:
+            output = self(batch.spikes, Draw(self.seed, 0, step, batch.sample))
         loss = fit = cross_entropy(output.readout, batch.target)
         penalty = None
         if self.regularizer:
             penalties = [spike_count_penalty(x, self.regularizer, self.backend) for x in output.hidden.values()]
             penalty = torch.stack(penalties).sum()
             loss = fit + penalty
-        return Step(batch.share * loss, fit, penalty, output.readout, output.hidden)
+        return Step(batch.share * loss, fit, penalty, output.readout, output.hidden, layers)
 
     def _no_share(self) -> Step:
         """A loss of 0 that depends on every parameter: there has to be a gradient to take the devices' mean of."""
         loss = 0 * torch.stack([parameter.sum() for parameter in self.model.parameters()]).sum()
-        return Step(loss, loss, loss if self.regularizer else None, loss.new_empty(0, self.classes), {})
+        return Step(loss, loss, loss if self.regularizer else None, loss.new_empty(0, self.classes), {}, [])
 
     def report(self, step: Step, batch: Batch) -> dict[str, Spikes]:
         """Log a training step; its hidden spikes."""
@@ -114,11 +116,13 @@ class SpikingClassifier(lightning.LightningModule):
         """Metrics of a validation batch."""
         self._evaluate("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Metrics and confusion matrix of a test batch."""
-        logits = self._evaluate("test", batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Metrics and confusion matrix of a test batch; what the layers did for callbacks."""
+        with recording() as layers:
+            logits = self._evaluate("test", batch)
         if len(logits):
             self.confusion.update(logits, batch.target)
+        return {"layers": layers}
 
     def on_test_epoch_end(self) -> None:
         """Add up the devices' confusion matrices while they are all there; the metric keeps the sum."""
@@ -130,7 +134,7 @@ class SpikingClassifier(lightning.LightningModule):
             logits = self(batch.spikes).readout
             loss = cross_entropy(logits, batch.target)
         else:
-            loss, _, _, logits, _ = self._no_share()
+            loss, _, _, logits, *_ = self._no_share()
         self._score(stage, logits, loss, batch)
         return logits
 

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from snn_zo.data.store import Batch
 from snn_zo.ops import Rows, Spikes
+from snn_zo.ops.backends import captured, captured_ones
 from snn_zo.ops.triton.capacity import Plan, enlarged
 from snn_zo.training.schedules import one_cycle
 from snn_zo.training.step import DivergedError, Step
@@ -122,7 +123,8 @@ class Replay:
         """Buffers for batches like this one, and the captured step that reads them."""
         events, device = batch.spikes.events, batch.target.device
         col = torch.zeros(enlarged(len(events.col)), dtype=events.col.dtype, device=device)
-        spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), batch.spikes.handle.dtype)
+        dtype, features = batch.spikes.handle.dtype, batch.spikes.features
+        spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), dtype, features)
         self._batch = Batch(spikes, batch.target.clone(), batch.sample.clone())
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._stage(batch, 0)
@@ -210,8 +212,9 @@ def reason_against(
         make_optimizer: a partial of an optimizer class.
         make_schedule: a partial that makes the schedule, or None.
     """
-    if backend != "triton" or not torch.cuda.is_available():
-        return f"backend '{backend}' on this device is not captured; it takes backend triton on a CUDA device"
+    if not captured(backend) or not torch.cuda.is_available():
+        able = " or ".join(captured_ones())
+        return f"backend '{backend}' on this device is not captured; it takes backend {able} on a CUDA device"
     if "fused" not in inspect.signature(_class_of(make_optimizer)).parameters:
         return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"
     if make_schedule is not None and _class_of(make_schedule) is one_cycle:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from snn_zo.layers import Done
 from snn_zo.ops import Spikes
 
 
@@ -22,6 +23,7 @@ class Step(NamedTuple):
         penalty: scalar, of the hidden layers' spike counts; None where nothing is regularised.
         readout: [B, C] values of the readout.
         hidden: spikes of each hidden layer.
+        layers: what each layer did.
     """
 
     loss: Tensor
@@ -29,9 +31,10 @@ class Step(NamedTuple):
     penalty: Tensor | None
     readout: Tensor
     hidden: dict[str, Spikes]
+    layers: list[Done]
 
     def detach(self) -> Step:
         """The same without the autograd graph."""
         penalty = None if self.penalty is None else self.penalty.detach()
         hidden = {name: spikes.detach() for name, spikes in self.hidden.items()}
-        return Step(self.loss.detach(), self.fit.detach(), penalty, self.readout.detach(), hidden)
+        return Step(self.loss.detach(), self.fit.detach(), penalty, self.readout.detach(), hidden, self.layers)

@@ -28,7 +28,7 @@ def look_for(strategy: Strategy, draw: Draw | None) -> Look:
     """What a scan has to keep for a strategy."""
     # a little more than the reach: the strategy itself decides, after rounding
     reach = strategy.reach * (1 + 1e-6)
-    if _is_plain(strategy, ZerothOrder):
+    if strategy.lookup == "drawn":
         assert draw is not None
         near, bound = cast("ZerothOrder", strategy).activity_bound
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
@@ -38,9 +38,7 @@ def look_for(strategy: Strategy, draw: Draw | None) -> Look:
             return look
         words, offset = pool(draw.seed, draw.layer, size), draw.offset(0, 1).squeeze(1)
         return look._replace(pool=words.numpy().astype(np.uint32), offset=offset.cpu().numpy())
-    if _is_plain(strategy, Deterministic) and strategy.reach < float("inf"):
-        return Look(WINDOW, reach)
-    return Look(EVERYTHING)
+    return Look(WINDOW, reach) if strategy.lookup == "window" else Look(EVERYTHING)
 
 
 def active_set(
@@ -50,7 +48,7 @@ def active_set(
     b, t, n = shape
     u, element = torch.from_numpy(scanned.u), torch.from_numpy(scanned.element)
     if look.kind == EVERYTHING:
-        if _is_plain(strategy, Deterministic):
+        if isinstance(strategy, Deterministic) and strategy.elementwise:
             g = _expected(strategy, u)
         else:
             g = strategy.gradient(u.view(b, t, n), draw).flatten()
@@ -67,11 +65,6 @@ def active_set(
         active = g.nonzero().squeeze(1)
         element, g = element[active], g[active]
     return ActiveSet(_rows(element, b * t, n), g, u[active])
-
-
-def _is_plain(strategy: Strategy, family: Any) -> bool:
-    """Whether a strategy computes its gradient as its family does, and has no way of its own."""
-    return type(strategy).gradient is family.gradient
 
 
 def _expected(strategy: Strategy, u: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from snn_zo.neuron import REDUCTIONS, Readout
 from snn_zo.ops.cpu.gradients import column_sums
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 
 MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
@@ -21,9 +21,10 @@ PIECE = 16
 """Samples whose weight gradients are summed in one go; fixed, as the order of a sum is part of its result."""
 
 
-def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
+def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
-    require_compiled(weight, "cpu")
+    record.forward, record.weight_gradient = "events", "adjoint"
+    record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
     return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
 
 

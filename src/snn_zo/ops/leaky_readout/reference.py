@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from snn_zo.neuron import Readout
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 
 
-def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
+def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
     current = linear(x.to_dense().to(weight.dtype), weight, bias)
     o = torch.zeros_like(current[:, 0])

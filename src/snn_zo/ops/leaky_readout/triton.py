@@ -12,20 +12,21 @@ from torch import Tensor
 
 from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.triton import gradients
-from snn_zo.ops.triton.lanes import add_rows, group_for, lanes_for, require_lanes, warps_for
+from snn_zo.ops.triton.lanes import add_rows, group_for, lanes_for, warps_for
 
 _MAX, _LAST = tl.constexpr(REDUCTIONS.index("max")), tl.constexpr(REDUCTIONS.index("last"))
 CHUNK = 32
 """Time steps of a program that sums currents."""
 
 
-def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout) -> Tensor:
+def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
-    require_compiled(weight, "triton")
-    require_lanes(len(weight))
+    record.forward = "dense" if gradients.is_dense(x) else "events"
+    record.weight_gradient = "dense" if gradients.weight_by_product(x) else "adjoint"
+    record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
     return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
 
 

@@ -15,19 +15,21 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None =
     """Spikes of neurons that start from v = 0 (`Neuron` has the equations).
 
     Args:
-        current: [B, T, N] input current in units of v_th a time step; flatten the axes of images into N.
+        current: [B, T, N] or [B, T, C, H, W] input current in units of v_th a time step.
         neuron: leak, threshold and reset.
         strategy: local derivative of the spike.
         draw: randomness of a stochastic strategy; without one, a fresh draw from torch's global generator.
-        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+        backend: `auto` or the name of a backend.
 
     Returns:
-        [B, T, N] spikes; their active set is empty when gradients are disabled.
+        Spikes of the current's shape; their active set is empty when gradients are disabled.
 
     Raises:
-        ValueError: wrong shape, or the backend does not run on this device.
+        ValueError: wrong shape, or the backend does not run here or does not support this.
     """
-    if current.dim() != 3 or current.shape[1] == 0:
-        raise ValueError(f"current must be [B, T, N], T > 0, got {list(current.shape)}")
+    if current.dim() < 3 or current.shape[1] == 0:
+        raise ValueError(f"current must be [B, T, N] or [B, T, C, H, W], T > 0, got {list(current.shape)}")
     require_draw(draw, len(current))
-    return implementation("lif", backend, current.device).lif(current, neuron, strategy, draw)
+    flat = current.flatten(2)
+    spikes: Spikes = implementation("lif", backend, flat, flat.shape[2], neuron.reset)(flat, neuron, strategy, draw)
+    return spikes.view(*current.shape[2:])

@@ -15,14 +15,13 @@ from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import Look, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
 def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
     """See `snn_zo.ops.lif.lif`."""
-    require_compiled(current, "cpu")
     b, t, n = current.shape
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
@@ -38,7 +37,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
             return Spikes.from_events((b, t, n), events, current.dtype)
         active = active_set(scanned, look, strategy, draw, (b, t, n))
     handle = apply_first_order(_Lif, current, events, active, neuron)
-    return Spikes((b, t, n), events, active.rows, active.g, handle, drawn=scanned.drawn)
+    return Spikes((b, t, n), events, active.rows, active.g, handle, Record(drawn=scanned.drawn))
 
 
 class _Lif(torch.autograd.Function):

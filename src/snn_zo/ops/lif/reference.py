@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.record import Record
 from snn_zo.ops.spike import fire, local_derivative
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -53,5 +54,5 @@ def _spikes(s: Tensor, g: Tensor, drawn: int | None) -> Spikes:
         active=Rows.from_flat(active, b * t, n),
         g=g.flatten()[active],
         handle=s.flatten()[active],
-        drawn=drawn,
+        record=Record(drawn=drawn),
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
@@ -21,7 +21,6 @@ from snn_zo.strategies import Draw, Strategy
 
 def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
     """See `snn_zo.ops.lif.lif`."""
-    require_compiled(current, "triton")
     b, t, n = current.shape
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
@@ -33,7 +32,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
             return Spikes.from_events((b, t, n), scanned.events, current.dtype)
         active = active_set(scanned, look, strategy, draw, (b, t, n))
     handle = apply_first_order(_Lif, current, scanned.events, active, neuron)
-    return Spikes((b, t, n), scanned.events, active.rows, active.g, handle, drawn=scanned.drawn)
+    return Spikes((b, t, n), scanned.events, active.rows, active.g, handle, Record(drawn=scanned.drawn))
 
 
 class _Lif(torch.autograd.Function):

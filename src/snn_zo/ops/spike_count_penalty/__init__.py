@@ -15,13 +15,14 @@ def spike_count_penalty(x: Spikes, regularizer: SpikeCount, backend: str = "auto
     Args:
         x: [B, T, N] spikes of the layer.
         regularizer: bounds and weights.
-        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+        backend: `auto` or the name of a backend.
 
     Returns:
         A scalar.
 
     Raises:
-        ValueError: the backend does not run on this device.
+        ValueError: the backend does not run here or does not support this.
     """
-    run = implementation("spike_count_penalty", backend, x.handle.device).spike_count_penalty
-    return run(x, regularizer)
+    run = implementation("spike_count_penalty", backend, x.handle, x.shape[2])
+    penalty: Tensor = run(x, regularizer)
+    return penalty

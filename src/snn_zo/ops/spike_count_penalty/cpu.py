@@ -11,14 +11,12 @@ from torch import Tensor
 
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
 from snn_zo.ops.spikes import Spikes
 from snn_zo.regularizer import SpikeCount
 
 
 def spike_count_penalty(x: Spikes, regularizer: SpikeCount) -> Tensor:
     """See `snn_zo.ops.spike_count_penalty.spike_count_penalty`."""
-    require_compiled(x.handle, "cpu")
     return apply_first_order(_Penalty, x.handle, x, regularizer)
 
 

@@ -23,22 +23,23 @@ def spiking_linear(
     """Spikes of N neurons with input current I[t] = weight s_in[t] + bias.
 
     Args:
-        x: [B, T, N_in] input spikes.
+        x: [B, T, N_in] input spikes, whatever their feature shape.
         weight: [N, N_in].
         bias: [N], added at every time step, or None.
         neuron: leak, threshold and reset.
         strategy: local derivative of the spike.
         draw: randomness of a stochastic strategy; without one, a fresh draw from torch's global generator.
-        backend: `auto` or one of `snn_zo.ops.backends.BACKENDS`.
+        backend: `auto` or the name of a backend.
 
     Returns:
         [B, T, N] spikes; their active set is empty when gradients are disabled. The backward gives gradients to
         `weight`, to `bias`, and to `x.handle` at the active elements of x.
 
     Raises:
-        ValueError: shapes do not fit, or the backend does not run on this device.
+        ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
     require_layer(x, weight, bias)
     require_draw(draw, x.shape[0])
-    run = implementation("spiking_linear", backend, weight.device).spiking_linear
-    return run(x, weight, bias, neuron, strategy, draw)
+    run = implementation("spiking_linear", backend, weight, len(weight), neuron.reset)
+    spikes: Spikes = run(x.view(x.shape[2]), weight, bias, neuron, strategy, draw)
+    return spikes

@@ -13,9 +13,9 @@ from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record, WeightGradient
 from snn_zo.ops.spikes import Rows, Spikes
-from snn_zo.ops.spiking_linear.layer import Layer
+from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.strategies import Draw, Strategy
 
 GEMM_DENSITY = 0.12
@@ -28,7 +28,6 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    require_compiled(weight, "cpu")
     b, t, n_in = x.shape
     shape = (b, t, len(weight))
     wants_gradient = torch.is_grad_enabled()
@@ -45,79 +44,80 @@ def spiking_linear(
         if not wants_gradient:
             return Spikes.from_events(shape, events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
-    path = {"forward": "dense" if dense else "events"}
-    layer = Layer(shape, x, events, active, neuron, path)
-    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, layer)
-    return Spikes(shape, events, active.rows, active.g, handle, path, scanned.drawn)
+    wants_input = x.handle.requires_grad
+    record = Record("dense" if dense else "events", to_input=wants_input, drawn=scanned.drawn)
+    saved = Saved(shape, x, events, active, neuron, record)
+    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, saved)
+    return Spikes(shape, events, active.rows, active.g, handle, record)
 
 
 class _SpikingLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: Saved) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.layer = layer
-        return (layer.active.u > 0).to(weight.dtype)
+        ctx.saved = saved
+        return (saved.active.u > 0).to(weight.dtype)
 
     @staticmethod
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (weight,) = ctx.saved_tensors
-        backward = _dense if ctx.layer.active.rows is None else _sparse
+        backward = _dense if ctx.saved.active.rows is None else _sparse
         wanted = ctx.needs_input_grad
         with torch.autocast("cpu", enabled=False):
-            found = backward(ctx.layer, weight, grad * ctx.layer.active.g, wanted)
+            found = backward(ctx.saved, weight, grad * ctx.saved.active.g, wanted)
         grad_x, grad_weight, grad_bias = (None if part is None else torch.from_numpy(part) for part in found)
         if grad_x is not None:
-            grad_x = grad_x.to(ctx.layer.x.handle.dtype)
+            grad_x = grad_x.to(ctx.saved.x.handle.dtype)
         return grad_x, grad_weight, grad_bias, None
 
 
-def _sparse(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """Gradients of x.handle, weight and bias from the active elements."""
-    (b, t, n), neuron, x = layer.shape, layer.neuron, layer.x
-    assert layer.active.rows is not None
-    v = layer.active.u + neuron.v_th
+    (b, t, n), neuron, x = saved.shape, saved.neuron, saved.x
+    assert saved.active.rows is not None
+    v = saved.active.u + neuron.v_th
     rows, eps = gradients.errors(
-        layer.shape, _arrays(layer.active.rows), ds.numpy(), layer.active.g.numpy(), v.numpy(), _arrays(layer.events),
+        saved.shape, _arrays(saved.active.rows), ds.numpy(), saved.active.g.numpy(), v.numpy(), _arrays(saved.events),
         neuron,
     )  # fmt: skip
     features, beta = x.shape[2], neuron.beta
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
-        layer.path["input gradient"] = "scan"
+        saved.record.input_gradient = "scan"
         active = None if x.active is None else _arrays(x.active)
-        grad_x = gradients.input_at_active(layer.shape, rows, eps, weight.contiguous().numpy(), active, beta)
+        grad_x = gradients.input_at_active(saved.shape, rows, eps, weight.contiguous().numpy(), active, beta)
     if wanted[1]:
         trace_cost = len(eps) * features + b * t * features / 2
         adjoint_cost = ADDITION * len(x.events.col) * n + b * t * n / 2
-        form = "trace" if trace_cost <= adjoint_cost else "adjoint"
-        layer.path["weight gradient"] = form
+        form: WeightGradient = "trace" if trace_cost <= adjoint_cost else "adjoint"
+        saved.record.weight_gradient = form
         compute = gradients.weight_by_trace if form == "trace" else gradients.weight_by_adjoint
-        grad_weight = compute(layer.shape, _arrays(x.events), features, rows, eps, beta)
+        grad_weight = compute(saved.shape, _arrays(x.events), features, rows, eps, beta)
     if wanted[2]:
-        grad_bias = gradients.bias_gradient(layer.shape, rows, eps, beta)
+        grad_bias = gradients.bias_gradient(saved.shape, rows, eps, beta)
     return grad_x, grad_weight, grad_bias
 
 
-def _dense(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """Gradients of x.handle, weight and bias where every element is active."""
-    (b, t, n), x = layer.shape, layer.x
-    g, u = (part.view(layer.shape).numpy() for part in layer.active[1:])
-    gradients.adjoint_in_place(ds.view(layer.shape).numpy(), g, u, layer.neuron)
+    (b, t, n), x = saved.shape, saved.x
+    g, u = (part.view(saved.shape).numpy() for part in saved.active[1:])
+    gradients.adjoint_in_place(ds.view(saved.shape).numpy(), g, u, saved.neuron)
     adjoint = ds.view(b * t, n)
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         if x.active is None or len(x.active.col) > GEMM_DENSITY * b * t * x.shape[2]:
-            layer.path["input gradient"] = "dense"
+            saved.record.input_gradient = "dense"
             everywhere = (adjoint @ weight).flatten()
             grad_x = (everywhere if x.active is None else everywhere[x.active.flat(x.shape[2])]).numpy()
         else:
-            layer.path["input gradient"] = "gather"
+            saved.record.input_gradient = "gather"
             columns = weight.T.contiguous().numpy()
             grad_x = gradients.input_from_dense(adjoint.numpy(), columns, _arrays(x.active))
     if wanted[1]:
         gemm = len(x.events.col) > GEMM_DENSITY * b * t * x.shape[2]
-        layer.path["weight gradient"] = "dense" if gemm else "adjoint"
+        saved.record.weight_gradient = "dense" if gemm else "adjoint"
         if gemm:
             with torch.no_grad():
                 grad_weight = (adjoint.T @ x.to_dense().to(ds.dtype).flatten(0, 1)).numpy()

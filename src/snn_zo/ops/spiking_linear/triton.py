@@ -9,13 +9,12 @@ from torch import Tensor
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.shapes import require_compiled
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
-from snn_zo.ops.spiking_linear.layer import Layer
+from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Wanted
-from snn_zo.ops.triton.lanes import require_lanes
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy
 
@@ -24,8 +23,6 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    require_compiled(weight, "triton")
-    require_lanes(len(weight))
     b, t, _ = x.shape
     shape = (b, t, len(weight))
     wants_gradient = torch.is_grad_enabled()
@@ -41,47 +38,48 @@ def spiking_linear(
         if not wants_gradient:
             return Spikes.from_events(shape, scanned.events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
-    path = {"forward": "dense" if dense else "events"}
-    layer = Layer(shape, x, scanned.events, active, neuron, path)
-    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, layer)
-    return Spikes(shape, scanned.events, active.rows, active.g, handle, path, scanned.drawn)
+    wants_input = x.handle.requires_grad
+    record = Record("dense" if dense else "events", to_input=wants_input, drawn=scanned.drawn)
+    saved = Saved(shape, x, scanned.events, active, neuron, record)
+    handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, saved)
+    return Spikes(shape, scanned.events, active.rows, active.g, handle, record)
 
 
 class _SpikingLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: Saved) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.layer = layer
-        return handle_of(layer.active, layer.neuron.reset == "hard")
+        ctx.saved = saved
+        return handle_of(saved.active, saved.neuron.reset == "hard")
 
     @staticmethod
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (weight,) = ctx.saved_tensors
-        layer, wanted = ctx.layer, ctx.needs_input_grad
-        ds = local_error(layer.active, grad)
+        saved, wanted = ctx.saved, ctx.needs_input_grad
+        ds = local_error(saved.active, grad)
         with torch.autocast(weight.device.type, enabled=False):
-            backward = _dense if layer.active.rows is None else _sparse
-            grad_x, grad_weight, grad_bias = backward(layer, weight, ds, wanted)
-        return None if grad_x is None else grad_x.to(layer.x.handle.dtype), grad_weight, grad_bias, None
+            backward = _dense if saved.active.rows is None else _sparse
+            grad_x, grad_weight, grad_bias = backward(saved, weight, ds, wanted)
+        return None if grad_x is None else grad_x.to(saved.x.handle.dtype), grad_weight, grad_bias, None
 
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
-def _sparse(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias from the active elements."""
-    shape, x, neuron, (rows, g, u) = layer.shape, layer.x, layer.neuron, layer.active
+    shape, x, neuron, (rows, g, u) = saved.shape, saved.x, saved.neuron, saved.active
     assert rows is not None
     features = x.shape[2]
-    found = gradients.errors(shape, rows, ds, g, u, layer.events, neuron)
+    found = gradients.errors(shape, rows, ds, g, u, saved.events, neuron)
     repeatable = torch.are_deterministic_algorithms_enabled()
     by_trace = repeatable or len(ds) * features <= len(x.events.col) * shape[2]
     if wanted[1]:
-        layer.path["weight gradient"] = "trace" if by_trace else "adjoint"
+        saved.record.weight_gradient = "trace" if by_trace else "adjoint"
     everywhere = wanted[0] and x.active is None
     if wanted[0]:
-        layer.path["input gradient"] = "dense" if everywhere else "gather"
+        saved.record.input_gradient = "dense" if everywhere else "gather"
     want = Wanted(
         at=x.active if wanted[0] else None,
         events=x.events if wanted[1] and not by_trace else None,
@@ -103,13 +101,13 @@ def _sparse(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     return grad_x, grad_weight, grad_bias
 
 
-def _dense(layer: Layer, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias where every element is active."""
-    shape, x, neuron, (_, g, u) = layer.shape, layer.x, layer.neuron, layer.active
+    shape, x, neuron, (_, g, u) = saved.shape, saved.x, saved.neuron, saved.active
     adjoint = ds.view(shape)
     gradients.adjoint_in_place(adjoint, g, u, neuron)
     if wanted[0]:
-        layer.path["input gradient"] = "dense" if x.active is None else "gather"
+        saved.record.input_gradient = "dense" if x.active is None else "gather"
     if wanted[1]:
-        layer.path["weight gradient"] = "dense" if gradients.weight_by_product(x) else "adjoint"
+        saved.record.weight_gradient = "dense" if gradients.weight_by_product(x) else "adjoint"
     return gradients.from_dense_adjoint(adjoint, x, weight, neuron, wanted)

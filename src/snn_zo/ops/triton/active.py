@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.triton.scan import DRAWN, EVERYTHING, FORMULAS, WINDOW, Look, Scanned
-from snn_zo.strategies import Deterministic, Draw, Strategy, Surrogate, ZerothOrder
+from snn_zo.strategies import Draw, Strategy, Surrogate, ZerothOrder
 from snn_zo.strategies.draw import pool
 
 
@@ -18,13 +18,13 @@ def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Loo
     """What a scan has to keep for a strategy."""
     # a little more than the reach: the strategy itself decides, after rounding
     reach = strategy.reach * (1 + 1e-6)
-    if type(strategy).gradient is ZerothOrder.gradient:
+    if strategy.lookup == "drawn":
         assert draw is not None
         known = cast("ZerothOrder", strategy)
         near, limit = _limits(known, device)
         words = pool(draw.seed, draw.layer, known.pool, device) if known.pool else None
         return Look(DRAWN, reach, near, limit, draw, words)
-    if type(strategy).gradient is Deterministic.gradient and strategy.reach < float("inf"):
+    if strategy.lookup == "window":
         return Look(WINDOW, reach)
     if type(strategy) is Surrogate and strategy.function in FORMULAS:
         formula = FORMULAS.index(strategy.function)

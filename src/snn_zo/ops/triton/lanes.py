@@ -5,9 +5,6 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-WIDEST = 8192
-"""Neurons that the lanes of one program can hold."""
-
 
 def lanes_for(width: int) -> int:
     """Lanes of a program over `width` neurons."""
@@ -22,12 +19,6 @@ def warps_for(lanes: int) -> int:
 def group_for(entries: int, rows: int) -> int:
     """Entries of a row that are worked on together, so that most rows take one round."""
     return min(16, max(4, triton.next_power_of_2(entries // rows + 1)))
-
-
-def require_lanes(width: int) -> None:
-    """Raise ValueError if a layer is too wide for one program."""
-    if width > WIDEST:
-        raise ValueError(f"backend 'triton' takes up to {WIDEST} neurons a layer, got {width}; backend=reference does")
 
 
 @triton.jit

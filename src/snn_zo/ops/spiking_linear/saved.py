@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
 
 
-class Layer(NamedTuple):
+class Saved(NamedTuple):
     """What the backward needs besides the weight.
 
     Attributes:
@@ -18,7 +19,7 @@ class Layer(NamedTuple):
         events: the layer's spikes.
         active: its active set.
         neuron: its settings.
-        path: filled in with the forms of the gradients.
+        record: takes in the forms of the gradients.
     """
 
     shape: tuple[int, int, int]
@@ -26,4 +27,4 @@ class Layer(NamedTuple):
     events: Rows
     active: ActiveSet
     neuron: Neuron
-    path: dict[str, str]
+    record: Record

@@ -1,0 +1,66 @@
+"""The leaky readout as a layer."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from snn_zo.energy import counts
+from snn_zo.energy.activity import Activity, readout_activity
+from snn_zo.energy.counts import FP32, Schedule
+from snn_zo.energy.inference import InferenceCounts, linear_counts
+from snn_zo.energy.work import Work
+from snn_zo.layers.layer import Layer, Shape
+from snn_zo.layers.recording import Done, note
+from snn_zo.layers.spiking_linear import linear_parameters
+from snn_zo.neuron import Readout
+from snn_zo.ops import Spikes, leaky_readout
+from snn_zo.ops.record import Record
+
+
+class LeakyReadout(Layer):
+    """Outputs that integrate their input current without spiking; `snn_zo.ops.leaky_readout` has the equation.
+
+    Args:
+        in_shape: feature shape of the input; its product is N_in.
+        outputs: C.
+        readout: time constant, reduction over time and scale.
+        name: of the layer.
+        bias: whether there is one.
+        backend: `auto` or the name of a backend.
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        outputs: int,
+        readout: Readout,
+        name: str = "readout",
+        bias: bool = False,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(name, in_shape, (outputs,))
+        self.readout, self.backend = readout, backend
+        self.weight, self.bias = linear_parameters(self.inputs, outputs, bias)
+
+    def forward(self, x: Spikes) -> Tensor:
+        """[B, C] values of the readout for spikes [B, T, *in_shape]."""
+        record = Record()
+        values = leaky_readout(x, self.weight, self.bias, self.readout, self.backend, record)
+        note(self, x, record)
+        return values
+
+    def activity(self, done: Done) -> Activity:
+        """See `Layer.activity`."""
+        return readout_activity(done.x, self.neurons, done.record)
+
+    def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
+        """See `Layer.work`."""
+        return counts.readout(activity, self.readout, self.bias is not None, plan)
+
+    def dense_work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
+        """See `Layer.dense_work`."""
+        return counts.dense_readout(activity, self.readout, self.bias is not None, plan)
+
+    def inference(self, x: Spikes) -> InferenceCounts:
+        """See `Layer.inference`."""
+        return linear_counts(x, self.weight)

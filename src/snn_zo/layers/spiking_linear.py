@@ -1,0 +1,65 @@
+"""A fully connected layer of spiking neurons."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from snn_zo.energy.inference import InferenceCounts, linear_counts
+from snn_zo.layers.layer import Shape, SpikingLayer
+from snn_zo.layers.recording import note
+from snn_zo.neuron import Neuron
+from snn_zo.ops import Spikes, spiking_linear
+from snn_zo.strategies import Draw, Strategy
+
+
+class SpikingLinear(SpikingLayer):
+    """Leaky integrate-and-fire neurons with input current I[t] = weight s_in[t] + bias.
+
+    Weight [N, N_in] and bias [N] start as those of torch.nn.Linear.
+
+    Args:
+        in_shape: feature shape of the input; its product is N_in.
+        neurons: N.
+        neuron: leak, threshold and reset.
+        strategy: local derivative of the spikes.
+        name: of the layer.
+        bias: whether there is one.
+        backend: `auto` or the name of a backend.
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        neurons: int,
+        neuron: Neuron,
+        strategy: Strategy,
+        name: str,
+        bias: bool = False,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(name, in_shape, (neurons,), neuron, strategy, backend)
+        self.weight, self.bias = linear_parameters(self.inputs, neurons, bias)
+
+    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+        """See `SpikingLayer.forward`."""
+        spikes = spiking_linear(x, self.weight, self.bias, self.neuron, self.strategy, draw, self.backend)
+        note(self, x, spikes.record, spikes)
+        return spikes
+
+    def inference(self, x: Spikes) -> InferenceCounts:
+        """See `Layer.inference`."""
+        return linear_counts(x, self.weight)
+
+
+def linear_parameters(inputs: int, neurons: int, bias: bool) -> tuple[nn.Parameter, nn.Parameter | None]:
+    """Weight [N, N_in] and bias [N] of a fully connected layer, with the initial values of torch.nn.Linear."""
+    weight = nn.Parameter(torch.empty(neurons, inputs))
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if not bias:
+        return weight, None
+    bound = 1 / math.sqrt(inputs) if inputs else 0
+    values: Tensor = torch.empty(neurons).uniform_(-bound, bound)
+    return weight, nn.Parameter(values)
