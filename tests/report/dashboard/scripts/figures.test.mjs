@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { energyFigure, timesFigure } from "../../../src/snn_zo/report/dashboard/scripts/figures/bars.mjs";
-import { confusionFigure, meanMatrix } from "../../../src/snn_zo/report/dashboard/scripts/figures/confusion.mjs";
-import { costFigure } from "../../../src/snn_zo/report/dashboard/scripts/figures/cost.mjs";
-import { curvesFigure, layersFigure } from "../../../src/snn_zo/report/dashboard/scripts/figures/curves.mjs";
-import { differences, pairsFigure } from "../../../src/snn_zo/report/dashboard/scripts/figures/pairs.mjs";
-import { parallelAxes } from "../../../src/snn_zo/report/dashboard/scripts/figures/parallel.mjs";
+import { energyFigure, timesFigure } from "../../../../src/snn_zo/report/dashboard/scripts/figures/bars.mjs";
+import { confusionFigure, meanMatrix } from "../../../../src/snn_zo/report/dashboard/scripts/figures/confusion.mjs";
+import { costFigure } from "../../../../src/snn_zo/report/dashboard/scripts/figures/cost.mjs";
+import { curvesFigure, layersFigure } from "../../../../src/snn_zo/report/dashboard/scripts/figures/curves.mjs";
+import { differences, pairsFigure } from "../../../../src/snn_zo/report/dashboard/scripts/figures/pairs.mjs";
+import { parallelAxes } from "../../../../src/snn_zo/report/dashboard/scripts/figures/parallel.mjs";
 import { HEADLINES, viewOf } from "./view.mjs";
 
-/** @typedef {import("../../../src/snn_zo/report/dashboard/scripts/types.d.ts").Figure} Figure */
+/** @typedef {import("../../../../src/snn_zo/report/dashboard/scripts/types.d.ts").Figure} Figure */
 
 /** @param {Figure | null} figure */
 function there(figure) {

@@ -1,8 +1,8 @@
 // a report as the page holds it, of two variants with two runs each
 
-/** @typedef {import("../../../src/snn_zo/report/dashboard/scripts/types.d.ts").View} View */
-/** @typedef {import("../../../src/snn_zo/report/dashboard/scripts/payload.d.ts").Headline} Headline */
-/** @typedef {import("../../../src/snn_zo/report/dashboard/scripts/payload.d.ts").Variant} Variant */
+/** @typedef {import("../../../../src/snn_zo/report/dashboard/scripts/types.d.ts").View} View */
+/** @typedef {import("../../../../src/snn_zo/report/dashboard/scripts/payload.d.ts").Headline} Headline */
+/** @typedef {import("../../../../src/snn_zo/report/dashboard/scripts/payload.d.ts").Variant} Variant */
 
 /** @type {Record<string, Headline>} */
 export const HEADLINES = {

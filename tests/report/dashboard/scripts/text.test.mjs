@@ -7,8 +7,8 @@ import {
   metricTitle,
   scoreAxis,
   scored,
-} from "../../../src/snn_zo/report/dashboard/scripts/score.mjs";
-import { joules, number, percent, plain, wrapped } from "../../../src/snn_zo/report/dashboard/scripts/text.mjs";
+} from "../../../../src/snn_zo/report/dashboard/scripts/score.mjs";
+import { joules, number, percent, plain, wrapped } from "../../../../src/snn_zo/report/dashboard/scripts/text.mjs";
 import { HEADLINES } from "./view.mjs";
 
 test("percent has three significant digits and a dash for what is missing", () => {

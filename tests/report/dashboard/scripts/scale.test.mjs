@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { apart, scaleOf } from "../../../src/snn_zo/report/dashboard/scripts/scale.mjs";
+import { apart, scaleOf } from "../../../../src/snn_zo/report/dashboard/scripts/scale.mjs";
 
 test("scale of numbers reaches from the smallest to the largest", () => {
   const { share, ticks } = scaleOf([1, 3, 2], { shown: String });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { byKey, matches } from "../../../src/snn_zo/report/dashboard/scripts/tables.mjs";
+import { byKey, matches } from "../../../../src/snn_zo/report/dashboard/scripts/tables.mjs";
 
 /** @param {string[]} keys @param {boolean} descending */
 const sorted = (keys, descending) => [...keys].sort(byKey(keys, descending));
