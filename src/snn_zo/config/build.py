@@ -14,7 +14,7 @@ from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfi
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from snn_zo.config.limits import OF_THE_RUN, check_values
-from snn_zo.config.schema import CALLED_WITH, SCHEMAS
+from snn_zo.config.schema import CALLED_WITH, OF_ONES_OWN, SCHEMAS
 from snn_zo.config.signature import signature
 from snn_zo.config.sources import choices
 from snn_zo.config.trainer import ELSEWHERE, TRAINERS
@@ -191,7 +191,10 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
             return {name: _entry(value, name, f"{path}.{name}", of_each) for name in map(str, value)}
     groups = tuple(kind for kind in kinds if isinstance(kind, type) and kind.__module__.startswith("snn_zo."))
     if groups:
-        return _group(value, path, groups, field.default is None or "None" in annotation)
+        group = _group(value, path, groups, field.default is None or "None" in annotation)
+        if isinstance(group, DictConfig):
+            check_call(group, path, field.metadata.get(OF_ONES_OWN, ()))
+        return group
     if isinstance(value, DictConfig) and "_target_" in value and annotation != "Any":
         return build(value, path)
     return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")

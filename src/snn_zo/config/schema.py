@@ -25,6 +25,9 @@ _NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
 NEURON = {field.name: field.default for field in fields(Neuron)}
 """Settings of a neuron with their defaults."""
 
+OF_ONES_OWN = "of_ones_own"
+"""Metadata of a field that may hold a class of the user's own: names of the arguments that the platform gives it."""
+
 CALLED_WITH = "called_with"
 """Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
 
@@ -35,7 +38,9 @@ class TrainSettings:
 
     strategy: Strategy
     data: EventDataset
-    model: FeedForwardSettings | DictConfig
+    model: FeedForwardSettings | DictConfig = field(
+        metadata={OF_ONES_OWN: ("in_shape", "outputs", "strategy", "backend")}
+    )
     optim: Any = field(metadata={CALLED_WITH: ("params",)})
     schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
     trainer: Any = field(metadata={CALLED_WITH: ()})
