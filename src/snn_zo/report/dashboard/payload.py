@@ -9,15 +9,14 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
+from snn_zo.report.dashboard.score import headline_of
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Prices, Variant, short_names, shown
 
-ACCURACY = Headline("acc", "accuracy", "max", "%")
 LEARNING = ("completed", "running", "interrupted")
 POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
@@ -50,7 +49,7 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
-    headline = ACCURACY
+    headline = headline_of(v for v in ranked if v.data == data)
     return {
         "name": data,
         "headline": {
