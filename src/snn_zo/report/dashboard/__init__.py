@@ -88,7 +88,7 @@ def _ranked(comparison: Comparison) -> list[Variant]:
     """Variants by data set, the best first, those without a completed run last."""
 
     def rank(variant: Variant) -> tuple[int, float]:
-        found, headline = variant.estimate("accuracy"), score.headline_of([variant])
+        found, headline = variant.estimate("score"), score.headline_of([variant])
         sign = -1 if headline.direction == "max" else 1
         return comparison.data.index(variant.data), math.inf if found is None else sign * found.mean
 

@@ -91,7 +91,7 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
 
 
 def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline) -> list[Cell]:
-    found = variant.estimate("accuracy")
+    found = variant.estimate("score")
     shown = partial(score.value, headline)
     counts = (variant.dead, len(variant.failed), len(variant.unfinished))
     return [
@@ -157,8 +157,8 @@ def _run_cells(run: Run, label: str, headline: Headline, page: Path, trouble: st
         Cell(run.data, run.data),
         _cell(run.seed, str),
         _state(run, trouble),
-        _cell(run.accuracy, shown),
-        _cell(run.val_accuracy, shown),
+        _cell(run.score, shown),
+        _cell(run.val_score, shown),
         _cell(run.active, percent),
         _cell(run.spike_rate, percent),
         _cell(run.energy_ratio, percent),
