@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
-from snn_zo.config import ConfigError, build
+from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
@@ -130,15 +130,15 @@ def _job(config: DictConfig) -> float:
         if hydra_config.mode == RunMode.MULTIRUN:
             names = ", ".join(choices("hydra/launcher"))
             raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
-        settings = build(config, "", TrainSettings)
-        folder = _resumed(settings, overrides) if settings.resume else None
+        composed = Composed.of(config)
+        folder = _resumed(composed.settings, overrides) if composed.settings.resume else None
         from snn_zo import experiment
     except EXPECTED as error:
         _fail(explain(error))
     try:
         if folder:
             return experiment.resume(folder, config if any(map(_is_of_logger, overrides)) else None)
-        return experiment.run(settings, config, study_name(hydra_config), overrides)
+        return experiment.run(composed, study_name(hydra_config), overrides)
     except (*EXPECTED, experiment.RunFailed) as error:
         _fail(explain(error))
     except OSError as error:

@@ -18,9 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from snn_zo import experiment, load_run
 from snn_zo.compose import make_logger
-from snn_zo.config import build
+from snn_zo.config import Composed
 from snn_zo.config.mistakes import EXPECTED
-from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import root
 from snn_zo.config.trust import GROUPS, require_trusted
 from snn_zo.runs import wandb_logger
@@ -423,7 +422,7 @@ def run(tmp_path_factory):
     limits = [f"trainer.{name}=1" for name in ("max_epochs", *(f"limit_{s}_batches" for s in ("train", "val", "test")))]
     overrides = ["model.hidden=[5]", "logger=none", "schedule=none", "name=good", "trainer.accelerator=cpu"]
     config = composed(*limits, *overrides, f"outputs={outputs}")
-    experiment.run(build(config, "", TrainSettings), config, "digits", [])
+    experiment.run(Composed.of(config), "digits", [])
     return outputs / "digits" / "good"
 
 
@@ -597,11 +596,11 @@ def test_load_run_data_of_this_machine(received, tmp_path, monkeypatch):
     monkeypatch.setenv("SNN_ZO_DATA", str(tmp_path / "mine"))
     (tmp_path / "home").mkdir()
     folder = received(data=data | {"root": str(tmp_path / "home"), "cache_dir": str(tmp_path / "home")})
-    settings, _ = open_run(RunFolder(folder))
+    settings = open_run(RunFolder(folder)).settings
     assert settings.data.root == str(tmp_path / "mine")
     assert settings.data.cache_dir == os.environ["SNN_ZO_CACHE"]
     (tmp_path / "home" / "NMNIST").mkdir()
-    assert open_run(RunFolder(folder))[0].data.root == str(tmp_path / "home")
+    assert open_run(RunFolder(folder)).settings.data.root == str(tmp_path / "home")
 
 
 def test_load_run_escaped_interpolation(received, tmp_path):
