@@ -69,7 +69,7 @@ def instead(tmp_path, monkeypatch):
         popen = subprocess.Popen
 
         def replaced(command, **options):
-            assert command[1:5] == ["-X", "faulthandler", "-m", "snn_zo.runs.process"]
+            assert command[1:5] == ["-X", "faulthandler", "-m", "snn_zo.worker"]
             return popen([sys.executable, "-X", "faulthandler", str(script), *command[5:]], **options)
 
         monkeypatch.setattr(module.subprocess, "Popen", replaced)

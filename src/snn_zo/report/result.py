@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def score(name: str, value: float) -> str:
     return f"{name} {decimal(value) if name.rpartition('/')[2] in SHARES else f'{value:.4g}'}"
 
 
-def print_result(folder: Path, summary: dict[str, Any]) -> None:
+def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
     """Test accuracy, activity by layer, time, and where everything is."""
     metrics, timing, sparsity = summary["metrics"], summary["timing"], summary["sparsity"]
     console = Console()

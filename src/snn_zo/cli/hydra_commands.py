@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables, require_one_process
-from snn_zo.config import ConfigError, build
+from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
@@ -115,14 +115,14 @@ def _train(config: DictConfig) -> float:
         if hydra_config.mode == RunMode.MULTIRUN:
             names = ", ".join(choices("hydra/launcher"))
             raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
-        settings = build(config, "", TrainSettings)
-        folder = _to_resume(settings, overrides) if settings.resume else None
+        composed = Composed.of(config)
+        folder = _to_resume(composed.settings, overrides) if composed.settings.resume else None
         from snn_zo import experiment
     if folder:
         with _errors_in_one_line(experiment.RunFailed, advice="to go on with a run, its folder has to be writable"):
             return experiment.resume(folder, config if any(map(_is_about_logger, overrides)) else None)
     with _errors_in_one_line(experiment.RunFailed):
-        return experiment.run(settings, config, study_name(hydra_config), overrides)
+        return experiment.run(composed, study_name(hydra_config), overrides)
 
 
 def _bench(config: DictConfig) -> None:
