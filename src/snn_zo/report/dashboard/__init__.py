@@ -15,6 +15,7 @@ from markupsafe import Markup
 from snn_zo.atomic import write_atomically
 from snn_zo.report.comparison import MANY, Comparison
 from snn_zo.report.dashboard import headline, provenance
+from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.export import latex, runs_csv, summary_csv
@@ -23,7 +24,6 @@ from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.variants import Variant
 
 HERE = Path(__file__).parent
-SCRIPTS = ("plots.js", "parallel.js", "page.js")
 SECTIONS = {
     "result": "Result",
     "learning": "Learning curves",
@@ -71,7 +71,7 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
     from plotly.offline import get_plotlyjs
 
     files = {name: text(comparison) for name, text in DOWNLOADS.items()}
-    scripts = [get_plotlyjs(), "\n".join((HERE / name).read_text() for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), bundled(HERE / "scripts" / "page.mjs")]
     ranked = _ranked(comparison)
     page = render(
         HERE / "page.html",
