@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.config.schema import TrainSettings
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import load_weights
@@ -46,6 +48,8 @@ from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
+
+HEADLINE = Headline("acc", "accuracy", "max", "%")
 
 
 class RunFailed(Exception):
@@ -201,6 +205,7 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
         **beginning(settings, config, earlier.get("data_content")),
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
+        "headline": {**asdict(HEADLINE), "value": None},
     }
     folder.clear()
     write_json(folder.environment, environment(backend))
@@ -285,6 +290,7 @@ def _fit_and_test(
         "monitor": checkpoint.monitor,
         "mode": checkpoint.mode,
         "checkpoint": {"epoch": best.epoch, "step": best.step},
+        "headline": {**asdict(HEADLINE), "value": tested[0][HEADLINE.logged("test")] if tested else None},
         "metrics": {**(tested[0] if tested else {}), **best.metrics},
         **_sparsity(trainer),
         "energy": _energy(trainer, folder),

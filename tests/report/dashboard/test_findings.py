@@ -8,7 +8,7 @@ from tests.report.synthetic import write_run
 
 def said(folder: Path) -> str:
     comparison = compare(read_runs([folder]))
-    ranked = sorted(comparison.variants, key=lambda v: -(v.estimate("accuracy") or (0,))[0])
+    ranked = sorted(comparison.variants, key=lambda v: -(v.estimate("score") or (0,))[0])
     return " ".join(headline.findings(comparison, ranked)).replace("\N{NO-BREAK SPACE}", " ")
 
 

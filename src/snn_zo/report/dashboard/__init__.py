@@ -99,7 +99,7 @@ def _ranked(comparison: Comparison) -> list[Variant]:
     """Variants by data set, the most accurate first, those without a completed run last."""
 
     def rank(variant: Variant) -> tuple[int, float]:
-        accuracy = variant.estimate("accuracy")
+        accuracy = variant.estimate("score")
         return comparison.data.index(variant.data), 1.0 if accuracy is None else -accuracy.mean
 
     return sorted(comparison.variants, key=rank)

@@ -43,7 +43,7 @@ def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
 
 
 def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
-    measured = [(variant, found) for variant in ranked if (found := variant.estimate("accuracy"))]
+    measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
     if not measured:
         return _say("On {} no run is completed yet: there is nothing to compare.", data)
     (best, accuracy), *others = measured

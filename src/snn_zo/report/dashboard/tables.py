@@ -85,7 +85,7 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
 
 
 def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
-    accuracy = variant.estimate("accuracy")
+    accuracy = variant.estimate("score")
     counts = (variant.dead, len(variant.failed), len(variant.unfinished))
     return [
         Cell(variant.label, variant.label),
@@ -134,8 +134,8 @@ def _run_cells(run: Run, label: str, page: Path, trouble: str | None) -> list[Ce
         Cell(run.data, run.data),
         _cell(run.seed, str),
         _state(run, trouble),
-        _cell(run.accuracy, decimal),
-        _cell(run.val_accuracy, decimal),
+        _cell(run.score, decimal),
+        _cell(run.val_score, decimal),
         _cell(run.active, percent),
         _cell(run.spike_rate, percent),
         _cell(run.energy_ratio, percent),
