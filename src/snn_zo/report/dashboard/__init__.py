@@ -88,7 +88,7 @@ def _ranked(comparison: Comparison) -> list[Variant]:
     """Variants by data set, the best first, those without a completed run last."""
 
     def rank(variant: Variant) -> tuple[int, float]:
-        found, headline = variant.estimate("score"), score.headline_of([variant])
+        found, headline = variant.estimate("score"), score.judged_by([variant])
         sign = -1 if headline.direction == "max" else 1
         return comparison.data.index(variant.data), math.inf if found is None else sign * found.mean
 
@@ -116,7 +116,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]
     pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
-    headlines = {data: score.headline_of(v for v in ranked if v.data == data) for data in comparison.data}
+    headlines = {data: score.judged_by(v for v in ranked if v.data == data) for data in comparison.data}
     common = score.common(headlines.values())
     return {
         "title": " on ".join(filter(None, ["Spike gradients compared", _and(known)])),

@@ -46,7 +46,7 @@ def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
 
 
 def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
-    headline = score.headline_of(ranked)
+    headline = score.judged_by(ranked)
     measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
     if not measured:
         return _say("On {} no run is completed yet: there is nothing to compare.", data)

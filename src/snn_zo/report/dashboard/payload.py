@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
-from snn_zo.report.dashboard.score import headline_of
+from snn_zo.report.dashboard.score import judged_by
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Prices, Variant, short_names, shown
@@ -49,7 +49,7 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
-    headline = headline_of(v for v in ranked if v.data == data)
+    headline = judged_by(v for v in ranked if v.data == data)
     return {
         "name": data,
         "headline": {

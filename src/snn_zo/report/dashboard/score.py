@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
+from snn_zo.report.score import is_share
 from snn_zo.report.variants import Variant
 
 UNNAMED = Headline("", "score")
@@ -21,7 +22,7 @@ class Words(NamedTuple):
     best: str
 
 
-def headline_of(variants: Iterable[Variant]) -> Headline:
+def judged_by(variants: Iterable[Variant]) -> Headline:
     """The metric that these are judged by."""
     return next((variant.headline for variant in variants if variant.headline), UNNAMED)
 
@@ -37,11 +38,6 @@ def words(headline: Headline) -> Words:
     if headline.title == "accuracy":
         return Words("Accuracies", "more accurate", "most accurate")
     return Words("Scores" if headline == UNNAMED else f"Values of {headline.title}", "better", "best")
-
-
-def is_share(headline: Headline) -> bool:
-    """Whether its values are fractions, shown in per cent and their differences in points."""
-    return headline.unit == "%"
 
 
 def value(headline: Headline, number: float) -> str:

@@ -16,6 +16,7 @@ from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
 from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
+from snn_zo.report.score import is_share
 from snn_zo.report.variants import Variant
 
 MISSING = "\N{EN DASH}"
@@ -68,7 +69,7 @@ def link(run: Run, page: Path) -> str:
 
 def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id: str) -> Table:
     """A row for each variant of a data set."""
-    headline = score.headline_of(variants)
+    headline = score.judged_by(variants)
     columns = [
         Column("variant", "method, and the settings by which it differs from other variants of the method", word=True),
         Column("runs", "completed of all"),
@@ -177,7 +178,7 @@ def _state(run: Run, trouble: str | None) -> Cell:
 def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline]) -> Table:
     """A row for each pair of variants, with the headlines of their data sets."""
     of_all = score.common(headlines.values())
-    in_points = ", in points" if all(map(score.is_share, headlines.values())) else ""
+    in_points = ", in points" if all(map(is_share, headlines.values())) else ""
     columns = [
         Column("variant", word=True),
         Column("against", word=True),
