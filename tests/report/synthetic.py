@@ -62,6 +62,7 @@ def write_run(
     reason: str = "DivergedError: the loss is nan in epoch 11",
     accuracy: float | None = None,
     hardware: Mapping[str, Any] | None = None,
+    headline: Headline = ACCURACY,
 ) -> Path:
     """One run folder.
 
@@ -78,6 +79,7 @@ def write_run(
         reason: of a run that failed or was interrupted.
         accuracy: on the test set.
         hardware: changes of env.json's.
+        headline: the metric that takes the place of the accuracy; where less is better, of the share of errors.
     """
     settings = dict(settings or {})
     path = study / (name or "-".join([method, f"s{seed}", *(f"{key}={value}" for key, value in settings.items())]))
@@ -92,11 +94,11 @@ def write_run(
     if status == "queued":
         _write_json(path / "summary.json", summary)
         return path
-    summary |= {"backend": "cpu", "wandb_id": None, "headline": asdict(ACCURACY) | {"value": None}}
+    summary |= {"backend": "cpu", "wandb_id": None, "headline": asdict(headline) | {"value": None}}
     _write_json(path / "env.json", _environment(overrides, hardware or {}))
     done = epochs if status == "completed" else epochs // 3
     rows, times = _epochs(rng, method, settings, done, dead, accuracy, seed)
-    _write_table(path / "metrics.csv", rows)
+    _write_table(path / "metrics.csv", [_judged(row, headline) for row in rows])
     _write_table(path / "timing.csv", times)
     (path / "run.log").write_text("".join(f"epoch {i}\n" for i in range(done)))
     if status in ("failed", "interrupted"):
@@ -105,7 +107,11 @@ def write_run(
     if status == "completed":
         summary |= _results(rng, rows, times, dead, accuracy)
         correct = round(summary["metrics"]["test/acc"] * TESTED)
-        (path / "confusion.csv").write_text("".join(f"{','.join(map(str, r))}\n" for r in _confusion(rng, correct)))
+        summary["metrics"] = _judged(summary["metrics"], headline)
+        summary["headline"] = asdict(headline) | {"value": summary["metrics"][headline.logged("test")]}
+        if headline == ACCURACY:
+            matrix = _confusion(rng, correct)
+            (path / "confusion.csv").write_text("".join(f"{','.join(map(str, row))}\n" for row in matrix))
     _write_json(path / "summary.json", summary)
     return path
 
@@ -294,7 +300,6 @@ def _results(
     }
     return {
         "objective": best,
-        "headline": asdict(ACCURACY) | {"value": tested},
         "metrics": {"test/loss": 0.2, "test/acc": tested, "test/top3": min(1.0, tested + 0.02), "val/acc": best},
         "sparsity": {key: last[f"sparsity/{key}"] for key in measures} | {"layers": layers},
         "dead": dead,
@@ -314,6 +319,15 @@ def _results(
         "epochs": len(rows),
         "parameters": 504400,
     }
+
+
+def _judged(measured: Mapping[str, float], headline: Headline) -> dict[str, float]:
+    """With the headline metric in the place of the accuracy."""
+    found = dict(measured)
+    for stage in ("train", "val", "test"):
+        if (accuracy := found.pop(f"{stage}/acc", None)) is not None:
+            found[headline.logged(stage)] = accuracy if headline.direction == "max" else 1 - accuracy
+    return found
 
 
 def _confusion(rng: np.random.Generator, correct: int) -> list[list[int]]:

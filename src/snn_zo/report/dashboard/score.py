@@ -12,6 +12,8 @@ from snn_zo.report.variants import Variant
 
 UNNAMED = Headline("", "score")
 """Stands for different metrics, and for one that no run has said."""
+NOISE = 12
+"""Decimals of a difference, beyond which it is one of rounding."""
 
 
 class Words(NamedTuple):
@@ -52,8 +54,8 @@ def distance(headline: Headline, number: float) -> str:
 
 def difference(headline: Headline, number: float) -> str:
     """A difference with its sign, without unit."""
-    rounded = round(100 * number, 2) if is_share(headline) else float(f"{number:.3g}")
-    shown = f"{rounded + 0.0:+.2f}" if is_share(headline) else f"{rounded + 0.0:+.3g}"  # no negative zero
+    number = round(number, NOISE) + 0.0  # no negative zero
+    shown = f"{round(100 * number, 2) + 0.0:+.2f}" if is_share(headline) else f"{number:+.3g}"
     return shown.replace("-", "\N{MINUS SIGN}")
 
 

@@ -188,11 +188,14 @@ def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline]) -> Tab
         Column("95 % interval", "bootstrap over the pairs"),
         Column("pairs", "seeds that both have"),
     ]
-    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data])) for pair in pairs])
+    mixed = of_all == score.UNNAMED
+    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data], mixed)) for pair in pairs])
 
 
-def _pair_cells(pair: Pair, headline: Headline) -> list[Cell]:
-    difference = partial(score.difference, headline)
+def _pair_cells(pair: Pair, headline: Headline, with_unit: bool) -> list[Cell]:
+    def difference(value: float) -> str:
+        return score.difference(headline, value) + (score.unit_of_difference(headline) if with_unit else "")
+
     return [
         Cell(pair.a.label, pair.a.label),
         Cell(pair.b.label, pair.b.label),
