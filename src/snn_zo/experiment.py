@@ -25,6 +25,7 @@ from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import load_weights
@@ -39,7 +40,7 @@ from snn_zo.runs.resumable import require_resumable
 from snn_zo.runs.resumed_state import ResumedFiles
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.status import Status
-from snn_zo.runs.summary import NOTHING_MEASURED, Contributor, Summary
+from snn_zo.runs.summary import NOTHING_MEASURED, Contributor, HeadlineEntry, Summary
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingClassifier
@@ -47,6 +48,8 @@ from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
+
+HEADLINE = Headline("acc", "accuracy", "max", "%")
 
 
 class RunFailed(Exception):
@@ -202,6 +205,7 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
         "status": Status.RUNNING,
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
+        "headline": _headline(None),
     }
     folder.clear()
     write_json(folder.environment, environment(backend))
@@ -276,6 +280,7 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
     if tested and trainer.is_global_zero:
         write_matrix(folder.confusion, module.confusion.compute().tolist())
     summary = Summary(
+        headline=_headline(tested[0][HEADLINE.logged("test")] if tested else None),
         metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
         epochs=trainer.current_epoch,
         parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
@@ -287,6 +292,12 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
     return summary
+
+
+def _headline(value: float | None) -> HeadlineEntry:
+    return HeadlineEntry(
+        name=HEADLINE.name, title=HEADLINE.title, value=value, direction=HEADLINE.direction, unit=HEADLINE.unit
+    )
 
 
 def _callbacks(config: DictConfig, folder: RunFolder) -> tuple[Checkpoint, list[lightning.Callback]]:
