@@ -84,7 +84,7 @@ class FeedForward(nn.Module):
             x = layer(x, draw.for_layer(i) if draw else None)
             hidden[layer.name] = x
         values = readout(x)
-        if readout.every_step:
+        if isinstance(readout, LeakyReadout) and readout.every_step:
             return Output(reduced(values, readout.readout.reduce), hidden, values)
         return Output(values, hidden)
 
