@@ -148,6 +148,20 @@ def test_require_trusted_accepts_every_composed_config(group):
 
 
 @pytest.mark.parametrize(
+    "override", ["model/readout=count", "+strategy@model.layers.hidden2.strategy=sparse_surrogate"]
+)
+def test_require_trusted_accepts_parts_of_a_model(override):
+    require_trusted(OmegaConf.create(OmegaConf.to_container(composed(override), resolve=True)))
+
+
+@pytest.mark.parametrize("place", ["model.readout", "model.layers.hidden2.strategy", "model.layers.hidden2.neuron"])
+def test_require_trusted_refuses_other_parts_of_a_model(place):
+    config = composed()
+    OmegaConf.update(config, f"{place}._target_", "snn_zo.data.digits.Digits", force_add=True)
+    assert f"as {place}" in refused(OmegaConf.to_container(config, resolve=True))
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "os.system",

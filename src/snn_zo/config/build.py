@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from snn_zo.config.limits import OF_THE_RUN, check_values
 from snn_zo.config.monitors import FOLLOW, FOLLOWERS
-from snn_zo.config.schema import CALLED_WITH, SCHEMAS
+from snn_zo.config.schema import CALLED_WITH, OF_ONES_OWN, SCHEMAS
 from snn_zo.config.signature import signature
 from snn_zo.config.sources import choices
 from snn_zo.config.trainer import ELSEWHERE, TRAINERS
@@ -184,21 +184,26 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
         if isinstance(value, DictConfig) and not value and field.default is None:
             node[field.name] = value = None  # `schedule=none` is a file without content
         return _called(value, path, field)
-    group = vars(sys.modules[schema.__module__]).get(annotation.partition(" | ")[0])
-    if get_origin(group) is Literal:
+    names = vars(sys.modules[schema.__module__])
+    kinds = [names.get(kind) for kind in annotation.split(" | ")]
+    if get_origin(kinds[0]) is Literal:
         annotation = annotation.replace(annotation.partition(" | ")[0], "str")
     if annotation.startswith("dict[str, ") and isinstance(value, DictConfig):
-        schema_of_each = vars(sys.modules[schema.__module__]).get(annotation[len("dict[str, ") : -1])
-        if dataclasses.is_dataclass(schema_of_each) and isinstance(schema_of_each, type):
-            return {name: _group_of(value, name, f"{path}.{name}", schema_of_each) for name in map(str, value)}
-    if isinstance(group, type) and group.__module__.startswith("snn_zo."):
-        return _group(value, path, group, field.default is None or "None" in annotation)
+        of_each = names.get(annotation[len("dict[str, ") : -1])
+        if isinstance(of_each, type) and dataclasses.is_dataclass(of_each):
+            return {name: _entry(value, name, f"{path}.{name}", of_each) for name in map(str, value)}
+    groups = tuple(kind for kind in kinds if isinstance(kind, type) and kind.__module__.startswith("snn_zo."))
+    if groups:
+        group = _group(value, path, groups, field.default is None or "None" in annotation)
+        if isinstance(group, DictConfig):
+            check_call(group, path, field.metadata.get(OF_ONES_OWN, ()))
+        return group
     if isinstance(value, DictConfig) and "_target_" in value and annotation != "Any":
         return build(value, path)
     return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")
 
 
-def _group_of(node: DictConfig, name: str, path: str, schema: type) -> Any:
+def _entry(node: DictConfig, name: str, path: str, schema: type) -> Any:
     """An entry of a mapping, all of whose entries have the same schema."""
     value = _read(node, name, path)
     if not isinstance(value, DictConfig):
@@ -206,15 +211,15 @@ def _group_of(node: DictConfig, name: str, path: str, schema: type) -> Any:
     return build(value, path, schema)
 
 
-def _group(value: Any, path: str, group: type, optional: bool) -> Any:
-    """The settings that one of our own classes describes, or a stand-in of it."""
+def _group(value: Any, path: str, groups: tuple[type, ...], optional: bool) -> Any:
+    """The settings that one of our own classes describes, or a stand-in of one."""
     if value is None and optional:
         return None
     if not isinstance(value, DictConfig) or "_target_" not in value:
         raise not_given(path, value)
     built = build(value, path)
-    if not isinstance(built, group | DictConfig):
-        raise ConfigError(f"{path}._target_: {value._target_} is no {group.__name__}")
+    if not isinstance(built, (*groups, DictConfig)):
+        raise ConfigError(f"{path}._target_: {value._target_} is no {' or '.join(group.__name__ for group in groups)}")
     return built
 
 

@@ -48,7 +48,7 @@ def check_monitors(callbacks: DictConfig, headline: Headline, directions: Mappin
         place, target, mode = f"callbacks.{name!s}", str(callback.get("_target_")), callback.get("mode")
         better = directions.get(_metric(monitor), mode)
         if mode is not None and mode != better:
-            raise ValueError(f"{place}.monitor={monitor} with mode {mode} goes by the worst value: set {place}.mode=null")
+            raise ValueError(f"{place}.monitor={monitor} with mode {mode} goes by the worst value: take mode={better}")
         if target == "snn_zo.callbacks.Checkpoint" and not monitor.startswith("val/"):
             measured = ", ".join(f"val/{each}" for each in (headline.name, "loss"))
             raise ValueError(f"{place}.monitor={monitor} is not measured by validation: choose from {measured}")

@@ -15,16 +15,20 @@ from snn_zo.config.names import require_name
 from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 from snn_zo.strategies.registry import lookup
+from snn_zo.tasks import Loss, Task, make_task
 
 _NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
 
 NEURON = {field.name: field.default for field in fields(Neuron)}
 """Settings of a neuron with their defaults."""
+
+OF_ONES_OWN = "of_ones_own"
+"""Metadata of a field that may hold a class of the user's own: names of the arguments that the platform gives it."""
 
 CALLED_WITH = "called_with"
 """Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
@@ -36,7 +40,9 @@ class TrainSettings:
 
     strategy: Strategy
     data: EventDataset
-    model: FeedForwardSettings | DictConfig
+    model: FeedForwardSettings | DictConfig = field(
+        metadata={OF_ONES_OWN: ("in_shape", "outputs", "strategy", "backend")}
+    )
     loss: Loss
     optim: Any = field(metadata={CALLED_WITH: ("params",)})
     schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
@@ -92,18 +98,16 @@ class TrainSettings:
     def _require_outputs(self) -> None:
         """The model gives what the loss looks at; of one of the user's own, only its arguments are known."""
         if isinstance(self.model, FeedForwardSettings):
-            counts = isinstance(self.model.readout, CountReadout)
-            if self.loss.counts and not (counts and self.model.readout.scale == 1):
-                raise ValueError("loss takes spike counts of output neurons: model/readout=count gives them, with scale 1")
-            if self.loss.every_step and counts:
-                raise ValueError("loss looks at the readout at every time step: model/readout=leaky gives it")
+            readout = self.model.readout
+            if self.loss.counts and not (isinstance(readout, CountReadout) and readout.scale == 1):
+                raise ValueError("loss takes spike counts: model/readout=count gives them, with a scale of 1")
+            if self.loss.every_step and isinstance(readout, CountReadout):
+                raise ValueError("loss looks at the readout at every time step: model/readout=leaky gives that")
         elif self.loss.every_step:
             target = str(self.model.get("_target_"))
             known = signature(target)
             if known and not known.takes_more and "every_step" not in known.kinds:
-                raise ValueError(
-                    f"loss looks at the readout at every time step, which {target} does not give: it takes no every_step"
-                )
+                raise ValueError(f"loss looks at the readout at every time step, and {target} takes no every_step")
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class FeedForwardSettings:
 
     hidden: list[int]
     neuron: Neuron
-    readout: Readout
+    readout: Readout | CountReadout
     init: str = "uniform"
     gain: float = 1.0
     bias: bool = False

@@ -97,13 +97,15 @@ def _presets() -> defaultdict[Place, set[str]]:
     found: defaultdict[Place, set[str]] = defaultdict(set)
     presets = root() / "conf"
     for path in presets.glob("*/**/*.yaml"):
-        group = path.relative_to(presets).parts[0]
-        if group == "hydra":
+        # what is in a folder `base` is for the place of whoever includes it
+        group = tuple(part for part in path.relative_to(presets).parent.parts if part != "base")
+        if group[0] == "hydra":
             continue
-        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), (group,)):
+        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), group):
             if key == "_target_":
                 found[_kind(place)].add(value)
     found["callbacks", "*", "table"] = found["energy",]
+    found["model", "readout", "neuron"] = found["model", "neuron"]
     found["trainer",].add("lightning.pytorch.Trainer")
     return found
 

@@ -9,8 +9,7 @@ from snn_zo.energy.activity import Activity, readout_activity
 from snn_zo.energy.counts import FP32, Schedule
 from snn_zo.energy.inference import InferenceCounts, linear_counts
 from snn_zo.energy.work import Work
-from snn_zo.layers.layer import Layer, Shape
-from snn_zo.layers.recording import Done, note
+from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.layers.spiking_linear import linear_parameters
 from snn_zo.neuron import Readout
 from snn_zo.ops import Spikes, leaky_readout
@@ -48,7 +47,7 @@ class LeakyReadout(Layer):
         """[B, C] values of the readout for spikes [B, T, *in_shape]; [B, T, C] of every step."""
         record = Record()
         values = leaky_readout(x, self.weight, self.bias, self.readout, self.backend, record, self.every_step)
-        note(self, x, record)
+        self.note(x, record)
         return values
 
     def activity(self, done: Done) -> Activity:

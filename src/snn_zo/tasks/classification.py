@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from snn_zo.headline import Headline
+from snn_zo.headline import Direction, Headline
 from snn_zo.target import Classes
 from snn_zo.tasks.losses import ClassLoss
 from snn_zo.tasks.task import Task
@@ -29,7 +30,7 @@ class Classification(Task):
     learns = "classes"
     losses = ClassLoss
     headline: ClassVar[Headline] = Headline("acc", "accuracy", "max", "%")
-    directions = {"acc": "max", f"top{TOP}": "max", "loss": "min"}
+    directions: ClassVar[Mapping[str, Direction]] = {"acc": "max", f"top{TOP}": "max", "loss": "min"}
 
     def metrics(self) -> MetricCollection:
         """Shares of the samples whose class has the largest value, or one of the three largest."""

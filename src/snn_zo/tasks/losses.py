@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -93,9 +92,8 @@ class CrossEntropy(ClassLoss):
         weights = self.class_weights
         if isinstance(weights, str) and weights != BALANCED:
             raise ValueError(f"class_weights must be balanced, a list of numbers or null, got '{weights}'")
-        if isinstance(weights, Sequence) and not isinstance(weights, str):
-            if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
-                raise ValueError(f"class_weights must be numbers, 0 or more, and not all 0, got {list(weights)}")
+        if isinstance(weights, list) and (not all(0 <= weight < math.inf for weight in weights) or not any(weights)):
+            raise ValueError(f"class_weights must be numbers, 0 or more, and not all 0, got {list(weights)}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be at least 0 and below 1, got {self.label_smoothing:g}")
 
@@ -190,7 +188,7 @@ class MSECount(ClassLoss):
             if not 0 <= rate <= 1:
                 raise ValueError(f"{name} must lie in 0 to 1 spikes a time step, got {rate:g}")
         if not self.other_rate < self.true_rate:
-            raise ValueError(f"other_rate must be below true_rate, which is {self.true_rate:g}, got {self.other_rate:g}")
+            raise ValueError(f"other_rate must be below true_rate, {self.true_rate:g}, got {self.other_rate:g}")
 
     def __call__(self, output: Output, target: torch.Tensor) -> torch.Tensor:
         """See `Loss.__call__`."""

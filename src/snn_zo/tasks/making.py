@@ -21,7 +21,7 @@ def task_of(loss: Loss) -> type[Task]:
         if isinstance(loss, task.losses):
             return task
     kinds = " or ".join(task.losses.__name__ for task in TASKS)
-    raise ValueError(f"{type(loss).__name__} must be a {kinds} of snn_zo.tasks")
+    raise ValueError(f"loss must be a dataclass and a {kinds} of snn_zo.tasks, got {type(loss).__name__}")
 
 
 def make_task(target: Target, loss: Loss) -> Task:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from snn_zo.headline import Headline
+from snn_zo.headline import Direction, Headline
 from snn_zo.target import Continuous
 from snn_zo.tasks.losses import ValueLoss
 from snn_zo.tasks.task import Task
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Regression(Task):
     """The values of the readout are the prediction.
 
-    Its metrics are `r2`, the share of the targets' variance that is predicted (the mean over the K values), and over all
-    values `mae`, the mean absolute, and `rmse`, the root of the mean squared error.
+    Its metrics are `r2`, the share of the targets' variance that is predicted (the mean over the K values), and, over
+    all values, `mae`, the mean absolute error, and `rmse`, the root of the mean squared error.
     """
 
     target: Continuous
@@ -31,7 +32,7 @@ class Regression(Task):
     learns = "real numbers"
     losses = ValueLoss
     headline: ClassVar[Headline] = Headline("r2", "R2", "max")
-    directions = {"r2": "max", "mae": "min", "rmse": "min", "loss": "min"}
+    directions: ClassVar[Mapping[str, Direction]] = {"r2": "max", "mae": "min", "rmse": "min", "loss": "min"}
 
     def metrics(self) -> MetricCollection:
         """See the class."""

@@ -76,7 +76,9 @@ class SpikingModule(lightning.LightningModule):
             return
         data = getattr(self.trainer, "datamodule", None)
         if not isinstance(data, EventDataModule):
-            raise DataError("the loss asks for the targets of the training part: train and test with an EventDataModule")
+            raise DataError(
+                "the loss asks for the targets of the training part: train and test with an EventDataModule"
+            )
         store, sample = data.splits.train
         try:
             self.task = self.task.informed(store.label[sample])
