@@ -41,8 +41,8 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str, train
     # arguments that are objects already go past instantiate, which would turn dataclasses into configs
     make_model = instantiate(config.model, _partial_=True, _convert_="all")
     model = make_model(
-        in_shape=(settings.data.features,),
-        outputs=settings.data.classes,
+        in_shape=settings.data.in_shape,
+        outputs=settings.data.target.outputs,
         strategy=settings.strategy,
         backend=backend,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.idx import MNIST, FashionMNIST, IdxImages, read_idx
 from tests.data.originals import assert_equal
 
@@ -45,7 +45,7 @@ def put(folder: Path, files: dict[str, bytes], suffix: str = "") -> Path:
 def dense(dataset: IdxImages, part: str) -> np.ndarray:
     """[S, T, N] spikes."""
     store = dataset.store(part)
-    return store.batch(np.arange(len(store))).spikes.to_dense().numpy()
+    return store.batch(np.arange(len(store))).spikes.to_dense().flatten(2).numpy()
 
 
 @pytest.fixture(autouse=True)
@@ -134,9 +134,9 @@ def test_latency_at_the_threshold_and_white(make, tmp_path):
 @pytest.mark.parametrize("code", ["latency", "rate"])
 def test_labels_and_pixels_keep_their_order(make, raw, code):
     store = make(code=code).store("train")
-    np.testing.assert_array_equal(store.label, read_idx(raw / NAMES[1], 1))
-    assert store.label.dtype == np.int64
-    assert store.features == make().features == 784
+    np.testing.assert_array_equal(store.target, read_idx(raw / NAMES[1], 1))
+    assert store.target.dtype == np.int64
+    assert store.inputs == make().inputs == 784
     silent = read_idx(raw / NAMES[0], 3).reshape(40, 784) == 0
     assert not dense(make(code=code), "train").any(1)[silent].any()
 
@@ -192,7 +192,7 @@ def test_files_plain_and_gzipped(make, tmp_path, cls, suffix):
     for part, kind, name in (("train", "images-idx3", NAMES[0]), ("test", "labels-idx1", NAMES[3])):
         assert make(cls).file(part, kind) == folder / f"{name}{suffix}"
     splits = make(cls).splits()
-    np.testing.assert_array_equal(splits.test.store.label, np.frombuffer(files[NAMES[3]], np.uint8, offset=8))
+    np.testing.assert_array_equal(splits.test.store.target, np.frombuffer(files[NAMES[3]], np.uint8, offset=8))
     images = read_idx(folder / f"{NAMES[0]}{suffix}", 3)
     assert images.shape == (40, 28, 28)
     assert images.tobytes() == files[NAMES[0]][16:]
@@ -204,7 +204,7 @@ def test_file_root_comes_before_installed(make, tmp_path, monkeypatch):
     assert make().file("train", "images-idx3") == installed / NAMES[0]
     own = put(tmp_path / "FashionMNIST" / "raw", contents(60), ".gz")
     assert make().file("train", "images-idx3") == own / f"{NAMES[0]}.gz"
-    assert len(make().store("train").label) == 60
+    assert len(make().store("train").target) == 60
 
 
 def test_file_installed_is_read_without_a_root(make, tmp_path, monkeypatch):
@@ -434,10 +434,10 @@ def test_cache_is_used(make, raw, monkeypatch):
 
 def test_cache_file_of_a_replaced_file(make, raw):
     before = make().cache_file("train")
-    assert len(make().store("train").label) == 40
+    assert len(make().store("train").target) == 40
     put(raw, contents(60, seed=1))
     assert make().cache_file("train") != before
-    assert len(make().store("train").label) == 60
+    assert len(make().store("train").target) == 60
     put(raw, contents(40))
     assert make().cache_file("train") == before
 
@@ -457,8 +457,8 @@ def test_splits_validation_is_stratified(make, raw, val_fraction, size):
     train, val, _ = make(val_fraction=val_fraction).splits()
     assert [len(train.sample), len(val.sample)] == [40 - size, size]
     np.testing.assert_array_equal(np.sort(np.concatenate([train.sample, val.sample])), np.arange(40))
-    assert np.bincount(val.store.label[val.sample]).tolist() == [size // 10] * 10
-    assert np.bincount(train.store.label[train.sample]).tolist() == [(40 - size) // 10] * 10
+    assert np.bincount(val.store.target[val.sample]).tolist() == [size // 10] * 10
+    assert np.bincount(train.store.target[train.sample]).tolist() == [(40 - size) // 10] * 10
 
 
 def test_splits_leave_the_test_part_untouched(make, raw):
@@ -466,7 +466,7 @@ def test_splits_leave_the_test_part_untouched(make, raw):
     assert not np.array_equal(one.val.sample, two.val.sample)
     for splits in (one, two):
         np.testing.assert_array_equal(splits.test.sample, np.arange(20))
-        np.testing.assert_array_equal(splits.test.store.label, read_idx(raw / NAMES[3], 1))
+        np.testing.assert_array_equal(splits.test.store.target, read_idx(raw / NAMES[3], 1))
 
 
 def test_splits_of_too_few_recordings(make, raw):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tonic
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import NMNIST, SHD
 from snn_zo.data.published import gather
 from tests.data.originals import assert_equal, dense, events_of, write_bin, write_shd
@@ -100,9 +100,9 @@ def spoken(tmp_path: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]
 @pytest.mark.parametrize(("dt", "steps"), [(3.0, 100), (7.5, 20), (5.0, 70)])
 def test_nmnist_equals_a_loop_over_events(nmnist, digits, polarities, dt, steps):
     dataset = nmnist(dt=dt, steps=steps, polarities=polarities)
-    assert dataset.features == (1156 if polarities == "merged" else 2312)
+    assert dataset.inputs == (1156 if polarities == "merged" else 2312)
     for part, files in digits.items():
-        expected = np.zeros((len(files), steps, dataset.features), np.float32)
+        expected = np.zeros((len(files), steps, dataset.inputs), np.float32)
         for sample, events in enumerate(files.values()):
             for x, y, t, p in events.tolist():
                 step = t // round(1000 * dt)
@@ -127,7 +127,7 @@ def test_nmnist_files_are_in_order_of_digit_and_name(nmnist, tmp_path):
     for pixel in (3, 0, 4, 2, 1):
         write_bin(tmp_path / f"NMNIST/Test/{names[pixel]}.bin", [(pixel, 0, 0, 0)])
     store = nmnist().store("test")
-    assert store.label.tolist() == [1, 1, 1, 3, 3]
+    assert store.target.tolist() == [1, 1, 1, 3, 3]
     assert store.col.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -149,7 +149,7 @@ def test_nmnist_overflow_events_advance_the_clock(nmnist, tmp_path):
     events = [(1, 0, 100, 0), (0, 240, 0, 0), (2, 0, 100, 1), (3, 0, 900, 1), (0, 240, 0, 0), (4, 0, 0, 0)]
     write_bin(tmp_path / "NMNIST/Train/7/1.bin", np.array(events))
     store = nmnist(dt=1.0, steps=20).store("train")
-    assert store.label.tolist() == [7]
+    assert store.target.tolist() == [7]
     assert events_of(store, 0).tolist() == [0 * 1156 + 1, 8 * 1156 + 2, 9 * 1156 + 3, 16 * 1156 + 4]
 
 
@@ -157,9 +157,9 @@ def test_nmnist_splits(nmnist, digits):
     train, val, test = nmnist().splits()
     assert [len(train.sample), len(val.sample), len(test.sample)] == [30, 10, 20]
     np.testing.assert_array_equal(np.sort(np.concatenate([train.sample, val.sample])), np.arange(40))
-    assert sorted(val.store.label[val.sample]) == list(range(10))
+    assert sorted(val.store.target[val.sample]) == list(range(10))
     np.testing.assert_array_equal(test.sample, np.arange(20))
-    np.testing.assert_array_equal(test.store.label, np.repeat(np.arange(10), 2))
+    np.testing.assert_array_equal(test.store.target, np.repeat(np.arange(10), 2))
     assert not np.array_equal(nmnist(split_seed=1).splits().val.sample, val.sample)
 
 
@@ -174,7 +174,7 @@ def test_nmnist_ignores_other_files(nmnist, digits, tmp_path):
     (tmp_path / "NMNIST/Train/3/readme.txt").write_text("not a recording")
     (tmp_path / "NMNIST/train.zip").touch()
     assert nmnist().cache_file("train") == before
-    assert len(nmnist().store("train").label) == 40
+    assert len(nmnist().store("train").target) == 40
 
 
 def test_nmnist_cache_file_names_what_shaped_it(nmnist, digits, tmp_path):
@@ -187,12 +187,12 @@ def test_nmnist_cache_file_names_what_shaped_it(nmnist, digits, tmp_path):
     write_bin(tmp_path / "NMNIST/Train/3/00011.bin", [(1, 1, 1, 1)])
     names.add(nmnist().cache_file("train"))
     assert len(names) == 7
-    assert len(nmnist().store("train").label) == 41
+    assert len(nmnist().store("train").target) == 41
 
 
 def test_nmnist_root_may_begin_with_a_tilde(nmnist, digits, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(nmnist(root="~").store("test").label) == 20
+    assert len(nmnist(root="~").store("test").target) == 20
 
 
 def test_polarities_that_cannot_be(nmnist):
@@ -266,7 +266,7 @@ def archives(spoken, tmp_path, monkeypatch) -> list[str]:
 
 def test_shd_is_downloaded_once(shd, archives, spoken, tmp_path):
     for _ in range(2):
-        np.testing.assert_array_equal(shd().splits().test.store.label, spoken["test"][2])
+        np.testing.assert_array_equal(shd().splits().test.store.target, spoken["test"][2])
     assert archives == ["shd_train.h5.zip", "shd_test.h5.zip"]
     names = [f"SHD/shd_{part}.h5{suffix}" for part in ("test", "train") for suffix in ("", ".zip")]
     assert [name for name in tree(tmp_path) if not name.startswith("cache")] == ["SHD", *names]
@@ -343,7 +343,7 @@ def test_nmnist_of_a_recording_that_is_all_overflow(nmnist, digits, tmp_path):
 def test_nmnist_says_what_is_left_out(nmnist, digits, tmp_path, caplog):
     for name in ("Train/3/1.BIN", "train/3/1.bin", "Train/3/notes.txt", "Test/3/1.BIN", "Train.zip"):
         write_bin(tmp_path / "NMNIST" / name, [(1, 1, 1, 1)])
-    assert len(nmnist().store("train").label) == 40
+    assert len(nmnist().store("train").target) == 40
     said = [record.message for record in caplog.records if "left out" in record.message]
     first = tmp_path / "NMNIST/Train/3/1.BIN"
     assert said == [f"3 files left out for not fitting {tmp_path}/NMNIST/Train/*/*.bin; the first: {first}"]
@@ -383,7 +383,7 @@ def test_nmnist_of_folders_that_are_no_digit(nmnist, digits, tmp_path, name):
 @pytest.mark.parametrize(("dt", "steps"), [(2.0, 500), (10.0, 140), (2.5, 100)])
 def test_shd_equals_a_loop_over_spikes(shd, spoken, dt, steps):
     dataset = shd(dt=dt, steps=steps)
-    assert dataset.features == 700
+    assert dataset.inputs == 700
     for part, (times, units, label) in spoken.items():
         store = dataset.store(part)
         for sample, (seconds, channels) in enumerate(zip(times, units, strict=True)):
@@ -393,16 +393,16 @@ def test_shd_equals_a_loop_over_spikes(shd, spoken, dt, steps):
                 if step < steps:
                     expected.add(step * 700 + unit)
             assert events_of(store, sample).tolist() == sorted(expected)
-        np.testing.assert_array_equal(store.label, label)
-        assert store.label.dtype == np.int64
+        np.testing.assert_array_equal(store.target, label)
+        assert store.target.dtype == np.int64
 
 
 def test_shd_splits(shd, spoken):
     train, val, test = shd().splits()
     assert [len(train.sample), len(val.sample), len(test.sample)] == [40, 40, 40]
     np.testing.assert_array_equal(np.sort(np.concatenate([train.sample, val.sample])), np.arange(80))
-    assert np.bincount(val.store.label[val.sample]).tolist() == [2] * 20
-    np.testing.assert_array_equal(test.store.label, spoken["test"][2])
+    assert np.bincount(val.store.target[val.sample]).tolist() == [2] * 20
+    np.testing.assert_array_equal(test.store.target, spoken["test"][2])
 
 
 def test_shd_cache_file_of_a_replaced_file(shd, spoken, tmp_path):
@@ -413,7 +413,7 @@ def test_shd_cache_file_of_a_replaced_file(shd, spoken, tmp_path):
     write_shd(tmp_path / "SHD/shd_train.h5", times * 2, units * 2, np.tile(label, 2))
     names.add(shd().cache_file("train"))
     assert len(names) == 5
-    assert len(shd().store("train").label) == 160
+    assert len(shd().store("train").target) == 160
 
 
 def test_shd_is_read_without_the_archive(shd, spoken, tmp_path, requests):
@@ -605,7 +605,7 @@ def test_gather_numbers_recordings_and_fills_in_columns():
     assert recordings.t.tolist() == [1500, 2500, 7]
     assert recordings.x.tolist() == [3, 4, 5]
     assert recordings.y.tolist() == recordings.p.tolist() == [0, 0, 0]
-    assert recordings.label.tolist() == [4, 5, 6]
+    assert recordings.target.tolist() == [4, 5, 6]
 
 
 @pytest.fixture
@@ -634,12 +634,12 @@ def test_nmnist_published(published, tmp_path, polarities):
         assert [len(subset.sample) for subset in splits] == [900, 100, 100]
     for part, store in (("train", splits.train.store), ("test", splits.test.store)):
         files = sorted((published / "NMNIST" / part.capitalize()).glob("*/*.bin"))
-        assert store.label.tolist() == [int(path.parent.name) for path in files]
+        assert store.target.tolist() == [int(path.parent.name) for path in files]
         count = []
         for sample, path in enumerate(files):
             x, y, t, p = bin_bytes(path).T
             pixel = y * 34 + x + (p * 1156 if polarities == "separate" else 0)
-            key = np.unique((t // 3000 * dataset.features + pixel)[t < 300_000])
+            key = np.unique((t // 3000 * dataset.inputs + pixel)[t < 300_000])
             np.testing.assert_array_equal(events_of(store, sample), key, err_msg=str(path))
             count.append(len(x))
         recordings = dataset.recordings(part, dataset.listing(part))
@@ -655,7 +655,7 @@ def test_shd_format_published(published, tmp_path):
         store = dataset.store(part)
         with h5py.File(published / "SHD_FSDD" / "SHD" / f"shd_{part}.h5") as file:
             label, times, units = (file[name][:] for name in ("labels", "spikes/times", "spikes/units"))
-        np.testing.assert_array_equal(store.label, label)
+        np.testing.assert_array_equal(store.target, label)
         for sample, (t, unit) in enumerate(zip(times, units, strict=True)):
             step = (t.astype(np.float64) * 1e6 // 2000).astype(np.int64)
             key = np.unique((step * 700 + unit)[step < 500])

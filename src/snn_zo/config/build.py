@@ -181,11 +181,14 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
         if isinstance(value, DictConfig) and not value and field.default is None:
             node[field.name] = value = None  # `schedule=none` is a file without content
         return _called(value, path, field)
-    group = vars(sys.modules[schema.__module__]).get(annotation.partition(" | ")[0])
+    # a name in an annotation is one of the module in which the field is declared
+    declared = next(base for base in schema.__mro__ if field.name in vars(base).get("__annotations__", {}))
+    named = vars(sys.modules[declared.__module__])
+    group = named.get(annotation.partition(" | ")[0])
     if get_origin(group) is Literal:
         annotation = annotation.replace(annotation.partition(" | ")[0], "str")
     if annotation.startswith("dict[str, ") and isinstance(value, DictConfig):
-        schema_of_each = vars(sys.modules[schema.__module__]).get(annotation[len("dict[str, ") : -1])
+        schema_of_each = named.get(annotation[len("dict[str, ") : -1])
         if dataclasses.is_dataclass(schema_of_each) and isinstance(schema_of_each, type):
             return {name: _group_of(value, name, f"{path}.{name}", schema_of_each) for name in map(str, value)}
     if isinstance(group, type) and group.__module__.startswith("snn_zo."):
