@@ -114,7 +114,7 @@ def test_published_experiments_are_all():
 def test_experiment_data(name, paper):
     data = settings(f"experiment={name}").data
     assert settings(f"experiment={name}").dataset == name
-    assert built.data.inputs == paper.features
+    assert data.inputs == paper.features
     for field in ("classes", "steps", "dt", "batch_size"):
         assert getattr(data, field) == getattr(paper, field), field
     assert data.merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -19,8 +20,8 @@ from snn_zo.page import render, write_png
 from snn_zo.quantity import percent
 from snn_zo.target import Classes
 
-_TARGETS = 3
-"""Continuous targets of which a cell of the table has room for numbers."""
+if TYPE_CHECKING:
+    from snn_zo.target import Values
 
 
 def run(dataset: EventDataset, name: str, folder: Path) -> None:
@@ -76,15 +77,14 @@ def _target_cells(dataset: EventDataset, part: Part) -> dict[str, str]:
         low, high = part.per_group.min(), part.per_group.max()
         of_each = f"{low}" if low == high else f"{low} to {high}"
         return {"classes": f"{np.count_nonzero(part.per_group)}", "of each": of_each}
-    shown = _target_rows(part)[:_TARGETS]
-    more = ", ..." if part.target.shape[1] > _TARGETS else ""
-    mean, _, low_to_high = ([row[i] for row in shown] for i in range(3))
-    return {"mean target": ", ".join(mean) + more, "of targets": ", ".join(low_to_high) + more}
+    # of all targets together: the page has each of them
+    (mean, _, low_to_high), *_ = _target_rows(part.target.reshape(-1, 1))
+    return {"mean target": mean, "targets": low_to_high}
 
 
-def _target_rows(part: Part) -> list[tuple[str, str, str]]:
-    """Mean, standard deviation and range of each of the K continuous targets."""
-    columns = part.target.T.astype(np.float64)
+def _target_rows(targets: Values) -> list[tuple[str, str, str]]:
+    """Mean, standard deviation and range of each of the K continuous targets [S, K]."""
+    columns = targets.T.astype(np.float64)
     return [(f"{one.mean():.3g}", f"{one.std():.3g}", f"{one.min():.3g} to {one.max():.3g}") for one in columns]
 
 
@@ -110,7 +110,7 @@ def _write_page(
         parts=parts,
         remarks=remarks,
         classes=parts[0].groups if is_of_classes else [],
-        targets=[] if is_of_classes else list(zip(*map(_target_rows, parts), strict=True)),
+        targets=[] if is_of_classes else list(zip(*(_target_rows(part.target) for part in parts), strict=True)),
         settings=dataclasses.asdict(dataset),
         bad=sorted({reason for part in parts for reason in part.bad}),
         image=image,
