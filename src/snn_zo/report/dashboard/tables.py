@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
-from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share
 from snn_zo.report.variants import Variant
