@@ -11,20 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.score import headline_of, measured, scored
 from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
-
-
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with three significant digits."""
-    return "-" if value is None else f"{100 * value:.3g} %"
-
-
-def decimal(value: float | None) -> str:
-    """A fraction as a percentage with one decimal."""
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -58,14 +49,6 @@ def _score(headline: Headline, summary: Mapping[str, Any]) -> str:
     is_own = monitor == headline.logged("val")
     chosen = "" if is_own else f", chosen by {measured(headline, monitor, summary['objective'])}"
     return f"{f'test {headline.title}':<13}  {tested}   (validation {validated}{chosen})"
-
-
-def joules(value: float) -> str:
-    """With three significant digits and a prefix of the SI."""
-    for prefix, size in (("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g} {prefix}J"
-    return f"{value / 1e-9:.3g} nJ"
 
 
 def _print_energy(console: Console, energy: dict[str, Any]) -> None:

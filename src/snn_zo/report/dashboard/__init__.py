@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
+from snn_zo.page import render
 from snn_zo.report.comparison import MANY, Comparison
 from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.export import latex, runs_csv, summary_csv
-from snn_zo.report.page import render
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
@@ -106,7 +105,7 @@ def _sections(title: str) -> dict[str, str]:
     }
 
 
-def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, Any]:
+def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, object]:
     runs, known = comparison.runs, [data for data in comparison.data if data != UNKNOWN]
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]

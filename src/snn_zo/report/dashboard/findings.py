@@ -9,11 +9,11 @@ from functools import partial
 from markupsafe import Markup
 
 from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
 from snn_zo.report.dashboard.tables import interval
-from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant

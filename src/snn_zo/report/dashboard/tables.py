@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
-from snn_zo.report.result import joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
@@ -223,6 +222,6 @@ def _sort(value: float | None) -> str:
     return "" if value is None else f"{value:.9g}"
 
 
-def _cell(value: Estimate | float | None, shown: Callable[[Any], str]) -> Cell:
+def _cell(value: Estimate | float | None, shown: Callable[[float], str]) -> Cell:
     mean = value.mean if isinstance(value, Estimate) else value
     return Cell(MISSING) if mean is None else Cell(shown(mean), _sort(mean))
