@@ -112,7 +112,7 @@ def test_module_balanced_weights_need_the_data():
     module = make_module(make_task(Classes(3), CrossEntropy(class_weights="balanced")))
     trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", default_root_dir="nowhere", **OFF)
     loader = torch.utils.data.DataLoader([make_batch(torch.tensor([0, 2, 1, 1]))], batch_size=None)
-    with pytest.raises(DataError, match="train with an EventDataModule"):
+    with pytest.raises(DataError, match="train and test with an EventDataModule"):
         trainer.fit(module, loader)
 
 
