@@ -1,4 +1,3 @@
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,18 +13,20 @@ def module(device: str, **attributes: object) -> SimpleNamespace:
     return SimpleNamespace(device=torch.device(device), **attributes)
 
 
-def test_step_clock_sums_by_part():
+def test_step_clock_sums_by_part(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     clock = StepClock(gpu=False)
     for _ in range(3):
         clock.start()
-        time.sleep(0.02)
+        now += 0.02
         clock.lap("forward")
+        now += 0.01
         clock.lap("backward")
-        time.sleep(0.05)  # the optimizer's
+        now += 0.05  # the optimizer's
     seconds = clock.seconds()
     assert list(seconds) == ["forward_s", "backward_s"]
-    assert 0.06 <= seconds["forward_s"] < 0.15
-    assert seconds["backward_s"] < 0.02
+    assert seconds == pytest.approx({"forward_s": 0.06, "backward_s": 0.03})
 
 
 def test_step_clock_without_a_step_has_no_parts():

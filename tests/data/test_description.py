@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 
 from snn_zo.cli import describe
-from snn_zo.data.description import Part
 from snn_zo.data.randman import Randman
+from snn_zo.data.statistics import Part
 
 
 def test_part_counts_events(tmp_path):
     dataset = Randman(cache_dir=str(tmp_path), samples=20, classes=3, units=7, steps=30)
     train = dataset.splits().train
-    part = Part.of("train", train, dataset.classes)
+    part = Part.of("train", train, dataset)
     frames = train.store.batch(train.sample).spikes.to_dense().numpy()
-    label = train.store.label[train.sample]
+    label = train.store.target[train.sample]
     np.testing.assert_array_equal(part.events, frames.sum((1, 2)))
     np.testing.assert_allclose(part.rate, frames.sum(2).mean(0))
-    np.testing.assert_array_equal(part.per_class, np.bincount(label))
+    np.testing.assert_array_equal(part.per_group, np.bincount(label))
     for one in range(3):
         np.testing.assert_allclose(part.image[one], frames[label == one].sum(1).mean(0))
         step, col = part.example[one]

@@ -5,6 +5,7 @@ import pytest
 
 from snn_zo.data.binning import Grid, Packed
 from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
+from snn_zo.target import Classes
 from tests.data.originals import packed as make_packed
 
 STEPS = 7
@@ -13,7 +14,7 @@ STEPS = 7
 def random_piece(rng: np.random.Generator, samples: int, grid: Grid) -> Packed:
     """Rows of up to four events, most of them empty."""
     length = rng.integers(0, 5, (samples, grid.steps)) * (rng.random((samples, grid.steps)) < 0.4)
-    rows = [np.sort(rng.choice(grid.features, size, replace=False)) for size in length.ravel()]
+    rows = [np.sort(rng.choice(grid.inputs, size, replace=False)) for size in length.ravel()]
     col = np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
     return make_packed(length, col, rng.integers(0, 9, samples))
 
@@ -27,7 +28,7 @@ def grid(request) -> Grid:
 def packed(grid) -> list[Packed]:
     rng = np.random.default_rng(0)
     silent = make_packed(np.zeros((1, STEPS), int), np.zeros(0, np.int32), np.array([8]))
-    return [random_piece(rng, 5, grid), Packed.concatenate([], grid), silent, random_piece(rng, 3, grid)]
+    return [random_piece(rng, 5, grid), Packed.concatenate([], grid, Classes(9)), silent, random_piece(rng, 3, grid)]
 
 
 @pytest.fixture
@@ -39,18 +40,18 @@ def store(grid, packed, tmp_path) -> EventStore:
 
 def dense(packed: list[Packed], grid: Grid) -> np.ndarray:
     """[S, T, N]"""
-    whole = Packed.concatenate(packed, grid)
-    frames = np.zeros((whole.length.size, grid.features), np.float32)
+    whole = Packed.concatenate(packed, grid, Classes(9))
+    frames = np.zeros((whole.length.size, grid.inputs), np.float32)
     frames[np.repeat(np.arange(whole.length.size), whole.length.ravel()), whole.col] = 1
-    return frames.reshape(-1, STEPS, grid.features)
+    return frames.reshape(-1, STEPS, grid.inputs)
 
 
 def test_store_holds_what_was_written(store, packed, grid):
     assert len(store) == 9
-    assert (store.steps, store.features, store.about) == (STEPS, grid.features, {"part": "all"})
-    np.testing.assert_array_equal(store.label, np.concatenate([piece.label for piece in packed]))
+    assert (store.steps, store.inputs, store.about) == (STEPS, grid.inputs, {"part": "all"})
+    np.testing.assert_array_equal(store.target, np.concatenate([piece.target for piece in packed]))
     np.testing.assert_array_equal(store.origin, np.arange(100, 109))
-    assert store.col.dtype == (np.uint16 if grid.features == 17 else np.int32)
+    assert store.col.dtype == (np.uint16 if grid.inputs == 17 else np.int32)
     assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]
 
 
@@ -59,7 +60,7 @@ def test_batch_in_any_order(store, packed, grid, index):
     chosen = np.array(index, np.int64)
     batch = store.batch(chosen)
     np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(packed, grid)[chosen])
-    assert batch.label.tolist() == store.label[chosen].tolist()
+    assert batch.target.tolist() == store.target[chosen].tolist()
     assert batch.sample.tolist() == index
     assert batch.spikes.active.col.numel() == 0
 
@@ -102,7 +103,7 @@ def test_store_every_flipped_byte_is_found_or_harmless(store, packed, grid):
             found += 1
             continue
         np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), expected)
-        np.testing.assert_array_equal(batch.label, store.label)
+        np.testing.assert_array_equal(batch.target, store.target)
     assert found > 150
 
 

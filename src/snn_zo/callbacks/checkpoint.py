@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from snn_zo.data.store import Batch
 from snn_zo.headline import Direction
+from snn_zo.runs.summary import CheckpointEntry, Summary
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,12 @@ class Checkpoint(LightningCheckpoint):
             return
         metrics = {str(name): float(value) for name, value in best["metrics"].items()}
         self.best = Validated(float(best["score"]), int(best["epoch"]), int(best["step"]), metrics)
+
+    def contribution(self) -> Summary:
+        """The weights that were chosen, and by what."""
+        assert self.best is not None
+        checkpoint = CheckpointEntry(epoch=self.best.epoch, step=self.best.step)
+        return Summary(objective=self.best.score, monitor=self.monitor, mode=self.mode, checkpoint=checkpoint)
 
     def _merit(self, score: float) -> float:
         """The more, the better."""

@@ -22,6 +22,7 @@ from snn_zo.energy.meter import Meter
 from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
 from snn_zo.headline import Direction
 from snn_zo.layers import Done, Layer, layers_of
+from snn_zo.runs.summary import Summary
 from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
@@ -207,6 +208,10 @@ class EnergyMonitor(lightning.Callback):
         self._samples, self._state = state_dict["samples"], state_dict["meter"]
         if self.meter and self._state:
             self.meter.load_state_dict(self._state)
+
+    def contribution(self) -> Summary:
+        """Energy of the training."""
+        return Summary(energy=self.summary())
 
     def summary(self) -> dict[str, Any]:
         """`modelled`, J by phase (null where the network cannot be counted), `measured`, J or "not measured", and more:

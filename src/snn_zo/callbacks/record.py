@@ -13,6 +13,7 @@ from torch import Tensor
 from snn_zo.callbacks.step_clock import StepClock
 from snn_zo.data.store import Batch
 from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.summary import Summary
 from snn_zo.runs.table_file import TableFile
 from snn_zo.training.devices import of_all_devices
 
@@ -134,6 +135,10 @@ class RunRecord(lightning.Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock of the training."""
         self._earlier_s, self._fit_start = self.fit_s, None
+
+    def contribution(self) -> Summary:
+        """Times of the training."""
+        return Summary(timing=self.summary())
 
     def summary(self) -> dict[str, float | None]:
         """`fit_s`, and medians over epochs of `epoch_s` (training without validation), of its parts `forward_s` and

@@ -54,21 +54,21 @@ class EventDataModule(lightning.LightningDataModule):
         """Pack the recordings, once a machine."""
         _ = self.splits
 
-    def train_dataloader(self) -> DataLoader[Batch | Wanted]:
+    def train_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches, in another order each epoch, augmented."""
         return self._loader(self.splits.train, self.dataset.shuffle, self.dataset.augment)
 
-    def val_dataloader(self) -> DataLoader[Batch | Wanted]:
+    def val_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.val)
 
-    def test_dataloader(self) -> DataLoader[Batch | Wanted]:
+    def test_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.test)
 
     def _loader(
         self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None
-    ) -> DataLoader[Batch | Wanted]:
+    ) -> DataLoader[Batch | ResidentBatch]:
         rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle, rank, devices)
         augment = augment or Augmentation()
@@ -84,15 +84,17 @@ class EventDataModule(lightning.LightningDataModule):
             log.info("%s is held on %s", store.path.name, device)
         return store.path in self._resident
 
-    def transfer_batch_to_device(self, batch: Batch | Wanted, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch | ResidentBatch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Put a batch together on the device, or send it there."""
-        if isinstance(batch, Wanted):
+        if isinstance(batch, ResidentBatch):
             return self._resident[batch.path].batch(batch.sample.numpy())._replace(share=batch.share)
         return streamed(batch, device)
 
 
-class Wanted(NamedTuple):
-    """A batch that the device puts together itself: numbers of recordings of a store, and the batch's share."""
+class ResidentBatch(NamedTuple):
+    """A batch that the device is to put together: numbers of recordings that it holds, and the batch's share."""
 
     path: Path
     sample: Tensor
@@ -145,7 +147,7 @@ class BatchOrder(Sampler[Request]):
             yield Request(self.epoch, own, self.devices * len(own) / len(batch))
 
 
-class _Batches(Dataset[Batch | Wanted]):
+class _Batches(Dataset[Batch | ResidentBatch]):
     """A split, indexed by what its batches are made of."""
 
     def __init__(
@@ -156,10 +158,10 @@ class _Batches(Dataset[Batch | Wanted]):
     def __len__(self) -> int:
         return len(self.subset.sample)
 
-    def __getitem__(self, request: Request) -> Batch | Wanted:
+    def __getitem__(self, request: Request) -> Batch | ResidentBatch:
         sample = self.subset.sample[request.positions]
         if self.resident:
-            return Wanted(self.subset.store.path, torch.from_numpy(sample), request.share)
+            return ResidentBatch(self.subset.store.path, torch.from_numpy(sample), request.share)
         ptr, col = self._events(sample)
         if self.augment.used() and len(sample):
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)

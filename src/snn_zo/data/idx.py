@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, get_args
 
-from snn_zo.data.dataset import BadRecordingError, DataError, EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.dataset import EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.fetch import fetch
 from snn_zo.data.layout import near_miss
 from snn_zo.data.readable import open_regular, readable, reason
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.target import Values
 
 SIDE = 28
-CODES = ("latency", "rate")
+Code = Literal["latency", "rate"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _FOREVER_US = 2**62
 _MOST = 1_000_000
@@ -50,7 +52,7 @@ class IdxImages(FileDataset, PublishedSplit):
     steps: int = 100
     batch_size: int = 256
     val_fraction: float = 1 / 12
-    code: str = "latency"
+    code: Code = "latency"
     tau_eff: float = 20.0
     threshold: float = 0.2
     max_rate: float = 100.0
@@ -71,7 +73,7 @@ class IdxImages(FileDataset, PublishedSplit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_of("code", CODES)
+        self._require_one_of("code", get_args(Code))
         self._require_share("threshold")
         if not 0 < self.tau_eff < float("inf"):
             raise ValueError(f"tau_eff must be a positive number of milliseconds, got {self.tau_eff:g}")
@@ -98,13 +100,13 @@ class IdxImages(FileDataset, PublishedSplit):
             place = f"{self.file(part, 'images-idx3')}, image {listing.number[blank.argmax()]},"
             raise BadRecordingError(f"{place} is blank, as in a file filled with zeros: remove or replace it")
         noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
-        return self._coded((images / 255).astype("float32"), listing.label, noise)
+        return self._coded((images / 255).astype("float32"), listing.target, noise)
 
     def _images(self, part: str) -> NDArray[np.uint8]:
         path = self.file(part, "images-idx3")
         return _images(path, path.stat().st_mtime_ns)
 
-    def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], noise: np.random.Generator) -> Recordings:
+    def _coded(self, x: NDArray[np.float32], target: Values, noise: np.random.Generator) -> Recordings:
         import numpy as np
 
         from snn_zo.data.recordings import Recordings
@@ -122,7 +124,7 @@ class IdxImages(FileDataset, PublishedSplit):
             sample, row, column, t = sample[order], row[order], column[order], t[order]
         position = (column.astype(np.int16), row.astype(np.int16), np.zeros(len(t), np.int8))
         return Recordings(
-            sample.astype(np.int32), np.minimum(1000 * t, _FOREVER_US).astype(np.int64), *position, label, SIDE, SIDE
+            sample.astype(np.int32), np.minimum(1000 * t, _FOREVER_US).astype(np.int64), *position, target, SIDE, SIDE
         )
 
     def source(self, part: str) -> dict[str, object]:
@@ -220,7 +222,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             return _idx(file, dimensions)
 
 
-def _idx(file: Any, dimensions: int, size: int | None = None) -> NDArray[np.uint8]:
+def _idx(file: BinaryIO | gzip.GzipFile, dimensions: int, size: int | None = None) -> NDArray[np.uint8]:
     """Read a file that is no larger than it says in the beginning, and whose size in bytes may be known."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.readable import readable
 
 _ARCHIVES = (".zip", ".tar.gz")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from snn_zo.data.camera import Camera
+from snn_zo.data.camera import Camera, Polarities
 from snn_zo.data.columns import stack, whole, whole_events
-from snn_zo.data.dataset import BadRecordingError, DataError, PublishedSplit, SeededSplit
+from snn_zo.data.dataset import PublishedSplit, SeededSplit
+from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.heidelberg import Heidelberg
 from snn_zo.data.idx import SIDE, read_idx
 from snn_zo.data.published import FilePerRecording, TonicDataset, gather
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from snn_zo.data.recordings import Listing, Recordings
     from snn_zo.data.store import EventStore
+
+Validation = Literal["speaker", "stratified"]
 
 _MOST_EVENTS = 2**24
 _IDX = ("images-idx3", "labels-idx1")
@@ -49,7 +52,7 @@ class NMNIST(FilePerRecording, Camera, PublishedSplit):
     steps: int = 100
     batch_size: int = 64
     val_fraction: float = 0.1
-    polarities: str = "merged"
+    polarities: Polarities = "merged"
 
     height = width = 34
     folders = tuple("0123456789")
@@ -210,7 +213,7 @@ class HeidelbergDataset(TonicDataset):
             for i, number in enumerate(listing.number.tolist()):
                 with readable(self.where(part, listing, i)):
                     events.append(file.events(number))
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The file, and the recording's number in it."""
@@ -231,14 +234,14 @@ class SHD(HeidelbergDataset, PublishedSplit):
     steps: int = 500
     batch_size: int = 256
     val_fraction: float = 0.1
-    validation: str = "speaker"
+    validation: Validation = "speaker"
 
     classes = 20
     layout = {"train": "SHD/shd_train.h5", "test": "SHD/shd_test.h5"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_of("validation", ("speaker", "stratified"))
+        self._require_one_of("validation", get_args(Validation))
 
     def _held_out(self, train: EventStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         from snn_zo.data.splits import apart, fold_of
@@ -250,7 +253,7 @@ class SHD(HeidelbergDataset, PublishedSplit):
             raise DataError(f"{self.place('train')} does not say who speaks: set data.validation=stratified")
         speaker = speaker[train.origin]
         if self.folds:
-            return fold_of(train.label, self.folds, self.fold, self.split_seed, speaker)
+            return fold_of(self.target, train.target, self.folds, self.fold, self.split_seed, speaker)
         return apart(speaker, self.val_fraction, self.split_seed)
 
 
@@ -312,7 +315,7 @@ class SMNIST(TonicDataset, PublishedSplit):
         """These images as spikes."""
         images = self._images(part)
         events = [whole_events(images[i][0]) for i in listing.number.tolist()]
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def fault(self, recordings: Recordings) -> tuple[int, str] | None:
         """Tonic doubles spikes one by one, which leaves them out of order."""

@@ -39,7 +39,7 @@ class Original(NamedTuple):
     @classmethod
     def of(cls, recordings: Recordings, outside: NDArray[np.bool_], beyond: NDArray[np.bool_]) -> Original:
         """Look at recordings, of whose events [E] some lie outside the steps or beyond the sensor."""
-        samples = len(recordings.label)
+        samples = len(recordings.target)
         bounds = np.searchsorted(recordings.sample, np.arange(samples + 1))
         events = np.diff(bounds)
         t = recordings.t[np.lexsort((recordings.t, recordings.sample))]

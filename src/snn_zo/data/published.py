@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from snn_zo.data.columns import whole_events
-from snn_zo.data.dataset import DataError, FileDataset
+from snn_zo.data.dataset import FileDataset
+from snn_zo.data.errors import DataError
 from snn_zo.data.fetch import bounded_downloads, leaving_no_folders
 from snn_zo.data.layout import counted, files_below, fits, home_of, left_out, near_miss
 from snn_zo.data.readable import readable, reason, require_regular
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.target import Values
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ class FilePerRecording(TonicDataset):
 
     @property
     def classes(self) -> int:
-        """One a folder."""
+        """As many as there are folders."""
         return len(self.folders)
 
     def class_name(self, label: int) -> str:
@@ -149,7 +151,7 @@ class FilePerRecording(TonicDataset):
             with readable(str(path)):
                 require_regular(path, self.largest)
                 events.append(whole_events(self.read(path)))
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The recording's file."""
@@ -161,7 +163,7 @@ class FilePerRecording(TonicDataset):
         return f"{folder} is no class's folder ({self.folders[0]} to {self.folders[-1]})"
 
 
-def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height: int, width: int) -> Recordings:
+def gather(events: Sequence[NDArray[np.void]], target: Values, height: int, width: int) -> Recordings:
     """Recordings as structured arrays with t in us, end to end; a missing column is 0.
 
     Numbers that the columns of `Recordings` cannot hold become -1.
@@ -179,7 +181,7 @@ def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height:
 
     sample = np.repeat(np.arange(len(events), dtype=np.int32), [len(piece) for piece in events])
     place = (column("x", np.int16), column("y", np.int16), column("p", np.int8))
-    return Recordings(sample, column("t", np.int64), *place, label, height, width)
+    return Recordings(sample, column("t", np.int64), *place, target, height, width)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from snn_zo.data.dataset import BadRecordingError, DataError
+from snn_zo.data.errors import BadRecordingError, DataError
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class ResidentStore:
         self._col = torch.from_numpy(np.array(col)).to(device)
         self._length = torch.from_numpy(store.length.astype(np.int32)).to(device)
         self._first = torch.from_numpy(store.first).to(device)
-        self._label = torch.from_numpy(store.label).to(device)
+        self._target = torch.from_numpy(store.target).to(device)
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
         """The recordings `index`, in that order, as one batch on the device; equal to `EventStore.batch`."""
@@ -47,8 +47,9 @@ class ResidentStore:
         ptr = torch.zeros(len(index) * self.store.steps + 1, dtype=torch.int64, device=device)
         torch.cumsum(self._length[sample].flatten(), 0, out=ptr[1:])
         events = Rows(ptr, self._col[place].int() & self._mask)
-        shape = (len(index), self.store.steps, self.store.features)
-        return Batch(Spikes.from_events(shape, events), self._label[sample], sample)
+        shape = (len(index), self.store.steps, self.store.inputs)
+        spikes = Spikes.from_events(shape, events, features=self.store.in_shape)
+        return Batch(spikes, self._target[sample], sample)
 
 
 def fits(store: EventStore, device: torch.device) -> bool:
@@ -63,7 +64,7 @@ def streamed(batch: Batch, device: torch.device) -> Batch:
     """A batch on its way to a device, through memory that is pinned for that, while the host goes on."""
     spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
-    moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype)
+    moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype, spikes.features)
     return Batch(moved, _to(batch.target, device), _to(batch.sample, device), batch.share)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from snn_zo.data.recordings import Recordings
+
+if TYPE_CHECKING:
+    from snn_zo.target import Values
 
 SENSOR = 34
 SACCADE_MS = 105
@@ -41,12 +45,12 @@ def trajectory() -> NDArray[np.float64]:
     return np.stack(axes, 1)
 
 
-def record(images: NDArray[np.float32], label: NDArray[np.int64], seed: int = 0) -> Recordings:
+def record(images: NDArray[np.float32], target: Values, seed: int = 0) -> Recordings:
     """Recordings of still images moved before a 34 x 34 sensor.
 
     Args:
         images: [S, H, W] intensities in [0, 1], H and W at most 34; centred on the sensor.
-        label: [S] classes.
+        target: [S] classes, or [S, K] values.
         seed: of the pixels' contrast thresholds, which differ a little as on a real chip.
 
     Returns:
@@ -65,7 +69,7 @@ def record(images: NDArray[np.float32], label: NDArray[np.int64], seed: int = 0)
         x[order].astype(np.int16),
         y[order].astype(np.int16),
         p[order].astype(np.int8),
-        label,
+        target,
         SENSOR,
         SENSOR,
     )
