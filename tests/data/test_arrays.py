@@ -282,7 +282,7 @@ class Untold(Own):
 
 
 def test_own_data_set_without_classes_or_a_target(tmp_path):
-    with pytest.raises(TypeError, match="^Untold must say its classes, or the target that is to be learned$"):
+    with pytest.raises(TypeError, match=r"^Untold must say its classes, or the target that is to be learned$"):
         Untold(cache_dir=str(tmp_path))
 
 

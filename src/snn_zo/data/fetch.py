@@ -9,9 +9,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from snn_zo.atomic import replacing
 
@@ -67,9 +67,9 @@ def leaving_no_folders(folder: Path) -> Iterator[None]:
         raise
 
 
-def _answer(url: str) -> Any:
+def _answer(url: str) -> HTTPResponse:
     """The server's answer; waited for in a thread, as a header that drips meets no timeout of the socket."""
-    answers: SimpleQueue[Any] = SimpleQueue()
+    answers: SimpleQueue[HTTPResponse | BaseException] = SimpleQueue()
 
     def ask() -> None:
         try:
@@ -93,7 +93,7 @@ def bounded_downloads() -> Iterator[None]:
     """In the block, tonic downloads with `fetch`."""
     from tonic import download_utils
 
-    def download_url(url: str, root: str, filename: str | None = None, md5: str | None = None, **_: Any) -> None:
+    def download_url(url: str, root: str, filename: str | None = None, md5: str | None = None, **_: object) -> None:
         fetch(url, Path(root, filename or Path(url).name), md5 or "")
 
     original, download_utils.download_url = download_utils.download_url, download_url

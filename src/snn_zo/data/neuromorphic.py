@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.data.splits import Splits
     from snn_zo.data.store import EventStore
 
 Validation = Literal["speaker", "stratified"]
@@ -275,11 +276,11 @@ class SSC(HeidelbergDataset, PublishedSplit):
         if self.folds:
             raise ValueError("folds are not for SSC, which has a published validation part")
 
-    def tonic_arguments(self, part: str) -> dict[str, Any]:
+    def tonic_arguments(self, part: str) -> dict[str, object]:
         """Tonic's name for the part."""
         return {"split": part}
 
-    def splits(self) -> Any:
+    def splits(self) -> Splits:
         """As published."""
         from snn_zo.data.splits import Splits, everything
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from errno import EROFS
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -19,7 +18,7 @@ from snn_zo.data.binning import Packed, pack
 from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.reader import EventReader
 from snn_zo.data.recordings import Listing, Recordings
-from snn_zo.data.store import DamagedStoreError, EventStore, Piece
+from snn_zo.data.store import About, DamagedStoreError, EventStore, Piece
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def _build_alone(dataset: EventReader, part: str, path: Path, thorough: bool, an
 def _build(dataset: EventReader, part: str, path: Path) -> EventStore:
     for left_over in path.parent.glob(f".{path.name}.*"):  # of a builder that was killed: we hold the lock
         left_over.unlink(missing_ok=True)
-    about: dict[str, Any] = {"data": type(dataset).__name__, "part": part, "bad": []}
+    about: About = {"data": type(dataset).__name__, "part": part, "bad": []}
     EventStore.write(path, dataset.grid, _pieces(dataset, part, about["bad"]), about)
     return EventStore(path)
 

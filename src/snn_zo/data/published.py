@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from snn_zo.data.columns import whole_events
 from snn_zo.data.dataset import FileDataset
@@ -83,7 +83,7 @@ class TonicDataset(FileDataset):
         """Events that cannot be, none at all, or time stamps that are out of order."""
         return recordings.fault() or recordings.disorder()
 
-    def tonic_arguments(self, part: str) -> dict[str, Any]:
+    def tonic_arguments(self, part: str) -> dict[str, object]:
         """What tonic's class is told, to get this part."""
         return {} if part == "all" else {"train": part == "train"}
 
@@ -174,7 +174,7 @@ def gather(events: Sequence[NDArray[np.void]], target: Values, height: int, widt
 
     size = sum(map(len, events))
 
-    def column(name: str, dtype: type) -> Any:
+    def column(name: str, dtype: type) -> NDArray:
         parts = [piece[name] for piece in events if name in (piece.dtype.names or ())]
         values = np.concatenate(parts) if parts else np.zeros(size, dtype)
         return np.where((values < 0) | (values > np.iinfo(dtype).max), -1, values).astype(dtype)
