@@ -111,7 +111,7 @@ class EventStore:
         return len(self.target)
 
     def __reduce__(self) -> tuple[type[EventStore], tuple[Path]]:
-        return type(self), (self.path,)  # another process maps the file itself
+        return type(self), (self.path,)  # the other process maps the file itself
 
     def events(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The recordings `index` in that order, as row pointers [B * T + 1] and columns [K].
@@ -184,7 +184,7 @@ class EventStore:
 
 
 class _Place(NamedTuple):
-    """Where an array lies in the file, and its crc32 (None: each recording has its own)."""
+    """Place of an array in the file, and its crc32; None where each recording has a checksum of its own."""
 
     dtype: str
     shape: list[int]
@@ -193,7 +193,7 @@ class _Place(NamedTuple):
 
 
 class _Header(TypedDict):
-    """What the beginning of the file says of the rest; `size` is that of the file in bytes."""
+    """Header of the file; `size` is that of the whole file in bytes."""
 
     format: int
     steps: int
@@ -205,7 +205,7 @@ class _Header(TypedDict):
 def _columns(
     file: BinaryIO, packed: Packed, origin: NDArray[np.int64], input_type: np.dtype, length_type: np.dtype
 ) -> tuple[NDArray, ...]:
-    """Write the columns of a piece; its `length`, `target`, `origin`, `checksum` and what it held before."""
+    """Write the columns of a piece; its `length`, `target`, `origin`, `checksum` and statistics before binning."""
     col, length = packed.col.astype(input_type), packed.length.astype(length_type)
     file.write(col.data)
     runs = np.split(col, np.cumsum(packed.length.sum(1))[:-1])
