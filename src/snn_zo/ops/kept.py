@@ -5,8 +5,8 @@ NOTHING, WINDOW, DRAWN, EVERYTHING = range(4)
 active; every element."""
 
 REACH_MARGIN = 1 + 1e-6
-"""Factor on the strategy's reach: a scan and the strategy may round |u| differently, and the strategy, which has the last
-word, must not miss an element for that."""
+"""Factor on the strategy's reach: a scan and the strategy may round |u| differently, and the strategy, which decides in
+the end, must not miss an element for that."""
 
 WORDS = 2.0**32
 """Random words: a word w stands for the uniform number 1 - w / 2^32, which lies in (0, 1]."""

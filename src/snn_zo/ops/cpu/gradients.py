@@ -34,15 +34,6 @@ rows of the active elements."""
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 
 
-class _Active(NamedTuple):
-    """The active set of a layer; see `errors`."""
-
-    rows: RowArrays
-    ds: NDArray[Any]
-    g: NDArray[Any]
-    v: NDArray[Any]
-
-
 class _Membrane(NamedTuple):
     """What a gradient passes through from step to step: leak and threshold, of the gradient's type, the number of the
     reset mode, and whether it passes through the reset."""
@@ -77,8 +68,12 @@ def errors(
     b, t, n = shape
     rows = active if neuron.reset == "soft" else _union(active, events, b * t)
     eps = np.empty(len(rows.col), ds.dtype)
-    known, membrane = _Active(active, ds, g, v), _Membrane.of(neuron, ds.dtype)
-    over_ranges(lambda first, last: _errors(known, events, membrane, t, n, first, last, rows, eps), b, width_for(b, 1))
+    membrane = _Membrane.of(neuron, ds.dtype)
+
+    def run(first: int, last: int) -> None:
+        _errors(active, ds, g, v, events, membrane, t, n, first, last, rows, eps)
+
+    over_ranges(run, b, width_for(b, 1))
     return rows, eps
 
 
@@ -199,47 +194,51 @@ def column_sums(values: NDArray[Any]) -> NDArray[Any]:
 
 @numba.njit(nogil=True, cache=True)
 def _count_union(a: Any, b: Any, first: int, last: int, count: Any) -> None:
+    (ptr_a, col_a), (ptr_b, col_b) = a, b
     for row in range(first, last):
-        i, j, both = a.ptr[row], b.ptr[row], 0
-        while i < a.ptr[row + 1] and j < b.ptr[row + 1]:
-            n_a, n_b = a.col[i], b.col[j]
-            # no branch: which of two columns comes first cannot be foreseen
+        i, j, both = ptr_a[row], ptr_b[row], 0
+        while i < ptr_a[row + 1] and j < ptr_b[row + 1]:
+            n_a, n_b = col_a[i], col_b[j]
+            # without a branch, as nothing foretells which of the two columns comes first
             both += n_a == n_b
             i += n_a <= n_b
             j += n_b <= n_a
-        count[row] = a.ptr[row + 1] - a.ptr[row] + b.ptr[row + 1] - b.ptr[row] - both
+        count[row] = ptr_a[row + 1] - ptr_a[row] + ptr_b[row + 1] - ptr_b[row] - both
 
 
 @numba.njit(nogil=True, cache=True)
 def _errors(
-    active: Any, events: Any, membrane: Any, steps: int, width: int, first: int, last: int, rows: Any, eps: Any
-) -> None:
-    beta = membrane.beta
-    # `width` stands for the end of a row, as it is larger than any column; zero has the gradient's type
-    none, zero = np.int32(width), np.zeros(1, eps.dtype)[0]
-    later = np.empty(width, eps.dtype)
+    active: Any, ds: Any, g: Any, v: Any, events: Any, membrane: Any, steps: int, width: int, first: int, last: int,
+    rows: Any, eps: Any,
+) -> None:  # fmt: skip
+    """Samples first to last of `errors`, into eps and, for a hard reset, the columns of rows."""
+    (ptr_a, col_a), (ptr_s, col_s), (ptr, col) = active, events, rows
+    beta, v_th, reset, attached = membrane
+    # where a row is at its end, `width` stands for the next column: it is larger than any
+    none, zero = np.int32(width), ds.dtype.type(0)
+    later = np.empty(width, ds.dtype)
     for b in range(first, last):
         later[:] = 0  # lambda[t + 1]
         for t in range(steps - 1, -1, -1):
             row = b * steps + t
-            k, k_end, s = active.rows.ptr[row], active.rows.ptr[row + 1], events.ptr[row]
-            s_end = events.ptr[row + 1] if membrane.reset == HARD else s
-            for out in range(rows.ptr[row], rows.ptr[row + 1]):
-                n_a = active.rows.col[k] if k < k_end else none
-                n_s = events.col[s] if s < s_end else none
+            k, s = ptr_a[row], ptr_s[row]
+            s_end = ptr_s[row + 1] if reset == HARD else s
+            for out in range(ptr[row], ptr[row + 1]):
+                n_a = col_a[k] if k < ptr_a[row + 1] else none
+                n_s = col_s[s] if s < s_end else none
                 n = min(n_a, n_s)
-                error = active.ds[k] if n_a == n else zero
-                if membrane.attached and n_a == n:
-                    error -= active.g[k] * later[n] * (membrane.v_th if membrane.reset == SOFT else beta * active.v[k])
+                error = ds[k] if n_a == n else zero
+                if attached and n_a == n:
+                    error -= g[k] * later[n] * (v_th if reset == SOFT else beta * v[k])
                 if n_s == n:
                     error -= beta * later[n]
-                rows.col[out], eps[out] = n, error
+                col[out], eps[out] = n, error
                 k += n_a == n
                 s += n_s == n
             for i in range(width):
                 later[i] *= beta
-            for out in range(rows.ptr[row], rows.ptr[row + 1]):
-                later[rows.col[out]] += eps[out]
+            for out in range(ptr[row], ptr[row + 1]):
+                later[col[out]] += eps[out]
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -255,71 +254,72 @@ def _from_column(col: Any, first: int, last: int, column: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _decayed(sums: Any, decay: Any, beta: Any) -> Any:
-    """The decay of sums that are kept relative to it, one step on.
+def _absorb(sums: Any, decay: Any) -> None:
+    """Bring sums that are kept relative to a decay up to date.
 
-    What is added to the sums is divided by the decay, and what is read from them multiplied: a step then costs one
-    product in place of a pass over all sums. Before the decay leaves the range of float32 it goes into the sums.
+    What is added to such sums is divided by the decay, and what is read from them multiplied: a step then costs one
+    product in place of a pass over all sums. Only before the decay leaves the range of float32 does it go into them.
     """
-    decay *= beta
-    if decay < SMALL:
-        for i in range(len(sums)):
-            sums[i] *= decay
-        decay = sums.dtype.type(1)
-    return decay
+    for i in range(len(sums)):
+        sums[i] *= decay
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _trace(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int, gradient: Any) -> None:
     """Inputs c0 to c1 of `weight_by_trace`, into [N, c1 - c0]."""
+    (x_ptr, x_col), (ptr, col) = x, rows
     width = c1 - c0
     one = eps.dtype.type(1)
     x_bar = np.empty(width, eps.dtype)  # relative to `decay`
     for b in range(batch):
         end = (b + 1) * steps
-        if rows.ptr[b * steps] == rows.ptr[end]:
+        if ptr[b * steps] == ptr[end]:
             continue
         x_bar[:] = 0
         decay = one
         for row in range(b * steps, end):
-            decay = _decayed(x_bar, decay, beta)
-            e, e_end = x.ptr[row], x.ptr[row + 1]
+            decay *= beta
+            if decay < SMALL:
+                _absorb(x_bar, decay)
+                decay = one
+            e, e_end = x_ptr[row], x_ptr[row + 1]
             if c0 > 0:
-                e = _from_column(x.col, e, e_end, c0)
+                e = _from_column(x_col, e, e_end, c0)
             spike = one / decay
-            while e < e_end and x.col[e] < c1:
-                x_bar[x.col[e] - c0] += spike
+            while e < e_end and x_col[e] < c1:
+                x_bar[x_col[e] - c0] += spike
                 e += 1
-            for k in range(rows.ptr[row], rows.ptr[row + 1]):
-                error, target = eps[k] * decay, gradient[rows.col[k]]
+            for k in range(ptr[row], ptr[row + 1]):
+                error, target = eps[k] * decay, gradient[col[k]]
                 for i in range(width):
                     target[i] += error * x_bar[i]
             # no error follows: nothing will read the trace
-            if rows.ptr[row + 1] == rows.ptr[end]:
+            if ptr[row + 1] == ptr[end]:
                 break
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _adjoint(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int, gradient: Any) -> None:
     """Neurons c0 to c1 of `weight_by_adjoint`, into [N_in, c1 - c0]."""
+    (x_ptr, x_col), (ptr, col) = x, rows
     width = c1 - c0
     adjoint = np.empty(width, eps.dtype)
     for b in range(batch):
         start = b * steps
-        if rows.ptr[start] == rows.ptr[start + steps]:
+        if ptr[start] == ptr[start + steps]:
             continue
         adjoint[:] = 0
         for row in range(start + steps - 1, start - 1, -1):
             for i in range(width):
                 adjoint[i] *= beta
-            k, k_end = rows.ptr[row], rows.ptr[row + 1]
+            k, k_end = ptr[row], ptr[row + 1]
             if c0 > 0:
-                k = _from_column(rows.col, k, k_end, c0)
-            while k < k_end and rows.col[k] < c1:
-                adjoint[rows.col[k] - c0] += eps[k]
+                k = _from_column(col, k, k_end, c0)
+            while k < k_end and col[k] < c1:
+                adjoint[col[k] - c0] += eps[k]
                 k += 1
-            for e in range(x.ptr[row], x.ptr[row + 1]):
-                target = gradient[x.col[e]]
+            for e in range(x_ptr[row], x_ptr[row + 1]):
+                target = gradient[x_col[e]]
                 for i in range(width):
                     target[i] += adjoint[i]
 
@@ -327,11 +327,12 @@ def _adjoint(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0:
 @numba.njit(nogil=True, cache=True)
 def _dense_adjoint(x: Any, adjoint: Any, c0: int, c1: int, gradient: Any) -> None:
     """Neurons c0 to c1 of `weight_by_dense_adjoint`, into [N_in, c1 - c0]."""
+    ptr, col = x
     width = c1 - c0
     for row in range(len(adjoint)):
         source = adjoint[row, c0:c1]
-        for e in range(x.ptr[row], x.ptr[row + 1]):
-            target = gradient[x.col[e]]
+        for e in range(ptr[row], ptr[row + 1]):
+            target = gradient[col[e]]
             for i in range(width):
                 target[i] += source[i]
 
@@ -341,16 +342,20 @@ def _input(
     rows: Any, eps: Any, weight: Any, at: Any, beta: Any, steps: int, first: int, last: int, gradient: Any
 ) -> None:
     """Samples first to last of `input_at_active`, `at` all inputs where it has no rows."""
+    (ptr, col), (at_ptr, at_col) = rows, at
     width = weight.shape[1]
-    everywhere = len(at.ptr) == 0
+    everywhere, one = len(at_ptr) == 0, eps.dtype.type(1)
     sums = np.empty(width, eps.dtype)  # weight^T lambda, relative to `decay`
     for b in range(first, last):
         sums[:] = 0
-        decay = eps.dtype.type(1)
+        decay = one
         for row in range((b + 1) * steps - 1, b * steps - 1, -1):
-            decay = _decayed(sums, decay, beta)
-            for k in range(rows.ptr[row], rows.ptr[row + 1]):
-                error, source = eps[k] / decay, weight[rows.col[k]]
+            decay *= beta
+            if decay < SMALL:
+                _absorb(sums, decay)
+                decay = one
+            for k in range(ptr[row], ptr[row + 1]):
+                error, source = eps[k] / decay, weight[col[k]]
                 for i in range(width):
                     sums[i] += error * source[i]
             if everywhere:
@@ -358,18 +363,19 @@ def _input(
                 for i in range(width):
                     target[i] = sums[i] * decay
             else:
-                for k in range(at.ptr[row], at.ptr[row + 1]):
-                    gradient[k] = sums[at.col[k]] * decay
+                for k in range(at_ptr[row], at_ptr[row + 1]):
+                    gradient[k] = sums[at_col[k]] * decay
 
 
 # the one sum here whose order is left to the compiler, which then adds up several parts of it at once
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
 def _gather(at: Any, adjoint: Any, weight: Any, first: int, last: int, gradient: Any) -> None:
     """Rows first to last of `input_from_dense`."""
+    ptr, col = at
     for row in range(first, last):
         source = adjoint[row]
-        for k in range(at.ptr[row], at.ptr[row + 1]):
-            w = weight[at.col[k]]
+        for k in range(ptr[row], ptr[row + 1]):
+            w = weight[col[k]]
             total = adjoint.dtype.type(0)
             for i in range(len(source)):
                 total += w[i] * source[i]
@@ -402,10 +408,11 @@ def _adjoint_in_place(ds: Any, g: Any, u: Any, membrane: Any, first: int, last: 
 
 @numba.njit(nogil=True, cache=True)
 def _bias(rows: Any, eps: Any, trace: Any, batch: int, steps: int, gradient: Any) -> None:
+    ptr, col = rows
     for b in range(batch):
         for t in range(steps):
-            for k in range(rows.ptr[b * steps + t], rows.ptr[b * steps + t + 1]):
-                gradient[rows.col[k]] += eps[k] * trace[t]
+            for k in range(ptr[b * steps + t], ptr[b * steps + t + 1]):
+                gradient[col[k]] += eps[k] * trace[t]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -20,11 +20,8 @@ from snn_zo.ops.kept import DRAWN, EVERYTHING, NOTHING, WINDOW, WORDS
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 
 BLOCK = 512
-"""Elements within reach that are drawn for together: enough for the compiler to work on several counters at once, few
-enough for all their arrays to stay in the first-level cache."""
-
-FIRST_SHARE = 16
-"""Lists begin with room for one element in so many, and grow when they are full."""
+"""Elements that are drawn for together: enough for the compiler to work on several counters at once, few enough for all
+that belongs to them to stay in the first-level cache."""
 
 
 class CpuLook(NamedTuple):
@@ -96,25 +93,17 @@ class _Draws(NamedTuple):
         limit: [K + 1] uint64 words from which on an element in a part of the table may be active.
         scale: parts of the table per unit of |u|, of the weight's type.
         beyond: K, the part that lies beyond the table, of the weight's type.
-        counter: [3] uint64 seed, layer and step.
+        counter: seed, layer and step.
         sample, pool, offset: as in `CpuLook`.
     """
 
     limit: NDArray[np.uint64]
     scale: Any
     beyond: Any
-    counter: NDArray[np.uint64]
+    counter: tuple[np.uint64, np.uint64, np.uint64]
     sample: NDArray[np.int64]
     pool: NDArray[np.uint32]
     offset: NDArray[np.int64]
-
-
-class _Elements(NamedTuple):
-    """Elements within reach: flat indices, u, and random words."""
-
-    element: NDArray[np.int64]
-    u: NDArray[Any]
-    word: NDArray[Any]
 
 
 def scan(
@@ -161,10 +150,10 @@ def _draws(look: CpuLook, batch: int, number: type) -> _Draws:
     """What a scan draws with, of the weight's type; for all but DRAWN, arrays that are not read."""
     limit, scale, sample = np.zeros(0, np.uint64), 0.0, np.zeros(batch, np.int64)
     if look.kind == DRAWN:
-        # compared as words, probabilities cost no conversion of a word to a number
+        # bounds in words: no word that is drawn has to be made a number
         limit = (WORDS * (1 - np.minimum(look.bound, 1))).astype(np.uint64)
         scale, sample = (len(limit) - 1) / look.near, look.sample
-    counter = np.array([*look.key, look.step], np.uint64)
+    counter = (np.uint64(look.key[0]), np.uint64(look.key[1]), np.uint64(look.step))
     return _Draws(limit, number(scale), number(len(look.bound) - 1), counter, sample, look.pool, look.offset)
 
 
@@ -176,13 +165,6 @@ def _room(array: Any, used: int, more: int) -> Any:
     larger = np.empty(2 * len(array) + more, array.dtype)
     larger[:used] = array[:used]
     return larger
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _with_room(elements: Any, used: int, more: int) -> Any:
-    return _Elements(
-        _room(elements.element, used, more), _room(elements.u, used, more), _room(elements.word, used, more)
-    )
 
 
 @intrinsic
@@ -197,18 +179,17 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _flags(size: int) -> Any:
-    """At least `size` bytes that are 0, in whole uint64 words, for `_positions`."""
+    """At least `size` bytes that are 0, in whole uint64 words."""
     return np.zeros(8 * ((size + 7) // 8), np.uint8)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _positions(flag: Any, out: Any, count: int) -> int:
-    """Write the positions of the bytes that are 1 behind the first `count` of `out`; the new count.
+def _positions(words: Any, out: Any, count: int) -> int:
+    """Write the positions of the bytes of `words` that are 1 behind the first `count` of `out`; the new count.
 
     Few are. A comparison that writes bytes is done for many elements at once, as no branch hangs on it; eight bytes
     that are all 0 are then passed over in one comparison, and the lowest bit that is 1 names the next position.
     """
-    words = flag.view(np.uint64)
     for j in range(len(words)):
         bits = words[j]
         while bits != 0:
@@ -235,118 +216,109 @@ def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
         e += 1
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
-def _decay(v: Any, spiked: Any, membrane: Any) -> None:
-    """v of the step before, decayed and reset at the neurons that have just spiked: a loop over these alone."""
-    if membrane.reset == HARD:
-        for e in range(len(spiked)):
-            v[spiked[e]] = 0
+@numba.njit(nogil=True, cache=True)
+def _decay(v: Any, beta: Any, v_th: Any, reset: int, col: Any, first: int, last: int) -> None:
+    """v of the step before, decayed and reset at the neurons that have just spiked, which are few: col[first:last]."""
+    if reset == HARD:
+        for e in range(first, last):
+            v[col[e]] = 0
     for i in range(len(v)):
-        v[i] *= membrane.beta
-    if membrane.reset == SOFT:
-        for e in range(len(spiked)):
-            v[spiked[e]] -= membrane.v_th
+        v[i] *= beta
+    if reset == SOFT:
+        for e in range(first, last):
+            v[col[e]] -= v_th
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
-def _add_current(v: Any, drive: Any, b: int, t: int, steps: int) -> None:
-    if len(drive.current) > 0:
-        now = drive.current[b, t]
-        for i in range(len(v)):
-            v[i] += now[i]
-    else:
-        row = b * steps + t
-        _add_rows(v, drive.weight, drive.events.col, drive.events.ptr[row], drive.events.ptr[row + 1])
-    if len(drive.bias) > 0:
-        for i in range(len(v)):
-            v[i] += drive.bias[i]
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _append_near(v: Any, membrane: Any, origin: int, flag: Any, near: Any, waiting: int) -> int:
-    """Write the elements of a step that are within reach behind the first `waiting` of `near`; the new number."""
+@numba.njit(nogil=True, cache=True)
+def _add(v: Any, values: Any) -> None:
     for i in range(len(v)):
-        flag[i] = abs(v[i] - membrane.v_th) < membrane.reach
-    found = _positions(flag, near.element, waiting)
-    for j in range(waiting, found):
-        near.u[j] = v[near.element[j]] - membrane.v_th
-        near.element[j] += origin
-    return found
+        v[i] += values[i]
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _keep_window(near: Any, waiting: int, origin: int, kept: Any, size: int) -> int:
-    """Append all waiting elements, of a sample that begins at `origin`; the new number of kept ones."""
-    for j in range(waiting):
-        kept.element[size + j], kept.u[size + j] = origin + near.element[j], near.u[j]
-    return size + waiting
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _keep_drawn(
-    near: Any, waiting: int, origin: int, kept: Any, size: int, draws: Any, b: int, flag: Any, chosen: Any
-) -> int:
-    """Append those of the waiting elements that their random word allows to be active; the new number of kept ones."""
-    if len(draws.pool) > 0:
-        for j in range(waiting):
+def _draw(element: Any, origin: int, word: Any, draws: Any, b: int) -> None:
+    """The first random word of each element of sample b, which begins at `origin`."""
+    pool = draws.pool
+    if len(pool) > 0:
+        start = draws.offset[b] - origin
+        for j in range(len(element)):
             # a remainder, as the pool's size is a power of two
-            near.word[j] = draws.pool[(near.element[j] + draws.offset[b]) & (len(draws.pool) - 1)]
+            word[j] = pool[(element[j] + start) & (len(pool) - 1)]
     else:
-        sample, counter = np.uint64(draws.sample[b]), draws.counter
-        for j in range(waiting):
-            near.word[j] = first_word(np.uint64(near.element[j]), sample, counter[2], counter[0], counter[1])
-    for j in range(waiting):
-        flag[j] = near.word[j] >= draws.limit[np.int32(min(abs(near.u[j]) * draws.scale, draws.beyond))]
-    for j in range(waiting, len(flag)):
-        flag[j] = 0
-    found = _positions(flag, chosen, 0)
-    for j in range(found):
-        k = chosen[j]
-        kept.element[size + j], kept.u[size + j] = origin + near.element[k], near.u[k]
-        kept.word[size + j] = near.word[k]
-    return size + found
+        sample, (seed, layer, step) = np.uint64(draws.sample[b]), draws.counter
+        for j in range(len(element)):
+            word[j] = first_word(np.uint64(element[j] - origin), sample, step, seed, layer)
+
+
+@numba.njit(nogil=True, cache=True)
+def _filter(element: Any, u: Any, word: Any, first: int, last: int, draws: Any, b: int, origin: int) -> int:
+    """Draw for the elements first to last, all of sample b, and move those that may be active to `first`; their end.
+
+    In blocks, so that what belongs to a block stays in the first-level cache.
+    """
+    limit, scale, beyond = draws.limit, draws.scale, draws.beyond
+    drawn, chosen, allowed = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), _flags(BLOCK)
+    to = first
+    for begin in range(first, last, BLOCK):
+        size = min(BLOCK, last - begin)
+        _draw(element[begin : begin + size], origin, drawn, draws, b)
+        for j in range(size):
+            allowed[j] = drawn[j] >= limit[np.int32(min(abs(u[begin + j]) * scale, beyond))]
+        for j in range(size, BLOCK):
+            allowed[j] = 0
+        found = _positions(allowed.view(np.uint64), chosen, 0)
+        for j in range(found):
+            k = chosen[j]
+            element[to + j], u[to + j], word[to + j] = element[begin + k], u[begin + k], drawn[k]
+        to += found
+    return to
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _scan(drive: Any, membrane: Any, kind: int, draws: Any, first: int, last: int, count: Any, u_all: Any) -> Any:
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
-    dtype, (_, steps, width) = drive.weight.dtype, drive.current.shape
-    guess = (last - first) * steps * max(width // FIRST_SHARE, 1) + width
-    col = np.empty(guess, np.int32)
-    kept = _Elements(np.empty(guess, np.int64), np.empty(guess, dtype), np.empty(guess, np.uint32))
-    # elements within reach wait until a block of them is worth drawing for
-    most = BLOCK + width
-    near = _Elements(np.empty(most, np.int64), np.empty(most, dtype), np.empty(most, np.uint64))
-    flag, flag_near, chosen = _flags(width), _flags(most), np.empty(most, np.int64)
-    v = np.empty(width, dtype)
-    events = size = waiting = drawn = 0
+    (ptr, source), weight, current, bias = drive
+    beta, v_th, reach, reset = membrane
+    _, steps, width = current.shape
+    # spikes, and elements that are kept: room for a whole sample, of which memory is taken when it is written to
+    most = steps * width
+    col, element = np.empty(most, np.int32), np.empty(most, np.int64)
+    u, word = np.empty(most, weight.dtype), np.empty(most, np.uint32)
+    v, flag = np.empty(width, weight.dtype), _flags(width)
+    words = flag.view(np.uint64)
+    events = kept = drawn = 0
     for b in range(first, last):
+        col = _room(col, events, most)
+        if kind in (WINDOW, DRAWN):
+            element, u, word = _room(element, kept, most), _room(u, kept, most), _room(word, kept, most)
         v[:] = 0
-        spiked = col[:0]
-        for t in range(steps):
-            row = b * steps + t
-            _decay(v, spiked, membrane)
-            _add_current(v, drive, b, t, steps)
+        before, near = events, kept
+        for row in range(b * steps, (b + 1) * steps):
+            _decay(v, beta, v_th, reset, col, before, events)
+            if len(current) > 0:
+                _add(v, current[b, row - b * steps])
+            else:
+                _add_rows(v, weight, source, ptr[row], ptr[row + 1])
+            if len(bias) > 0:
+                _add(v, bias)
+            for i in range(width):
+                flag[i] = (v[i] - v_th) > 0
+            before, events = events, _positions(words, col, events)
+            count[row] = events - before
             if kind == EVERYTHING:
                 u_row = u_all[row * width : (row + 1) * width]
                 for i in range(width):
-                    u_row[i] = v[i] - membrane.v_th
-            for i in range(width):
-                flag[i] = (v[i] - membrane.v_th) > 0
-            col, before = _room(col, events, width), events
-            events = _positions(flag, col, events)
-            spiked = col[before:events]
-            count[row] = len(spiked)
-            if kind in (WINDOW, DRAWN):
-                waiting = _append_near(v, membrane, t * width, flag, near, waiting)
-                if waiting >= BLOCK or t == steps - 1:
-                    kept = _with_room(kept, size, waiting)
-                    origin = b * steps * width
-                    if kind == WINDOW:
-                        size = _keep_window(near, waiting, origin, kept, size)
-                    else:
-                        drawn += waiting
-                        size = _keep_drawn(near, waiting, origin, kept, size, draws, b, flag_near, chosen)
-                    waiting = 0
-    found = kept.element[:size].copy(), kept.u[:size].copy(), kept.word[:size].copy()
-    return (col[:events].copy(), *found, np.array([drawn]))
+                    u_row[i] = v[i] - v_th
+            elif kind != NOTHING:
+                for i in range(width):
+                    flag[i] = abs(v[i] - v_th) < reach
+                found = _positions(words, element, near)
+                for j in range(near, found):
+                    u[j] = v[element[j]] - v_th
+                    element[j] += row * width
+                near = found
+        if kind == DRAWN:
+            drawn += near - kept
+            near = _filter(element, u, word, kept, near, draws, b, b * most)
+        kept = near
+    return col[:events].copy(), element[:kept].copy(), u[:kept].copy(), word[:kept].copy(), np.array([drawn])
