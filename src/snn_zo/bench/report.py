@@ -20,8 +20,8 @@ from snn_zo.atomic import write_atomically
 from snn_zo.bench.agreement import Agreement
 from snn_zo.bench.contestants import Contestant
 from snn_zo.bench.timing import Timing
-from snn_zo.report.page import render, write_png
-from snn_zo.report.result import percent
+from snn_zo.page import render, write_png
+from snn_zo.quantity import percent
 
 
 @dataclass

@@ -16,8 +16,8 @@ from snn_zo.atomic import write_atomically
 from snn_zo.data.dataset import DataError, EventDataset
 from snn_zo.data.inspection import inspect
 from snn_zo.data.splits import Subset
-from snn_zo.report.page import render, write_png
-from snn_zo.report.result import percent
+from snn_zo.page import render, write_png
+from snn_zo.quantity import percent
 
 _AT_ONCE = 256
 

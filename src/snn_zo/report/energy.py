@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from snn_zo.report.result import PHASES, joules, percent
+from snn_zo.quantity import joules, percent
+from snn_zo.report.result import PHASES
 from snn_zo.report.runs import read_runs
 
 if TYPE_CHECKING:

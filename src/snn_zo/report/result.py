@@ -10,21 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from snn_zo.quantity import decimal, joules, percent
 from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
 SHARES = ("acc", "top3")
 """Ends of the names of metrics that are fractions."""
-
-
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with three significant digits."""
-    return "-" if value is None else f"{100 * value:.3g} %"
-
-
-def decimal(value: float | None) -> str:
-    """A fraction as a percentage with one decimal."""
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def score(name: str, value: float) -> str:
@@ -54,14 +45,6 @@ def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
     if summary["dead"]:
         console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
     console.print(Text(f"everything in  {said(folder)}"), soft_wrap=True)
-
-
-def joules(value: float) -> str:
-    """With three significant digits and a prefix of the SI."""
-    for prefix, size in (("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g} {prefix}J"
-    return f"{value / 1e-9:.3g} nJ"
 
 
 def _print_energy(console: Console, energy: dict[str, Any]) -> None:

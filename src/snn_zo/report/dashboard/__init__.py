@@ -13,12 +13,12 @@ from typing import Any
 from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
+from snn_zo.page import render
 from snn_zo.report.comparison import MANY, Comparison
 from snn_zo.report.dashboard import headline, provenance
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.export import latex, runs_csv, summary_csv
-from snn_zo.report.page import render
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.variants import Variant
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from snn_zo.quantity import decimal, joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard.tables import interval, points
-from snn_zo.report.result import decimal, joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from snn_zo.quantity import decimal, joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
-from snn_zo.report.result import decimal, joules, percent
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
