@@ -17,7 +17,7 @@ from snn_zo.config.trainer import DOUBLE
 from snn_zo.ops.backends import resolve
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.summary import Summary
-from snn_zo.training import CapturedClassifier, SpikingClassifier
+from snn_zo.training import CapturedModule, SpikingModule
 from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,18 @@ def backend_of(composed: Composed) -> str:
         raise ConfigError(str(error)) from error
 
 
-def make_module(composed: Composed, backend: str, trains: bool = True) -> SpikingClassifier:
+def make_module(composed: Composed, backend: str, trains: bool = True) -> SpikingModule:
     """The LightningModule of a run, with its model and, if it `trains`, with its optimizer and schedule."""
     settings, config = composed.settings, composed.config
     # arguments that are objects already go past instantiate, which would turn dataclasses into configs
     make_model = instantiate(config.model, _partial_=True, _convert_="all")
+    task = settings.task
     model = make_model(
         in_shape=(settings.data.features,),
-        outputs=settings.data.classes,
+        outputs=task.target.outputs,
         strategy=settings.strategy,
         backend=backend,
+        **({"every_step": True} if settings.loss.every_step else {}),
     )
     optimizer = instantiate(config.optim, _partial_=True) if trains else _no_optimizer
     schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
@@ -53,10 +55,10 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
     reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
-    classifier = CapturedClassifier if captured and not reason else SpikingClassifier
-    module = classifier(
+    kind = CapturedModule if captured and not reason else SpikingModule
+    module = kind(
         model,
-        settings.data.classes,
+        task,
         settings.seed,
         optimizer=optimizer,
         schedule=schedule,

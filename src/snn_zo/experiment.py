@@ -25,6 +25,7 @@ from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import load_weights
@@ -39,10 +40,10 @@ from snn_zo.runs.resumable import require_resumable
 from snn_zo.runs.resumed_state import ResumedFiles
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.status import Status
-from snn_zo.runs.summary import NOTHING_MEASURED, Contributor, Summary
+from snn_zo.runs.summary import NOTHING_MEASURED, Contributor, Summary, headline_entry
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
-from snn_zo.training import DivergedError, SpikingClassifier
+from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.untrusted import said
 
@@ -64,7 +65,7 @@ class LoadedRun(NamedTuple):
         summary: its summary.json.
     """
 
-    module: SpikingClassifier
+    module: SpikingModule
     data: EventDataModule
     config: DictConfig
     summary: Summary
@@ -264,7 +265,8 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(composed, backend)
     record = RunRecord(folder)
-    checkpoint, callbacks = _callbacks(config, folder)
+    headline = module.task.headline
+    checkpoint, callbacks = _callbacks(config, folder, headline)
     trainer = _trainer(config, module, folder, [*callbacks, record, OwnTermination()], logger)
     with ending_together(trainer):
         trainer.fit(module, data, ckpt_path=last)
@@ -274,8 +276,10 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
         load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
-        write_matrix(folder.confusion, module.confusion.compute().tolist())
+        write_matrix(folder.tested(module.tested.name), module.tested.rows())
+    value = tested[0].get(headline.logged("test")) if tested else None
     summary = Summary(
+        headline=headline_entry(headline, value),
         metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
         epochs=trainer.current_epoch,
         parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
@@ -289,20 +293,22 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
     return summary
 
 
-def _callbacks(config: DictConfig, folder: RunFolder) -> tuple[Checkpoint, list[lightning.Callback]]:
+def _callbacks(
+    config: DictConfig, folder: RunFolder, headline: Headline
+) -> tuple[Checkpoint, list[lightning.Callback]]:
     """The one that chooses the weights, which every run has, and all that the config asks for."""
     named = {name: callback for name, callback in (instantiate(config.get("callbacks")) or {}).items() if callback}
     found = [callback for callback in named.values() if isinstance(callback, Checkpoint)]
     if len(found) > 1:
         raise ConfigError("callbacks: a run has one Checkpoint, which chooses what is tested; leave out the others")
-    checkpoint = found[0] if found else Checkpoint()
+    checkpoint = found[0] if found else Checkpoint(headline.logged("val"), headline.direction)
     checkpoint.dirpath = folder.checkpoints.resolve()
     return checkpoint, [KnownMonitors(named), *named.values(), *([] if found else [checkpoint])]
 
 
 def _trainer(
     config: DictConfig,
-    module: SpikingClassifier,
+    module: SpikingModule,
     folder: RunFolder,
     callbacks: list[lightning.Callback],
     logger: WandbLogger | None,

@@ -241,8 +241,8 @@ def test_require_trusted_refuses_what_is_no_building_block(target):
     [
         "snn_zo.cli.train",
         "snn_zo.cli.evaluate",
-        "snn_zo.cli._job",
-        "snn_zo.cli._resumed",
+        "snn_zo.cli.hydra_commands._train",
+        "snn_zo.cli.hydra_commands._to_resume",
         "snn_zo.experiment.run",
         "snn_zo.experiment.resume",
         "snn_zo.experiment.load_run",
@@ -652,7 +652,7 @@ def test_load_run_git_hook(received, tmp_path):
 def test_load_run_writes_no_file(received, tmp_path):
     """Two of our own functions: one makes a Path of a setting, the other writes to it."""
     target = tmp_path / "bashrc"
-    path = {"_target_": "snn_zo.cli._resumed", "settings": {"resume": str(target)}, "overrides": []}
+    path = {"_target_": "snn_zo.cli.hydra_commands._to_resume", "settings": {"resume": str(target)}, "overrides": []}
     write = {"_target_": "snn_zo.experiment.write_atomically", "_args_": [path, "touch it"]}
     folder = received(optim=write)
     with suppress(*EXPECTED):

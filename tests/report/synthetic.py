@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from snn_zo.config.sources import register, root
+from snn_zo.headline import Headline
 
+ACCURACY = Headline("acc", "accuracy", "max", "%")
 EPOCHS, STEPS, TESTED, CLASSES, LAYERS = 40, 20, 359, 10, ("hidden1", "hidden2")
 HOSTILE = (
     '<script>window.hacked=1</script><b onclick="hacked=1">\'&[bold red]{{7*7}}$x$%_\\=SUM(A1)\x1b[31m\u2028\u202e'
@@ -89,7 +92,7 @@ def write_run(
     if status == "queued":
         _write_json(path / "summary.json", summary)
         return path
-    summary |= {"backend": "cpu", "wandb_id": None}
+    summary |= {"backend": "cpu", "wandb_id": None, "headline": asdict(ACCURACY) | {"value": None}}
     _write_json(path / "env.json", _environment(overrides, hardware or {}))
     done = epochs if status == "completed" else epochs // 3
     rows, times = _epochs(rng, method, settings, done, dead, accuracy, seed)
@@ -291,6 +294,7 @@ def _results(
     }
     return {
         "objective": best,
+        "headline": asdict(ACCURACY) | {"value": tested},
         "metrics": {"test/loss": 0.2, "test/acc": tested, "test/top3": min(1.0, tested + 0.02), "val/acc": best},
         "sparsity": {key: last[f"sparsity/{key}"] for key in measures} | {"layers": layers},
         "dead": dead,

@@ -143,7 +143,7 @@ def test_pairs_agree_with_all_resamples_of_seeds(tmp_path, n):
         for seed, accuracy in enumerate(row):
             write_run(tmp_path, method, seed, accuracy=float(accuracy))
     (pair,) = compared(tmp_path).pairs()
-    first, second = ({run.seed: run.accuracy for run in variant.done} for variant in (pair.a, pair.b))
+    first, second = ({run.seed: run.score for run in variant.done} for variant in (pair.a, pair.b))
     differences, wins = [], []
     for seeds in itertools.product(range(n), repeat=n):
         differences.append(np.mean([first[s] - second[s] for s in seeds]))
@@ -175,7 +175,7 @@ def test_pairs_of_many_variants_are_with_the_best_and_the_baseline(tmp_path):
     assert len(comparison.pairs()) == MANY * (MANY - 1) / 2
     write_run(tmp_path, settings={"strategy.delta": deltas[-1]}, accuracy=1.0)
     comparison = compared(tmp_path)
-    best = max(comparison.variants, key=lambda variant: variant.estimate("accuracy").mean)
+    best = max(comparison.variants, key=lambda variant: variant.estimate("score").mean)
     pairs = comparison.pairs()
     assert len(pairs) == MANY + MANY - 1
     assert all({pair.a, pair.b} & {best, comparison.baselines["digits"]} for pair in pairs)
@@ -189,7 +189,7 @@ def test_pareto_agrees_with_brute_force(tmp_path):
     for i in range(25):
         write_run(tmp_path, settings={"strategy.delta": 0.01 * (i + 1)}, accuracy=float(rng.integers(1, 9)) / 10)
     comparison = compared(tmp_path)
-    points = {v.label: (v.estimate("accuracy").mean, v.estimate("joules").mean) for v in comparison.variants}
+    points = {v.label: (v.estimate("score").mean, v.estimate("joules").mean) for v in comparison.variants}
     front = {
         label
         for label, (accuracy, cost) in points.items()

@@ -30,7 +30,7 @@ def test_runs_csv_has_a_line_a_run(comparison):
     for run in comparison.runs:
         row = found[str(run.path)]
         assert (row["status"], row["reason"]) == (run.status, run.reason or "")
-        for name in ("seed", "accuracy", "joules", "forward_s", "dead"):
+        for name in ("seed", "score", "joules", "forward_s", "dead"):
             assert row[name] == ("" if getattr(run, name) is None else str(getattr(run, name)))
         assert row["strategy.delta"] == str(run.settings.get("strategy.delta", ""))
 
@@ -40,9 +40,9 @@ def test_summary_csv_has_a_line_a_variant(comparison):
     assert [row["variant"] for row in found] == [variant.label for variant in comparison.variants]
     for row, variant in zip(found, comparison.variants, strict=True):
         assert (int(row["runs"]), int(row["failed"])) == (len(variant.runs), len(variant.failed))
-        estimate = variant.estimate("accuracy")
-        assert row["accuracy"] == (str(estimate.mean) if estimate else "")
-        assert row["accuracy n"] == (str(estimate.n) if estimate else "0")
+        estimate = variant.estimate("score")
+        assert row["score"] == (str(estimate.mean) if estimate else "")
+        assert row["score n"] == (str(estimate.n) if estimate else "0")
         speed_up = comparison.speed_up(variant)
         assert row["speed-up"] == (str(speed_up) if speed_up else "")
 

@@ -140,7 +140,7 @@ def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):
     write_run(tmp_path, seed=2, accuracy=0.1, dead=True)
     write_run(tmp_path, seed=3, accuracy=0.8, status="failed")
     (variant,) = made(tmp_path).values()
-    assert variant.estimate("accuracy") == pytest.approx((1.7 / 3, 0.1, 0.9, 3))
+    assert variant.estimate("score") == pytest.approx((1.7 / 3, 0.1, 0.9, 3))
     for name in ("joules", "epoch_s", "active", "energy_ratio", "backward_s"):
         values = [getattr(run, name) for run in variant.runs[:2]]
         assert variant.estimate(name) == pytest.approx((sum(values) / 2, min(values), max(values), 2))
@@ -149,8 +149,8 @@ def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):
 def test_estimate_of_what_there_is_not(tmp_path):
     write_run(tmp_path, status="running")
     (variant,) = made(tmp_path).values()
-    assert variant.estimate("accuracy") is None
-    with pytest.raises(ValueError, match="quantity must be one of accuracy"):
+    assert variant.estimate("score") is None
+    with pytest.raises(ValueError, match="quantity must be one of score"):
         variant.estimate("acuracy")
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 from snn_zo.data.store import Batch
+from snn_zo.headline import Direction
 from snn_zo.runs.summary import CheckpointEntry, Summary
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,14 @@ class Checkpoint(LightningCheckpoint):
 
     Args:
         monitor: metric of the validation by which the best weights are chosen.
-        mode: `max` or `min`.
+        mode: which of its values is the best.
         dirpath: folder of the two files; a run sets it.
 
     Attributes:
         best: what was validated of the weights in `best.ckpt`; None before the first validation.
     """
 
-    def __init__(self, monitor: str = "val/acc", mode: str = "max", dirpath: str | Path = ".") -> None:
+    def __init__(self, monitor: str, mode: Direction = "max", dirpath: str | Path = ".") -> None:
         self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
         self.best: Validated | None = None
         self._unsaved = self._stop = False

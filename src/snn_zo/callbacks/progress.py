@@ -8,6 +8,8 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
+from snn_zo.training import SpikingModule
+
 
 def progress_bar() -> ProgressBar:
     """The bar that suits standard output."""
@@ -15,8 +17,9 @@ def progress_bar() -> ProgressBar:
 
 
 def _shown(trainer: lightning.Trainer) -> dict[str, str]:
-    metrics = trainer.callback_metrics
-    names = dict.fromkeys(("loss", "val/acc", getattr(trainer.checkpoint_callback, "monitor", "loss")))
+    metrics, module = trainer.callback_metrics, trainer.lightning_module
+    headline = [module.task.headline.logged("val")] if isinstance(module, SpikingModule) else []
+    names = dict.fromkeys(("loss", *headline, getattr(trainer.checkpoint_callback, "monitor", "loss")))
     shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in names if name in metrics}
     if "active" in metrics:
         shown["active"] = f"{100 * float(metrics['active']):.2f}%"

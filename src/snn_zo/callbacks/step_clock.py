@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 import torch
 
-from snn_zo.training import CapturedClassifier
+from snn_zo.training import CapturedModule
 
 
 class StepClock:
@@ -30,9 +30,7 @@ class StepClock:
     def of(cls, module: lightning.LightningModule) -> StepClock | None:
         """A clock for the module's device; None for steps that are replayed whole, and where time cannot be told."""
         device = module.device.type
-        return (
-            None if isinstance(module, CapturedClassifier) or device not in ("cpu", "cuda") else cls(device == "cuda")
-        )
+        return None if isinstance(module, CapturedModule) or device not in ("cpu", "cuda") else cls(device == "cuda")
 
     def start(self) -> None:
         """Begin a step."""

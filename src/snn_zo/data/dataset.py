@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from snn_zo.data.augmentation import Augmentation
 from snn_zo.data.binning import Grid
 from snn_zo.places import expanded, require_folder
+from snn_zo.target import Classes, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,6 +204,11 @@ class EventDataset(ABC):
         return f"{place} holds label {label}, which is not one of 0 to {self.classes - 1}"
 
     # ---- what follows from it
+
+    @property
+    def target(self) -> Target:
+        """What is to be learned of a recording."""
+        return Classes(self.classes)
 
     @property
     def grid(self) -> Grid:

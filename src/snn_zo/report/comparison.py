@@ -109,7 +109,7 @@ class Comparison:
         """
         groups: dict[tuple[str, Prices | None], list[tuple[float, float, Variant]]] = {}
         for variant in self.variants:
-            accuracy, cost = variant.estimate("accuracy"), variant.estimate(quantity)
+            accuracy, cost = variant.estimate("score"), variant.estimate(quantity)
             if accuracy and cost:
                 prices = variant.prices if quantity in ("joules", "energy_ratio") else None
                 groups.setdefault((variant.data, prices), []).append((cost.mean, -accuracy.mean, variant))
@@ -141,7 +141,7 @@ def compare(runs: Iterable[Run]) -> Comparison:
 
 def _ranked(candidates: Iterable[Variant]) -> list[Variant]:
     """Those with a test accuracy, the best first."""
-    accuracies = {variant: [a for run in variant.done if (a := run.accuracy) is not None] for variant in candidates}
+    accuracies = {variant: [a for run in variant.done if (a := run.score) is not None] for variant in candidates}
     tested = [variant for variant, found in accuracies.items() if found]
     return sorted(tested, key=lambda variant: -statistics.fmean(accuracies[variant]))
 
@@ -179,4 +179,4 @@ def _pair(a: Variant, b: Variant) -> Pair | None:
 
 
 def _by_seed(variant: Variant) -> dict[int, float]:
-    return {run.seed: run.accuracy for run in variant.done if run.seed is not None and run.accuracy is not None}
+    return {run.seed: run.score for run in variant.done if run.seed is not None and run.score is not None}

@@ -70,7 +70,7 @@ def cells(comparison: Comparison, variant: Variant) -> list[str]:
         for name, scale in (shares | {"joules": 1.0, "epoch_s": 1.0}).items()
     ]
     speed_up = comparison.speed_up(variant)
-    return [accuracy_text(variant.estimate("accuracy")), *means, "-" if speed_up is None else f"{speed_up:.2f}"]
+    return [accuracy_text(variant.estimate("score")), *means, "-" if speed_up is None else f"{speed_up:.2f}"]
 
 
 def _table(comparison: Comparison, data: str) -> Table:

@@ -19,7 +19,7 @@ from snn_zo.runs.wandb_server import one_line, unreachable
 if TYPE_CHECKING:
     import wandb_workspaces.workspaces as ws
 
-GROUPS = ("dataset", "strategy", "model", "data", "optim", "schedule", "regularizer", "trainer")
+GROUPS = ("dataset", "strategy", "model", "loss", "data", "optim", "schedule", "regularizer", "trainer")
 """Settings, and groups of them, whose values a study may compare."""
 
 ACCURACY, ACTIVE, ENERGY = "test/acc", "sparsity/active", "energy/so_far"

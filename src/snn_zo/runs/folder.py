@@ -11,7 +11,7 @@ from datetime import datetime
 from errno import EEXIST, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
@@ -32,7 +32,7 @@ class RunFolder:
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    confusion.csv (test set), run.log and summary.json.
+    confusion.csv or predictions.csv (test set), run.log and summary.json.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,10 +46,14 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"
         self.last = self.checkpoints / "last.ckpt"
-        self.confusion = path / "confusion.csv"
+        self.confusion, self.predictions = self.tested("confusion"), self.tested("predictions")
         self.log = path / "run.log"
         self.summary = path / "summary.json"
         self.lock = path / ".lock"
+
+    def tested(self, name: Literal["confusion", "predictions"]) -> Path:
+        """The table of that name which is made of the test."""
+        return self.path / f"{name}.csv"
 
     @classmethod
     def create(cls, parent: Path, name: str | None, stem: str, fill: Callable[[RunFolder], None]) -> RunFolder:

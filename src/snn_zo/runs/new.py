@@ -15,7 +15,7 @@ from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.status import Status
-from snn_zo.runs.summary import Summary
+from snn_zo.runs.summary import Summary, headline_entry
 from snn_zo.runs.wandb_variables import wandb_mode
 
 
@@ -82,6 +82,7 @@ def beginning(composed: Composed, content: Mapping[str, object] | None) -> Summa
         strategy=OmegaConf.to_container(composed.config.strategy, resolve=True),
         data=composed.settings.dataset,
         seed=composed.settings.seed,
+        headline=headline_entry(composed.settings.task.headline),
         identity=identity(composed.config, content),
         data_content=content,
     )

@@ -39,7 +39,7 @@ def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
     """What makes a run large, each with the words that it takes at least."""
     data, model = settings.data, settings.model
     if isinstance(model, FeedForwardSettings):
-        widths = (data.features, *model.hidden, data.classes)
+        widths = (data.features, *model.hidden, settings.task.target.outputs)
         yield "model.hidden", sum(before * after for before, after in pairwise(widths))
     yield "data.batch_size times data.steps", data.batch_size * data.steps
     yield "data.samples", data.classes * getattr(data, "samples", 0) * data.features

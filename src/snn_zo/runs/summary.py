@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol, TypedDict, runtime_checkable
 
+from snn_zo.headline import Headline
 from snn_zo.runs.status import Status
 
 Fractions = Mapping[str, float]
@@ -75,6 +76,13 @@ class Summary(TypedDict, total=False):
     timing: Mapping[str, float | None]
     epochs: int
     parameters: int
+
+
+def headline_entry(headline: Headline, value: float | None = None) -> HeadlineEntry:
+    """The metric as the summary has it, with its value on the test set once that is known."""
+    return HeadlineEntry(
+        name=headline.name, title=headline.title, value=value, direction=headline.direction, unit=headline.unit
+    )
 
 
 NOTHING_MEASURED = Summary(sparsity=None, dead=None, dead_layers=None, paths=None, energy=None)

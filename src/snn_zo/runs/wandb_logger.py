@@ -114,7 +114,7 @@ def finish(logger: WandbLogger | None, summary: Summary) -> None:
     run = logger.experiment
     run.summary.update({name: value for name, value in summary.items() if name != "wandb_id"})
     try:
-        run.finish(exit_code=0 if summary["status"] is Status.COMPLETED else 1)
+        run.finish(exit_code=0 if summary["status"] == Status.COMPLETED else 1)
     except TimeoutError:
         folder = shlex.quote(str(Path(run.dir).parent))
         log.warning("wandb: no answer while finishing (later: wandb sync --include-online %s)", folder)

@@ -71,7 +71,7 @@ class Replay:
         Raises:
             DivergedError: the loss of this step, or of one of the last few, is not a number.
         """
-        self.settle(DEPTH - 1)
+        self.finish(DEPTH - 1)
         self._shape = self._shape or batch.spikes.shape
         # the last batch of an epoch may be a smaller one
         if self.ordinary < WARM_UP or batch.spikes.shape != self._shape or not self._capturable:
@@ -91,7 +91,7 @@ class Replay:
         self._pending.append(_Pending(batch, step, flags, done))
         return self._result
 
-    def settle(self, under_way: int = 0) -> None:
+    def finish(self, under_way: int = 0) -> None:
         """Wait until no more than so many steps are under way, and do again what did not fit."""
         while len(self._pending) > under_way:
             batch, step, flags, done = self._pending.popleft()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from markupsafe import Markup
 
-from snn_zo.quantity import decimal, joules, percent
+from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
-from snn_zo.report.dashboard.tables import interval, points
+from snn_zo.report.dashboard import score
+from snn_zo.report.dashboard.tables import interval
 from snn_zo.report.runs import Run
 from snn_zo.report.variants import Variant
 
@@ -32,7 +35,7 @@ def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
 
 
 def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
-    """For each data set: the most accurate variant, what it is and is not ahead of, and which costs least.
+    """For each data set: the best variant, what it is and is not ahead of, and which costs least.
 
     Args:
         comparison: what the pairs are from.
@@ -43,61 +46,66 @@ def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
 
 
 def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
-    measured = [(variant, found) for variant in ranked if (found := variant.estimate("accuracy"))]
+    headline = score.judged_by(ranked)
+    measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
     if not measured:
         return _say("On {} no run is completed yet: there is nothing to compare.", data)
-    (best, accuracy), *others = measured
+    (best, reached), *others = measured
     if not others:
         alone = "On {}, <strong>{}</strong> reaches {} on the test set. There is no other variant to compare it with."
-        return _say(alone, data, best.label, _accuracy(accuracy))
+        return _say(alone, data, best.label, _value(headline, reached))
     against = {id(pair.b): pair for pair in pairs if pair.a is best}
-    judged = {id(variant): _verdict(against.get(id(variant))) for variant, _ in others}
+    judged = {id(variant): _verdict(headline, against.get(id(variant))) for variant, _ in others}
     clear, level, behind, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in VERDICTS)
-    first = "On {}, <strong>{}</strong> has the highest mean test accuracy of {} variants: {}."
-    said = [_say(first, data, best.label, len(measured), _accuracy(accuracy))]
-    said += [_ahead(clear, against)] if clear else []
-    said += [_level(level, against)] if level else []
-    said += [_behind(behind, against)] if behind else []
-    said += [*_cost([best, *level]), *_cheapest(best, clear, against)]
-    said += [_unknown(unknown, against)] if unknown else []
+    most = "highest" if headline.direction == "max" else "lowest"
+    first = "On {}, <strong>{}</strong> has the {} mean test {} of {} variants: {}."
+    said = [_say(first, data, best.label, most, headline.title, len(measured), _value(headline, reached))]
+    said += [_ahead(headline, clear, against)] if clear else []
+    said += [_level(headline, level, against)] if level else []
+    said += [_behind(headline, behind, against)] if behind else []
+    said += [*_cost([best, *level]), *_cheapest(headline, best, clear, against)]
+    said += [_unknown(headline, unknown, against)] if unknown else []
     return Markup(" ").join(said)
 
 
-def _verdict(pair: Pair | None) -> str:
-    """One of VERDICTS: the interval of the difference is above 0, holds it, is below 0, or is none."""
-    if pair is None or pair.difference.low is None or pair.difference.high is None:
+def _verdict(headline: Headline, pair: Pair | None) -> str:
+    """One of VERDICTS: the interval of the advantage is above 0, holds it, is below 0, or is none."""
+    if pair is None:
         return "unknown"
-    return "clear" if pair.difference.low > 0 else "behind" if pair.difference.high < 0 else "level"
+    _, low, high, _ = score.advantage(headline, pair.difference)
+    if low is None or high is None:
+        return "unknown"
+    return "clear" if low > 0 else "behind" if high < 0 else "level"
 
 
-def _ahead(clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _ahead(headline: Headline, clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     nearest = against[id(clear[0])]
     caution = ""
     if nearest.n < FEW:
         caution = f" With {nearest.n} seeds such an interval is easily too narrow."
     of = "" if len(clear) == 1 else f"of {clear[0].label} "
-    by = f"{_gain(nearest.difference.mean)} points ({_interval(nearest, _gain)})"
+    gain, unit = score.advantage(headline, nearest.difference), score.unit_of_difference(headline)
+    distance = partial(score.distance, headline)
+    by = f"{distance(gain.mean)}{unit} (95 % interval {interval(gain, distance)}, {nearest.n} seeds)"
     return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
 
 
-def _level(level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    pair = against[id(level[0])]
-    why = f"{points(pair.difference.mean)} points, {_interval(pair, points)}"
+def _level(headline: Headline, level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    why = _difference(headline, against[id(level[0])])
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
 
 
-def _behind(behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    """The highest mean, and yet less on the seeds that both have."""
-    pair = against[id(behind[0])]
+def _behind(headline: Headline, behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+    """The best mean, and yet worse on the seeds that both have."""
+    why = _difference(headline, against[id(behind[0])])
     of = "" if len(behind) == 1 else f"{behind[0].label}: "
-    text = "On the seeds that both have completed it is behind {} ({}{} points, {})."
-    return _say(text, _names(behind), of, points(pair.difference.mean), _interval(pair, points))
+    return _say("On the seeds that both have completed it is behind {} ({}{}).", _names(behind), of, why)
 
 
-def _unknown(unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _unknown(headline: Headline, unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     pair = against.get(id(unknown[0]))
-    why = f"{points(pair.difference.mean)} points on one seed" if pair else "no seed in common"
+    why = f"{_mean_difference(headline, pair)} on one seed" if pair else "no seed in common"
     of = "" if len(unknown) == 1 else f"{unknown[0].label}: "
     text = "Whether it is better than {} cannot be said from fewer than two common seeds ({}{})."
     return _say(text, _names(unknown), of, why)
@@ -120,8 +128,8 @@ def _cost(candidates: Sequence[Variant]) -> list[Markup]:
     return [_say(text, cheapest.label, joules(least), table, dense)]
 
 
-def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
-    """Which of the less accurate ones takes the least energy, and what that costs."""
+def _cheapest(headline: Headline, best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
+    """Which of the worse ones takes the least energy, and what that costs."""
     own = best.estimate("joules")
     costs = [(found.mean, variant) for variant in beaten if (found := variant.estimate("joules"))]
     if own is None or not costs:
@@ -129,24 +137,27 @@ def _cheapest(best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
     least, cheapest = min(costs, key=lambda pair: pair[0])
     if least >= own.mean or cheapest.prices != best.prices:
         return []
-    text = "<strong>{}</strong> took {}, {} of what {} took, for {} points less."
-    lost = _gain(against[id(cheapest)].difference.mean)
-    return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost)]
+    text = "<strong>{}</strong> took {}, {} of what {} took, for {} {}."
+    gain = score.advantage(headline, against[id(cheapest)].difference).mean
+    lost = f"{score.distance(headline, gain)}{score.unit_of_difference(headline)}"
+    less = "less" if headline.direction == "max" else "more"
+    return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost, less)]
 
 
-def _accuracy(accuracy: Estimate) -> str:
-    if accuracy.low is None:
-        return f"{decimal(accuracy.mean)} (one seed, so no interval)"
-    return f"{decimal(accuracy.mean)} (95 % interval {interval(accuracy)}, {accuracy.n} seeds)"
+def _value(headline: Headline, found: Estimate) -> str:
+    shown = partial(score.value, headline)
+    if found.low is None:
+        return f"{shown(found.mean)} (one seed, so no interval)"
+    return f"{shown(found.mean)} (95 % interval {interval(found, shown)}, {found.n} seeds)"
 
 
-def _gain(value: float) -> str:
-    """A positive difference of fractions, in percentage points."""
-    return f"{100 * value:.2f}"
+def _mean_difference(headline: Headline, pair: Pair) -> str:
+    return f"{score.difference(headline, pair.difference.mean)}{score.unit_of_difference(headline)}"
 
 
-def _interval(pair: Pair, shown: Callable[[float], str]) -> str:
-    return f"95 % interval {interval(pair.difference, shown)}, {pair.n} seeds"
+def _difference(headline: Headline, pair: Pair) -> str:
+    ends = interval(pair.difference, partial(score.difference, headline))
+    return f"{_mean_difference(headline, pair)}, 95 % interval {ends}, {pair.n} seeds"
 
 
 def _names(variants: Sequence[Variant]) -> str:
