@@ -20,7 +20,7 @@ export function difference(headline, value) {
   return isShare(headline) ? `${number(100 * value)} points` : scored(headline, value);
 }
 
-/** A logged metric in words: `val/acc`. @param {Headline} headline @param {string} metric */
+/** A logged metric in words. @param {Headline} headline @param {string} metric */
 export function metricTitle(headline, metric) {
   const [part, name] = metric.split("/");
   return `${PARTS[/** @type {keyof typeof PARTS} */ (part)]} ${name === headline.name ? headline.title : name}`;
