@@ -92,7 +92,7 @@ class Recordings(NamedTuple):
         return (int(silent.argmax()), "holds no events") if silent.any() else None
 
     def disorder(self) -> tuple[int, str] | None:
-        """The first recording that no sensor makes: without events, with times out of order, or one event over and over."""
+        """The first recording that no sensor makes: without events, times out of order, or one event over and over."""
         before = np.maximum(np.arange(len(self.t)) - 1, 0)
         within = self.sample == self.sample[before]
         within[:1] = False
