@@ -14,7 +14,7 @@ from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
-from snn_zo.ops.triton.gradients import Wanted
+from snn_zo.ops.triton.gradients import Requested
 from snn_zo.ops.triton.scan import Look, scan
 from snn_zo.strategies import Draw, Strategy
 
@@ -52,5 +52,5 @@ class _Lif(torch.autograd.Function):
         else:
             found = gradients.errors(ctx.shape, rows, ds, g, u, ctx.events, neuron)
             nothing = ds.new_empty(0, ctx.shape[2])
-            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Wanted(everywhere=True)).everywhere
+            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Requested(everywhere=True)).everywhere
         return adjoint, None, None, None
