@@ -15,7 +15,7 @@ from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Requested
-from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.ops.triton.scan import TritonLook, scan
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -28,7 +28,7 @@ def spiking_linear(
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b, weight.device)
-    look = look_for(strategy, draw, weight.device) if wants_gradient else Look()
+    look = look_for(strategy, draw, weight.device) if wants_gradient else TritonLook()
     with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
         dense = gradients.is_dense(x)
         columns = weight.T.contiguous()
