@@ -145,23 +145,24 @@ def scan(
             RESET=RESETS.index(neuron.reset), KIND=look.kind, FORMULA=look.formula, LANES=block,
             G=group_for(len(events.col), b * t) if events else 4, num_warps=warps_for(block),
         )  # fmt: skip
-        found[:] = [spikes, near]
-        if look.kind == DRAWN:
-            found.append(_drawn(near, look, (b, t, n), room[2]))
-        totals = [each.total for each in found]
-        totals += [torch.zeros_like(spikes.total)] * (len(LISTS) - len(totals))
-        return torch.stack(totals).flatten(1)
+        found[:] = [spikes, near, *([_drawn(near, look, shape, room[2])] if look.kind == DRAWN else [])]
+        unused = [torch.zeros_like(spikes.total)] * (len(LISTS) - len(found))
+        return torch.stack([*(each.total for each in found), *unused]).flatten(1)
 
-    lists = look.kind in (WINDOW, DRAWN)
-    first = [t * min(block, n) // share + LEAST_ROOM for share in FIRST_SHARES]
-    room = fill_lists(tuple(first) if lists else (first[0], 0, 0), fill)
+    room = fill_lists(_first_room(t * min(block, n), look), fill)
     rows, *_ = _packed(found[0], shape, room[len(LISTS)])
-    nothing = torch.empty(0, dtype=dtype, device=device)
-    if not lists:
+    if look.kind not in (WINDOW, DRAWN):
+        nothing = torch.empty(0, dtype=dtype, device=device)
         return Scanned(rows, None, nothing, u, nothing, g)
     last = len(found) - 1
     drawn = found[1].total.sum() if look.kind == DRAWN else 0
     return Scanned(rows, *_packed(found[last], shape, room[len(LISTS) + last]), g, drawn)
+
+
+def _first_room(elements: int, look: TritonLook) -> Room:
+    """Entries of each list to begin with, for a block of neurons with so many elements."""
+    spikes, *others = (elements // share + LEAST_ROOM for share in FIRST_SHARES)
+    return (spikes, *others) if look.kind in (WINDOW, DRAWN) else (spikes, *(0 for _ in others))
 
 
 def _empty_list(
@@ -296,11 +297,8 @@ def _scan(
     n = j * LANES + tl.arange(0, LANES)
     real, own = n < width, b * blocks + j
     beta, v_th, reach = tl.load(settings), tl.load(settings + 1), tl.load(settings + 2)
-    own_spikes, own_near, own_u = (
-        spikes.element + own * spike_room,
-        near.element + own * near_room,
-        near.u + own * near_room,
-    )
+    own_spikes = spikes.element + own * spike_room
+    own_near, own_u = near.element + own * near_room, near.u + own * near_room
     v = tl.zeros([LANES], beta.dtype)
     offset = v if bias is None else tl.load(bias + n, mask=real, other=0)
     s = n < 0
