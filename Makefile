@@ -15,10 +15,11 @@ train: $(VENV)/.installed ## train with the default settings
 test: $(VENV)/.installed ## the default tests, on all cores
 	$(BIN)/python -m pytest -n auto
 
-lint: $(VENV)/.installed ## style and types, of Python and of the dashboard's scripts
+lint: $(VENV)/.installed ## style, types and directions of imports; the dashboard's scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/deno fmt --check $(SCRIPTS)
 	$(BIN)/deno lint $(SCRIPTS)
 	$(BIN)/deno check --quiet $(SCRIPTS)

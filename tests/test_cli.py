@@ -240,7 +240,12 @@ def test_wheel_holds_the_configs(tmp_path):
 
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"snn_zo/conf/train.yaml", "snn_zo/conf/strategy/local_zo.yaml", "snn_zo/sweeps/methods.yaml"} <= names
+    assert {
+        "snn_zo/conf/train.yaml",
+        "snn_zo/conf/strategy/local_zo.yaml",
+        "snn_zo/sweeps/methods.yaml",
+        "snn_zo/py.typed",
+    } <= names
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "a\nerror: b", "a\u202eb", "a\x07\x9b2Jb"])

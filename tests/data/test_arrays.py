@@ -10,6 +10,7 @@ from snn_zo.data.content import content_of
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.dataset import PublishedSplit, SeededSplit
 from snn_zo.data.errors import DataError
+from snn_zo.data.reader import EventReader
 from snn_zo.data.recordings import Listing, Recordings
 from snn_zo.target import Classes, Continuous
 from tests.data.originals import dense
@@ -272,3 +273,46 @@ def test_own_data_set_without_a_file_of_its_own(tmp_path, monkeypatch):
     dataset = Sourced(cache_dir=str(tmp_path))
     assert dataset.store("all").path == dataset.cache_file("all")
     assert not dataset.traceable
+
+
+class Untold(Own):
+    """The same, of which nobody says what is to be learned."""
+
+    classes = EventReader.classes
+
+
+def test_own_data_set_without_classes_or_a_target(tmp_path):
+    with pytest.raises(TypeError, match=r"^Untold must say its classes, or the target that is to be learned$"):
+        Untold(cache_dir=str(tmp_path))
+
+
+class Untyped(Own):
+    """Classes that are no whole numbers."""
+
+    def listing(self, part: str) -> Listing:
+        return Listing(np.arange(20) % 2 / 1)
+
+
+def test_own_data_set_with_targets_of_another_type(tmp_path):
+    said = r"^Untyped, part all: targets are float64 \[20\], and must be int64 \[S\]$"
+    with pytest.raises(DataError, match=said):
+        Untyped(cache_dir=str(tmp_path)).splits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Own):
+    """The same recordings with two continuous targets, which follow from their numbers."""
+
+    target = Continuous(2)
+
+    def listing(self, part: str) -> Listing:
+        return Listing(np.arange(40).reshape(20, 2))
+
+    def source(self, part: str):
+        return {}
+
+
+def test_own_data_set_with_continuous_targets(tmp_path):
+    dataset = Measured(cache_dir=str(tmp_path))
+    np.testing.assert_array_equal(dataset.store("all").target, np.arange(40, dtype=np.float32).reshape(20, 2))
+    assert [len(subset.sample) for subset in dataset.splits()] == [12, 4, 4]

@@ -100,3 +100,29 @@ def test_listing_first_of_class():
     assert limited.target.tolist() == [2, 0, 2, 0, 1]
     assert limited.file == ["0", "1", "2", "4", "5"]
     assert limited.take(np.array([4, 0])).group.tolist() == [11, 12]
+
+
+def test_grid_shape_is_the_order_of_the_inputs():
+    """Input (p * rows + y) * columns + x is at (p, y, x)."""
+    events = (np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([4], np.int16), np.array([1], np.int16))
+    recordings = Recordings(*events, np.array([1], np.int8), np.array([0]), 3, 5)
+    grid = Grid(3, 5, 2, 1.0, 1)
+    assert grid.shape == (2, 3, 5)
+    assert np.argwhere(unpacked(pack(recordings, grid), grid.inputs).reshape(grid.shape)).tolist() == [[1, 1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ((3, 5, 1, 1), (1, 3, 5)),
+        ((3, 5, 2, 2), (2, 2, 3)),
+        ((1, 5, 1, 1), (5,)),
+        ((1, 5, 1, 2), (3,)),
+        ((1, 5, 2, 1), (2, 1, 5)),
+    ],
+)
+def test_grid_shape(size, shape):
+    height, width, polarities, downsample = size
+    grid = Grid(height, width, polarities, 1.0, 9, downsample=downsample)
+    assert grid.shape == shape
+    assert grid.inputs == np.prod(shape)

@@ -15,6 +15,7 @@ from snn_zo.data.dataset import EventDataset, SeededSplit
 from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import CIFAR10DVS, NCALTECH101, NMNIST, POKERDVS, SHD, SMNIST, SSC, DVSGesture
 from snn_zo.data.published import FilePerRecording
+from snn_zo.target import Classes
 from tests.data.originals import dense, write_aedat4, write_bin, write_idx, write_npy, write_shd
 
 SIZE = 90
@@ -156,11 +157,14 @@ def test_format_to_a_batch(dataset):
     seen: dict[str, list[int]] = {}
     for loader, subset in zip(("train", "val", "test"), data.splits, strict=True):
         for batch in getattr(data, f"{loader}_dataloader")():
+            assert batch.spikes.features == dataset.in_shape
             assert batch.spikes.shape == (len(batch.target), dataset.steps, dataset.inputs)
             assert (batch.spikes.count().sum(1) > 0).all()
             seen.setdefault(str(subset.store.path), []).extend(batch.sample.tolist())
     assert len(seen) == len(dataset.parts)
     assert all(sorted(samples) == list(range(len(samples))) for samples in seen.values())
+    assert len(dataset.in_shape) == (1 if dataset.height == 1 else 3)
+    assert dataset.target == Classes(dataset.classes)
     classes = {int(label) for subset in data.splits for label in subset.store.target}
     assert classes == set(range(dataset.classes))
 

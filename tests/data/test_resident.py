@@ -30,6 +30,7 @@ def make_store(path, features=70_000, samples=7, steps=5):
 
 def assert_same(ours, theirs):
     assert ours.spikes.shape == theirs.spikes.shape
+    assert ours.spikes.features == theirs.spikes.features
     assert ours.share == theirs.share
     ours, theirs = ((*batch.spikes.events, batch.target, batch.sample) for batch in (ours, theirs))
     for a, b in zip(ours, theirs, strict=True):

@@ -5,7 +5,7 @@ from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import SHD, SSC
 from snn_zo.data.randman import Randman
 from snn_zo.data.splits import apart, fold_of, stratified
-from snn_zo.target import Classes
+from snn_zo.target import Classes, Continuous
 from tests.data.originals import write_shd
 
 LABEL = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 23))
@@ -119,3 +119,24 @@ def test_seeded_split_folds_are_the_tests(tmp_path):
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         Randman(cache_dir="nowhere", **settings)
+
+
+@pytest.mark.parametrize("size", [13, 40, 101])
+def test_stratified_by_continuous_targets(size):
+    """However few there are, and with the low, the middling and the high ones in each part."""
+    values = np.random.default_rng(0).normal(size=(size, 1))
+    parts = stratified(Continuous(1), values, (0.2, 0.1), 0)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(size))
+    assert [len(part) for part in parts[:2]] == [round(0.2 * size), round(0.1 * size)]
+    if size > 100:
+        for part in parts:
+            assert abs(np.median(values[part]) - np.median(values)) < 0.3
+
+
+def test_folds_of_continuous_targets():
+    values = np.random.default_rng(0).normal(size=(23, 2))
+    held_out = [fold_of(Continuous(2), values, 4, fold, seed=3)[0] for fold in range(4)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(23))
+    assert {len(part) for part in held_out} == {5, 6}
+    with pytest.raises(DataError, match=r"^23 recordings cannot be split into 24 folds: set data\.folds"):
+        fold_of(Continuous(2), values, 24, 0, 0)

@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from snn_zo.data.binning import Grid, Packed
 from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
@@ -141,3 +142,37 @@ def test_write_that_fails_leaves_the_old_one(store, grid, packed):
         EventStore.write(store.path, grid, pieces(), {})
     assert store.path.read_bytes() == before
     assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]
+
+
+@pytest.fixture
+def continuous(tmp_path) -> EventStore:
+    """Nine recordings of two polarities of 3 x 5 pixels with two targets each."""
+    grid = Grid(3, 5, 2, 1.0, STEPS)
+    piece = random_piece(np.random.default_rng(0), 9, grid)
+    targets = np.random.default_rng(1).normal(size=(9, 2)).astype(np.float32)
+    EventStore.write(tmp_path / "a.events", grid, [(piece._replace(target=targets), np.arange(9))], {})
+    store = EventStore(tmp_path / "a.events")
+    np.testing.assert_array_equal(store.target, targets)
+    return store
+
+
+def test_store_of_continuous_targets(continuous):
+    batch = continuous.batch(np.array([8, 1]))
+    assert batch.target.dtype == torch.float32
+    np.testing.assert_array_equal(batch.target.numpy(), continuous.target[[8, 1]])
+
+
+def test_store_has_a_feature_shape(continuous, store, grid):
+    assert (continuous.in_shape, continuous.inputs) == ((2, 3, 5), 30)
+    assert (store.in_shape, store.inputs) == ((grid.inputs,), grid.inputs)
+    batch = continuous.batch(np.arange(9))
+    assert batch.spikes.features == (2, 3, 5)
+    assert batch.spikes.to_dense().shape == (9, STEPS, 2, 3, 5)
+
+
+def test_store_whose_continuous_targets_are_damaged(continuous):
+    content = continuous.path.read_bytes()
+    place = content.index(continuous.target.tobytes())
+    continuous.path.write_bytes(content[: place + 3] + bytes([content[place + 3] ^ 1]) + content[place + 4 :])
+    with pytest.raises(DamagedStoreError, match="target is damaged"):
+        EventStore(continuous.path)

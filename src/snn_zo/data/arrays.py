@@ -72,13 +72,13 @@ class Arrays(EventDataset):
         return self._shape[0] == 1
 
     def listing(self, part: str) -> Listing:
-        """As many as there are targets."""
+        """One recording for each target, in the order of the arrays."""
         from snn_zo.data.recordings import Listing
 
         return Listing(self._checked[part][1])
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
-        """These entries of the arrays."""
+        """The entries of the arrays at these numbers."""
         import numpy as np
 
         from snn_zo.data.published import gather
@@ -89,8 +89,9 @@ class Arrays(EventDataset):
             return gather([given[i] for i in listing.number.tolist()], listing.target, self.height, self.width)
         dense = given[listing.number]
         sample, step, p, row, column = np.nonzero(dense)
-        one = np.repeat(np.arange(len(sample)), dense[sample, step, p, row, column].astype(np.int64))  # each event
-        t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)  # in the middle of its step, whatever is rounded
+        # the element of each event, whose time is the middle of its step, so that rounding cannot move it to another
+        one = np.repeat(np.arange(len(sample)), dense[sample, step, p, row, column].astype(np.int64))
+        t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)
         x, y = (place[one].astype(np.int16) for place in (column, row))
         of, polarity = sample[one].astype(np.int32), p[one].astype(np.int8)
         return Recordings(of, t, x, y, polarity, listing.target, self.height, self.width)
@@ -119,9 +120,9 @@ class Arrays(EventDataset):
 
 
 MOST = 2**15
-"""Inputs along an axis, and events that an element may hold."""
+"""Limit of the inputs along an axis, and of the events that an element may hold."""
 MOST_CLASSES = 1000
-"""Up to which classes without recordings may be numbered."""
+"""Classes may be numbered up to it, even where there are fewer recordings."""
 
 
 def _check(part: str, x: ArrayLike | Sequence[NDArray[np.void]], y: ArrayLike) -> tuple[Recorded, Values]:
@@ -178,7 +179,7 @@ def _events(part: str, number: int, events: NDArray[np.void]) -> NDArray[np.void
 
 
 def _dense(part: str, x: NDArray) -> NDArray[np.number]:
-    """Counts, with all five axes."""
+    """Counts as [S, T, P, H, W]."""
     import numpy as np
 
     if x.ndim not in (3, 4, 5) or x.dtype.kind not in "biuf":
@@ -205,7 +206,7 @@ def _largest(events: list[NDArray[np.void]], name: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayDataset(Arrays, SeededSplit):
-    """Arrays that are at hand, as in a notebook: `EventDataModule(ArrayDataset(x, y), seed=0)`.
+    """Arrays in memory, as in a notebook: `EventDataModule(ArrayDataset(x, y), seed=0)`.
 
     Attributes:
         x: recordings, see `Arrays.arrays`.

@@ -59,7 +59,7 @@ class Augmentation:
 
         Args:
             ptr, col: [B * T + 1], [K] events.
-            sample: [B] index in the data set; with seed and epoch it alone settles what happens to a recording.
+            sample: [B] index in the data set; with seed and epoch it alone decides what happens to a recording.
             grid: of the events.
             seed: run seed.
             epoch: of the training.

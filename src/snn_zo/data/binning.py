@@ -51,13 +51,13 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Feature shape of the inputs: (polarities, rows, columns), or (N,) where there is but a row of them."""
+        """Feature shape of the inputs: (polarities, rows, columns), or (N,) where there is one row of one polarity."""
         shape = (self.polarities, self.rows, self.columns)
         return shape if self.polarities * self.rows > 1 else (self.columns,)
 
     @property
     def inputs(self) -> int:
-        """N."""
+        """Number of inputs N."""
         return self.polarities * self.rows * self.columns
 
 
@@ -78,7 +78,7 @@ class Packed(NamedTuple):
 
     @classmethod
     def concatenate(cls, pieces: Sequence[Packed], grid: Grid, target: Target) -> Packed:
-        """Pieces end to end; none at all make an empty one."""
+        """The pieces, one after the other; without pieces, no recordings."""
         import numpy as np
 
         from snn_zo.data.original import Original
@@ -124,7 +124,7 @@ def rows_of(key: NDArray[np.int64], rows: int, grid: Grid) -> tuple[NDArray[np.i
 
 
 def microseconds(ms: float) -> int | float:
-    """ms in us: a whole number where it is one but for rounding, so that the edge of a time step is sharp."""
+    """ms in us; a whole number where only rounding keeps it from being one, so that edges of time steps are exact."""
     exact = 1000 * ms
     whole = round(exact)
     return whole if (whole or not ms) and math.isclose(exact, whole, rel_tol=1e-12) else exact

@@ -51,11 +51,11 @@ class EventDataModule(lightning.LightningDataModule):
         return self._splits
 
     def prepare_data(self) -> None:
-        """Pack the recordings, once a machine."""
+        """Pack the recordings, once on each machine."""
         _ = self.splits
 
     def train_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
-        """Batches, in another order each epoch, augmented."""
+        """Augmented batches, in another order in each epoch."""
         return self._loader(self.splits.train, self.dataset.shuffle, self.dataset.augment)
 
     def val_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
@@ -73,7 +73,7 @@ class EventDataModule(lightning.LightningDataModule):
         order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle, rank, devices)
         augment = augment or Augmentation()
         batches = _Batches(self.dataset, subset, self.seed, augment, not augment.used() and self._is_resident(subset))
-        # a "sample" of this loader is a whole batch: there is nothing to collate
+        # a sample of this loader is a whole batch, so there is nothing to collate
         return DataLoader(batches, sampler=order, batch_size=None, num_workers=self.dataset.workers)
 
     def _is_resident(self, subset: Subset) -> bool:
@@ -112,13 +112,13 @@ class Request(NamedTuple):
 class BatchOrder(Sampler[Request]):
     """Positions of each batch in a split, from (seed, epoch) alone: an interrupted run goes on in the same order.
 
-    The order is settled when the first batch is asked for: Lightning makes the iterator of a resumed run before it
+    The order is fixed when the first batch is asked for: Lightning makes the iterator of a resumed run before it
     says which epoch it is. Several devices share out each batch: they take as many steps as one device would, with the
     same recordings in each.
 
     Args:
         size: number of recordings.
-        batch_size: recordings a batch, over all devices; the last batch may be smaller.
+        batch_size: recordings in a batch, over all devices; the last batch may be smaller.
         seed: of the shuffles.
         shuffle: whether to permute the recordings each epoch.
         rank: number of the device whose shares these are.

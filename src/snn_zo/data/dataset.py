@@ -24,7 +24,7 @@ class EventDataset(EventReader):
     """Event recordings that are served in batches; a subclass says how they are split.
 
     Attributes:
-        batch_size: recordings a batch.
+        batch_size: recordings in a batch.
         val_fraction: share of the training recordings (of all, without a published split) held out to choose the
             checkpoint, stratified.
         folds: K for cross-validation, in place of the shares; None without.

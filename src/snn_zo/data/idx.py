@@ -30,12 +30,12 @@ Code = Literal["latency", "rate"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _FOREVER_US = 2**62
 _MOST = 1_000_000
-"""Images, or labels, in a file."""
+"""Limit of the images, or labels, in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdxImages(FileDataset, PublishedSplit):
-    """28 x 28 grey images in IDX files (LeCun et al. 1998), one input a pixel.
+    """28 x 28 grey images in IDX files (LeCun et al. 1998), one input for each pixel.
 
     Looks for `<root>/<name>/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]`, then in the folders of
     `installed`, then downloads.
@@ -45,7 +45,7 @@ class IdxImages(FileDataset, PublishedSplit):
             at all where x <= threshold; `rate`: it spikes in each step with probability x max_rate dt.
         tau_eff: time constant of the latency code in ms.
         threshold: of the latency code.
-        max_rate: of the rate code, spikes a second at x = 1.
+        max_rate: of the rate code, spikes per second at x = 1.
     """
 
     dt: float = 1.0
@@ -91,7 +91,7 @@ class IdxImages(FileDataset, PublishedSplit):
         return Listing(label)
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
-        """These images, coded."""
+        """These images as spikes."""
         import numpy as np
 
         images = self._images(part)[listing.number]
@@ -128,7 +128,7 @@ class IdxImages(FileDataset, PublishedSplit):
         )
 
     def source(self, part: str) -> dict[str, object]:
-        """Checksums of the files: a replaced file is another data set."""
+        """Checksums of the files, so that a replaced file is read again."""
         checksums: dict[str, object] = {}
         for kind in ("images-idx3", "labels-idx1"):
             path = self.file(part, kind)

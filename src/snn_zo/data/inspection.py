@@ -1,4 +1,4 @@
-"""Looking at the recordings of a data set before anyone learns from them: what is lost, strange, or there twice."""
+"""Checks of the recordings of a data set before a training: which are lost, unusual, or there twice."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 MUCH = 0.1
 """Share of the events that may be dropped before a warning is given."""
 EMPTY = 0.5
-"""Share of a split's recordings that may be left without events."""
+"""Share of the recordings of a split that may be without events in the T steps."""
 FEWEST = 20
-"""Recordings that it takes to say what is usual."""
+"""Recordings that are needed to say what is usual."""
 FAR = 6.0
 """How far from the median, on a logarithmic scale, a recording is unusual: in units of the distance that nineteen in
 twenty recordings keep. Published benchmarks reach 5."""
 
 
 def inspected(dataset: EventDataset) -> Splits:
-    """The splits of a data set; what a user should know of them is logged as warnings.
+    """The splits of a data set, after `inspect`; warnings are logged.
 
     Raises:
         DataError: the data is missing or damaged, or says nothing about learning.
@@ -48,7 +48,7 @@ def inspected(dataset: EventDataset) -> Splits:
 
 
 def inspect(dataset: EventDataset, splits: Splits) -> tuple[list[str], list[str]]:
-    """What makes the recordings useless, and what else is to be said of them, a line each."""
+    """Errors, which make the recordings useless, and warnings; each is one line."""
     stores = {subset.store.about["part"]: subset.store for subset in splits}
     errors, warnings = list[str](), [*_left_out(stores), *_dropped(dataset, stores)]
     for name, subset in splits._asdict().items():
@@ -96,7 +96,7 @@ def _window(dataset: EventDataset) -> str:
 
 
 def _wider(dataset: EventDataset, original: Original) -> str:
-    """Settings that keep 99 % of the events: nearly all events of the recordings that have nearly all events."""
+    """Settings that keep 99 % of the events: up to the time by which nearly all recordings have most of theirs."""
     some = original.take(np.flatnonzero(original.events))
     begin = int(some.began.min()) // 1000
     end = dataset.start + dataset.steps * dataset.dt

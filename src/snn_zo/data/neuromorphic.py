@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.data.splits import Splits
     from snn_zo.data.store import EventStore
 
 Validation = Literal["speaker", "stratified"]
@@ -192,7 +193,7 @@ class POKERDVS(FilePerRecording, Camera, PublishedSplit):
 
 @dataclass(frozen=True, kw_only=True)
 class HeidelbergDataset(TonicDataset):
-    """Words through a cochlea model with 700 channels, about 1 s (Cramer et al. 2020), in one HDF5 file a part."""
+    """Words through a cochlea model with 700 channels, about 1 s (Cramer et al. 2020), an HDF5 file for each part."""
 
     height, width = 1, 700
     allows = frozenset({"drop", "jitter", "shift"})
@@ -275,12 +276,12 @@ class SSC(HeidelbergDataset, PublishedSplit):
         if self.folds:
             raise ValueError("folds are not for SSC, which has a published validation part")
 
-    def tonic_arguments(self, part: str) -> dict[str, Any]:
+    def tonic_arguments(self, part: str) -> dict[str, object]:
         """Tonic's name for the part."""
         return {"split": part}
 
-    def splits(self) -> Any:
-        """As published."""
+    def splits(self) -> Splits:
+        """The published parts."""
         from snn_zo.data.splits import Splits, everything
 
         return Splits(*(everything(self.store(part)) for part in self.parts))
@@ -318,7 +319,7 @@ class SMNIST(TonicDataset, PublishedSplit):
         return gather(events, listing.target, self.height, self.width)
 
     def fault(self, recordings: Recordings) -> tuple[int, str] | None:
-        """Tonic doubles spikes one by one, which leaves them out of order."""
+        """Events that cannot be, or none at all; tonic's spikes need not be in order of time."""
         return recordings.fault() or recordings.silence()
 
     def _files(self, part: str) -> list[str]:
@@ -340,7 +341,7 @@ def _smnist(root: Path, part: str, state_of_files: str) -> Any:
 
     prefix = "train" if part == "train" else "t10k"
     images, labels = (root / f"smnist/{prefix}-{kind}-ubyte" for kind in _IDX)
-    # tonic would believe what they say of their size
+    # tonic allocates what the files say of their size, without a check
     shape = read_idx(images, dimensions=3).shape
     if shape != (len(read_idx(labels, dimensions=1)), SIDE, SIDE):
         raise DataError(f"{images}: {shape} images do not fit {labels}: remove or replace them")
@@ -360,7 +361,7 @@ def read_bin(path: Path) -> NDArray[np.void]:
         raise BadRecordingError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
     byte = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
     x, y, high = byte[:, :3].T
-    # an event of row 240 is none: the clock has gone once more through its lower 13 bits
+    # row 240 stands for an overflow of the lower 13 bits of the clock, not for an event
     overflow = y == 240
     t = byte[:, 2:] @ [1 << 16, 1 << 8, 1] % (1 << 23) + (np.cumsum(overflow) << 13)
     return stack(t=t, x=x, y=y, p=high >> 7)[~overflow]
@@ -380,12 +381,12 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
     import numpy as np
 
     try:
-        # mapped, so that what is promised must be there
+        # mapping the file fails where it is shorter than its header says
         with np.errstate(over="ignore"):
             table = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except (MemoryError, Exception) as error:  # numpy lets through whatever its parser raises
+    except (MemoryError, Exception) as error:  # numpy's parser may raise anything
         raise ValueError("no array of numbers in numpy's format, or one that is cut short") from error
     if table.size > _MOST_EVENTS * len(columns):
         raise ValueError(f"{len(table):,} events, where {_MOST_EVENTS:,} are the most")
@@ -398,6 +399,6 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
 
 
 def _from_first(events: NDArray[np.void]) -> NDArray[np.void]:
-    """Time since the first event, where the clock of the camera ran before."""
+    """Events with times since the first one: the clock of the camera had been running before."""
     events["t"] -= events["t"][:1].sum()
     return events

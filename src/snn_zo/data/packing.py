@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from errno import EROFS
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -19,12 +18,12 @@ from snn_zo.data.binning import Packed, pack
 from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.reader import EventReader
 from snn_zo.data.recordings import Listing, Recordings
-from snn_zo.data.store import DamagedStoreError, EventStore, Piece
+from snn_zo.data.store import About, DamagedStoreError, EventStore, Piece
 
 log = logging.getLogger(__name__)
 
 _ORPHANS_LIVE_S = 10
-"""After which a reader without work ends, as when the process that it worked for was killed."""
+"""Seconds after which a reading process without work ends, as when the process that it worked for was killed."""
 
 
 def open_or_build(dataset: EventReader, part: str, thorough: bool = False, anew: bool = False) -> EventStore:
@@ -65,14 +64,14 @@ def _sound(path: Path, thorough: bool) -> EventStore | None:
 def _build_alone(dataset: EventReader, part: str, path: Path, thorough: bool, anew: bool) -> EventStore:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        # another process may have been at it
+        # another process may have made it in the meantime
         return (None if anew else _sound(path, thorough)) or _build(dataset, part, path)
 
 
 def _build(dataset: EventReader, part: str, path: Path) -> EventStore:
-    for left_over in path.parent.glob(f".{path.name}.*"):  # of a builder that was killed: we hold the lock
+    for left_over in path.parent.glob(f".{path.name}.*"):  # of a process that was killed: we hold the lock
         left_over.unlink(missing_ok=True)
-    about: dict[str, Any] = {"data": type(dataset).__name__, "part": part, "bad": []}
+    about: About = {"data": type(dataset).__name__, "part": part, "bad": []}
     EventStore.write(path, dataset.grid, _pieces(dataset, part, about["bad"]), about)
     return EventStore(path)
 
@@ -107,7 +106,7 @@ def _pieces(dataset: EventReader, part: str, bad: list[str]) -> Iterator[Piece]:
 
 
 def _typed(dataset: EventReader, part: str, listing: Listing) -> Listing:
-    """The recordings with targets of the type that the data set says."""
+    """The same recordings, with targets of the type and shape that the data set says."""
     try:
         return replace(listing, target=dataset.target.typed(listing.target))
     except ValueError as error:
@@ -115,7 +114,7 @@ def _typed(dataset: EventReader, part: str, listing: Listing) -> Listing:
 
 
 def _in_range(dataset: EventReader, part: str, listing: Listing, bad: list[str]) -> Listing:
-    """The recordings whose target can be one, before any is read."""
+    """The recordings whose target is in range, before any is read."""
     valid = dataset.target.valid(listing.target)
     for i in np.flatnonzero(~valid).tolist():
         fault = f"{dataset.misplaced(part, listing, i)}: remove or replace it"

@@ -1,4 +1,4 @@
-"""Raw recordings of an event sensor, and the list of those that are there to be read."""
+"""Raw recordings of an event sensor, and the list of those that can be read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Listing:
     Attributes:
         target: [S] classes, -1 where a recording lies in no class's folder; or [S, K] continuous values.
         file: [S] paths below the data set's root; empty where recordings have no files of their own.
-        group: [S] int64, whose recording it is, such as a speaker; None where nobody knows.
+        group: [S] int64, whose recording it is, such as a speaker; None where that is not known.
         number: [S] int64 places in the whole part; counted from 0 if not given.
     """
 
@@ -54,7 +54,7 @@ class Listing:
 
 
 class Recordings(NamedTuple):
-    """S recordings of a height x width sensor with two polarities, end to end.
+    """S recordings of a height x width sensor with two polarities, one after the other.
 
     Attributes:
         sample: [E] int32, the recording that each event belongs to, ascending.
@@ -92,7 +92,7 @@ class Recordings(NamedTuple):
         return (int(silent.argmax()), "holds no events") if silent.any() else None
 
     def disorder(self) -> tuple[int, str] | None:
-        """The first recording that no sensor leaves behind: without events, out of order in time, or ever the same."""
+        """The first recording that no sensor makes: without events, times out of order, or one event over and over."""
         before = np.maximum(np.arange(len(self.t)) - 1, 0)
         within = self.sample == self.sample[before]
         within[:1] = False

@@ -15,7 +15,7 @@ SHARE = 0.5
 
 
 class ResidentStore:
-    """All recordings of a store on a device; the host waits for nothing to make a batch of them.
+    """All recordings of a store on a device; making a batch of them does not wait for the host.
 
     Args:
         store: its recordings are compared with their checksums first.
@@ -28,7 +28,7 @@ class ResidentStore:
     def __init__(self, store: EventStore, device: torch.device) -> None:
         store.check(np.arange(len(store)))
         self.store = store
-        # columns in as few bytes as they have in the file; torch computes little with unsigned ones
+        # columns take as many bytes as in the file, but are signed: torch has few operations for unsigned integers
         self._mask = 0xFFFF if store.col.dtype == np.uint16 else -1
         col = store.col.view(np.int16) if self._mask == 0xFFFF else store.col
         self._col = torch.from_numpy(np.array(col)).to(device)
@@ -61,7 +61,7 @@ def fits(store: EventStore, device: torch.device) -> bool:
 
 
 def streamed(batch: Batch, device: torch.device) -> Batch:
-    """A batch on its way to a device, through memory that is pinned for that, while the host goes on."""
+    """A batch on its way to a device through pinned memory, without a wait for the copy."""
     spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
     moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype, spikes.features)

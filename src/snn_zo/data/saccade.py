@@ -28,7 +28,7 @@ BLUR = 0.6
 FLOOR = 0.2
 CONTRAST, CONTRAST_SIGMA = 0.35, 0.03
 TIE = 1e-4
-"""Share of a contrast threshold that is taken for rounding."""
+"""Share of a contrast threshold that a change must exceed it by, as less may be rounding."""
 _MARGIN = 12
 _CHUNK = 128
 
@@ -81,7 +81,7 @@ def _chunk(images: NDArray[np.float32], contrast: NDArray[np.float32]) -> tuple[
     after = [SENSOR + 2 * _MARGIN - size - pad for size, pad in zip(images.shape[1:], before, strict=True)]
     padded = np.pad(images, ((0, 0), *zip(before, after, strict=True)))
     blurred = gaussian_filter(padded, (0, BLUR, BLUR)).astype(np.float32)
-    # at the end every pixel is where it began, whole steps from its reference: that is no change beyond them
+    # at the end every pixel is back where it began, exactly at a threshold but for rounding
     limit = contrast * (1 + TIE)
     reference = np.zeros(())
     events: list[tuple[NDArray, ...]] = []

@@ -1,4 +1,4 @@
-"""Training, validation and test recordings: seeded, stratified, and apart by speaker where that is asked for."""
+"""Training, validation and test recordings: seeded, stratified, and by speaker where that is asked for."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypedDict
 from zlib import crc32
 
 import numpy as np
@@ -42,6 +42,14 @@ HEADER = 4096
 
 Piece = tuple[Packed, NDArray[np.int64]]
 """Packed recordings, and their places in the part."""
+
+
+class About(TypedDict):
+    """Where the recordings of a store come from: class of the data set, its part, and why others were left out."""
+
+    data: str
+    part: str
+    bad: list[str]
 
 
 class DamagedStoreError(Exception):
@@ -91,19 +99,19 @@ class EventStore:
         with open(path, "rb") as file:
             header = _read_header(file)
             arrays = {name: _read_array(file, name, _Place(*place)) for name, place in header["arrays"].items()}
-        self.steps, self.in_shape = int(header["steps"]), tuple(map(int, header["in_shape"]))
+        self.steps, self.in_shape = header["steps"], tuple(header["in_shape"])
         self.inputs = math.prod(self.in_shape)
         self.target, self.origin, self.first = arrays["target"], arrays["origin"], arrays["first"]
         self.col, self.length, self.checksum = arrays["col"], arrays["length"], arrays["checksum"]
         self.original = Original(*(arrays[name] for name in Original._fields))
-        self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
+        self.about: About = json.loads(arrays["about"].tobytes())
         self._sound = np.zeros(len(self.target), bool)
 
     def __len__(self) -> int:
         return len(self.target)
 
     def __reduce__(self) -> tuple[type[EventStore], tuple[Path]]:
-        return type(self), (self.path,)  # another process maps the file itself
+        return type(self), (self.path,)  # the other process maps the file itself
 
     def events(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The recordings `index` in that order, as row pointers [B * T + 1] and columns [K].
@@ -146,7 +154,7 @@ class EventStore:
         self._sound[index] = True
 
     @staticmethod
-    def write(path: Path, grid: Grid, pieces: Iterable[Piece], about: dict[str, Any]) -> None:
+    def write(path: Path, grid: Grid, pieces: Iterable[Piece], about: About) -> None:
         """Write a store, whole or not at all.
 
         Args:
@@ -154,7 +162,7 @@ class EventStore:
             grid: that the recordings were binned on.
             pieces: packed recordings, and their places in the original files; the columns of one piece at a time are
                 in memory.
-            about: anything that JSON holds; written last, so that making the pieces may add to it.
+            about: where the recordings come from; written last, so that making the pieces may add to it.
 
         Raises:
             OSError: it could not be written.
@@ -171,12 +179,12 @@ class EventStore:
             rest["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
             arrays = {"col": _Place(input_type.str, [int(first[-1])], HEADER, None)}
             arrays |= {name: _append(file, array, checked=name != "length") for name, array in rest.items()}
-            header = {"format": FORMAT, "steps": grid.steps, "in_shape": grid.shape}
-            _write_header(file, header | {"arrays": arrays, "size": file.tell()})
+            size = file.tell()
+            _write_header(file, _Header(format=FORMAT, steps=grid.steps, in_shape=grid.shape, arrays=arrays, size=size))
 
 
 class _Place(NamedTuple):
-    """Where an array lies in the file, and its crc32 (None: each recording has its own)."""
+    """Place of an array in the file, and its crc32; None where each recording has a checksum of its own."""
 
     dtype: str
     shape: list[int]
@@ -184,10 +192,20 @@ class _Place(NamedTuple):
     checksum: int | None
 
 
+class _Header(TypedDict):
+    """Header of the file; `size` is that of the whole file in bytes."""
+
+    format: int
+    steps: int
+    in_shape: Sequence[int]
+    arrays: dict[str, _Place]
+    size: int
+
+
 def _columns(
     file: BinaryIO, packed: Packed, origin: NDArray[np.int64], input_type: np.dtype, length_type: np.dtype
 ) -> tuple[NDArray, ...]:
-    """Write the columns of a piece; its `length`, `target`, `origin`, `checksum` and what it held before."""
+    """Write the columns of a piece; its `length`, `target`, `origin`, `checksum` and statistics before binning."""
     col, length = packed.col.astype(input_type), packed.length.astype(length_type)
     file.write(col.data)
     runs = np.split(col, np.cumsum(packed.length.sum(1))[:-1])
@@ -205,13 +223,13 @@ def _append(file: BinaryIO, array: NDArray, checked: bool) -> _Place:
     return _Place(array.dtype.str, list(array.shape), offset, crc32(array.data) if checked else None)
 
 
-def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:
+def _write_header(file: BinaryIO, header: _Header) -> None:
     content = json.dumps(header).encode()
     file.seek(0)
     file.write(f"{crc32(content):08x} ".encode() + content)
 
 
-def _read_header(file: BinaryIO) -> dict[str, Any]:
+def _read_header(file: BinaryIO) -> _Header:
     checksum, _, content = file.read(HEADER).rstrip(b"\0").partition(b" ")
     if checksum != f"{crc32(content):08x}".encode():
         raise DamagedStoreError(f"{file.name} is no event store")
