@@ -43,7 +43,7 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
     make_model = instantiate(config.model, _partial_=True, _convert_="all")
     task = settings.task
     model = make_model(
-        in_shape=(settings.data.features,),
+        in_shape=settings.data.in_shape,
         outputs=task.target.outputs,
         strategy=settings.strategy,
         backend=backend,

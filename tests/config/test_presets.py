@@ -121,7 +121,8 @@ def test_published_experiments_are_all():
 def test_experiment_data(name, paper):
     data = settings(f"experiment={name}").data
     assert settings(f"experiment={name}").dataset == name
-    for field in ("features", "classes", "steps", "dt", "batch_size"):
+    assert data.inputs == paper.features
+    for field in ("classes", "steps", "dt", "batch_size"):
         assert getattr(data, field) == getattr(paper, field), field
     assert data.merged
 
@@ -142,7 +143,7 @@ def test_experiment_initial_weights(name, paper):
     built = settings(f"experiment={name}")
     torch.manual_seed(0)
     given = {field: getattr(built.model, field) for field in ("hidden", "neuron", "readout", "init", "gain", "bias")}
-    model = FeedForward((built.data.features,), built.data.classes, built.strategy, **given)
+    model = FeedForward(built.data.in_shape, built.data.classes, built.strategy, **given)
     assert built.model.init == paper.init
     widths = [paper.features, 200, 200, paper.classes]
     assert [tuple(layer.weight.shape) for layer in model.layers] == [(widths[i + 1], widths[i]) for i in range(3)]

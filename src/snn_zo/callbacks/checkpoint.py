@@ -12,6 +12,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from snn_zo.data.store import Batch
 from snn_zo.headline import Direction
@@ -86,7 +87,7 @@ class Checkpoint(LightningCheckpoint):
         self,
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
-        outputs: Any,
+        outputs: STEP_OUTPUT,
         batch: Batch,
         batch_idx: int,
     ) -> None:
@@ -113,7 +114,7 @@ class Checkpoint(LightningCheckpoint):
         self._save_best(trainer)
         trainer.save_checkpoint(str(self.last_path))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What was chosen, and whether training was told to stop."""
         return {"best": dataclasses.asdict(self.best) if self.best else None, "stop": self._stop}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from typing import Any
 
 import lightning
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from snn_zo.callbacks.step_clock import StepClock
@@ -53,11 +53,11 @@ class RunRecord(lightning.Callback):
         for table in (self.metrics, self.timing):
             table.keep(lambda row: row.get("epoch") in done)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         """Seconds of training so far."""
         return {"fit_s": self.fit_s}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """Seconds of training before the run was resumed."""
         self._earlier_s = float(state_dict["fit_s"])
 
@@ -97,7 +97,7 @@ class RunRecord(lightning.Callback):
         self,
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
-        outputs: Any,
+        outputs: STEP_OUTPUT,
         batch: Batch,
         batch_idx: int,
     ) -> None:

@@ -184,7 +184,9 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
         if isinstance(value, DictConfig) and not value and field.default is None:
             node[field.name] = value = None  # `schedule=none` is a file without content
         return _called(value, path, field)
-    names = vars(sys.modules[schema.__module__])
+    # a name in an annotation is one of the module in which the field is declared
+    declared = next(base for base in schema.__mro__ if field.name in vars(base).get("__annotations__", {}))
+    names = vars(sys.modules[declared.__module__])
     kinds = [names.get(kind) for kind in annotation.split(" | ")]
     if get_origin(kinds[0]) is Literal:
         annotation = annotation.replace(annotation.partition(" | ")[0], "str")

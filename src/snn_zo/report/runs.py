@@ -96,7 +96,7 @@ class Run:
     @property
     def score(self) -> float | None:
         """Value of the headline metric on the test set."""
-        return value_of(self.headline, at(self.summary, "headline", "value")) if self.headline else None
+        return value_of(self.headline, at(self.summary, "headline", "value"))
 
     @property
     def val_score(self) -> float | None:
@@ -220,6 +220,8 @@ def _read(path: Path) -> Run | None:
     if not os.path.lexists(path / "summary.json") and config and not isinstance(config.get("strategy"), dict):
         return None
     status = summary.get("status")
+    if status == "completed" and headline_of(summary) is None:
+        problems.append("summary.json does not say what the run is judged by: it has no score")
     seed = summary.get("seed", config.get("seed"))
     return Run(
         path,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
+from snn_zo.report.score import sign_of
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
@@ -78,6 +82,12 @@ class Variant:
         name = self.alive[0].cost_table if self.alive else None
         table = (item for item in self.settings.items() if item[0].startswith("callbacks.energy.table."))
         return name, frozenset(table)
+
+    @cached_property
+    def order(self) -> float:
+        """What the best variant of a data set has least of: its mean score, negated where more is better, or inf."""
+        scores = [score for run in self.done if (score := run.score) is not None]
+        return -sign_of(self.headline) * statistics.fmean(scores) if scores else math.inf
 
     def estimate(self, quantity: str) -> Estimate | None:
         """Mean and 95 % interval over seeds of the completed runs; None where none has the quantity.

@@ -39,8 +39,8 @@ def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
     """What makes a run large, each with the words that it takes at least."""
     data, model = settings.data, settings.model
     if isinstance(model, FeedForwardSettings):
-        widths = (data.features, *model.hidden, settings.task.target.outputs)
+        widths = (data.inputs, *model.hidden, settings.task.target.outputs)
         yield "model.hidden", sum(before * after for before, after in pairwise(widths))
     yield "data.batch_size times data.steps", data.batch_size * data.steps
-    yield "data.samples", data.classes * getattr(data, "samples", 0) * data.features
+    yield "data.samples", getattr(data, "classes", 1) * getattr(data, "samples", 0) * data.inputs
     yield "strategy.pool", getattr(settings.strategy, "pool", 0)

@@ -15,10 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.report.result import score
+from snn_zo.headline import Headline
+from snn_zo.report.score import headline_of, measured
 from snn_zo.runs.status import Status, written
 from snn_zo.sweep.jobs import Job
-from snn_zo.untrusted import clean, line, positive, read_lines
+from snn_zo.untrusted import clean, line, number, read_lines
 
 
 @dataclass
@@ -33,8 +34,9 @@ class _Seen:
     epoch: int = 0
     marks: list[tuple[int, float]] = field(default_factory=list)
     objective: float | None = None
-    monitor: str = "val/acc"
+    monitor: str = "objective"
     mode: str = "max"
+    headline: Headline | None = None
     reason: str | None = None
     modified: int = 0
 
@@ -45,7 +47,7 @@ class _Seen:
     @property
     def scored(self) -> str:
         """Its objective, by name."""
-        return f"{self.monitor} -" if self.objective is None else score(self.monitor, self.objective)
+        return f"{self.monitor} -" if self.objective is None else measured(self.headline, self.monitor, self.objective)
 
     @property
     def epochs(self) -> int | None:
@@ -86,8 +88,9 @@ class _Seen:
             self.began, self.epoch, self.marks = time.monotonic(), _rows(self.job), []
         if self.status.is_over:
             self.seconds = self.spent
-            self.objective, self.reason = positive(summary, "objective"), line(summary.get("reason"))
-            self.monitor, self.mode = clean(str(summary.get("monitor", "val/acc"))), str(summary.get("mode"))
+            self.objective, self.reason = number(summary, "objective"), line(summary.get("reason"))
+            self.monitor, self.mode = line(summary.get("monitor")) or self.monitor, str(summary.get("mode"))
+            self.headline = headline_of(summary)
         return True
 
 

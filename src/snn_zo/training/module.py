@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection
 
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.store import Batch
 from snn_zo.layers import Done, recording
 from snn_zo.models import Output
@@ -81,7 +81,7 @@ class SpikingModule(lightning.LightningModule):
             )
         store, sample = data.splits.train
         try:
-            self.task = self.task.informed(store.label[sample])
+            self.task = self.task.informed(store.target[sample])
         except ValueError as error:
             raise DataError(str(error)) from error
 

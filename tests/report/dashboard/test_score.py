@@ -10,11 +10,6 @@ ERROR = Headline("mae", "mean absolute error", "min", "rad")
 HEADLINES = [ACCURACY, R2, ERROR]
 
 
-@pytest.mark.parametrize(("headline", "text"), zip(HEADLINES, ["91.2 %", "0.9123", "0.9123 rad"], strict=True))
-def test_value_has_its_unit(headline, text):
-    assert score.value(headline, 0.91234) == text
-
-
 @pytest.mark.parametrize(("headline", "text"), zip(HEADLINES, ["+1.23", "+0.0123", "+0.0123"], strict=True))
 def test_difference_has_its_sign(headline, text):
     assert score.difference(headline, 0.01234) == text
@@ -28,8 +23,12 @@ def test_difference_has_no_negative_zero(headline):
     assert score.difference(headline, -0.0).startswith("+")
 
 
+def test_difference_of_rounding_is_none():
+    assert score.difference(R2, 2.78e-17) == "+0"
+
+
 def test_unit_of_difference():
-    assert [score.unit_of_difference(headline) for headline in HEADLINES] == [" points", "", " rad"]
+    assert [score.unit_of_difference(headline) for headline in [*HEADLINES, None]] == [" points", "", " rad", ""]
 
 
 def test_advantage_turns_round_where_less_is_better():
@@ -39,13 +38,13 @@ def test_advantage_turns_round_where_less_is_better():
     assert score.advantage(ERROR, Estimate(-0.2, None, None, 1)) == Estimate(0.2, None, None, 1)
 
 
-def test_common_of_different_ones_is_just_a_score():
+def test_common_of_different_ones_is_none():
     assert score.common([R2, R2]) == R2
-    assert score.common([R2, ACCURACY]).title == "score"
-    assert score.common([]).title == "score"
+    assert score.common([R2, ACCURACY]) is None
+    assert score.common([]) is None
 
 
 def test_words_of_an_accuracy_and_of_others():
     assert score.words(ACCURACY) == ("Accuracies", "more accurate", "most accurate")
     assert score.words(R2) == ("Values of R2", "better", "best")
-    assert score.words(score.UNNAMED).values == "Scores"
+    assert score.words(None).values == "Scores"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -22,6 +20,7 @@ from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.export import latex, runs_csv, summary_csv
 from snn_zo.report.runs import UNKNOWN, Run
+from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
 
 HERE = Path(__file__).parent
@@ -87,12 +86,7 @@ def _policy(scripts: Sequence[str]) -> str:
 def _ranked(comparison: Comparison) -> list[Variant]:
     """Variants by data set, the best first, those without a completed run last."""
 
-    def rank(variant: Variant) -> tuple[int, float]:
-        found, headline = variant.estimate("score"), score.judged_by([variant])
-        sign = -1 if headline.direction == "max" else 1
-        return comparison.data.index(variant.data), math.inf if found is None else sign * found.mean
-
-    return sorted(comparison.variants, key=rank)
+    return sorted(comparison.variants, key=lambda variant: (comparison.data.index(variant.data), variant.order))
 
 
 def _sections(title: str) -> dict[str, str]:
@@ -111,12 +105,12 @@ def _sections(title: str) -> dict[str, str]:
     }
 
 
-def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, Any]:
+def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, object]:
     runs, known = comparison.runs, [data for data in comparison.data if data != UNKNOWN]
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]
     pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
-    headlines = {data: score.judged_by(v for v in ranked if v.data == data) for data in comparison.data}
+    headlines = {data: comparison.headline_of(data) for data in comparison.data}
     common = score.common(headlines.values())
     return {
         "title": " on ".join(filter(None, ["Spike gradients compared", _and(known)])),
@@ -124,8 +118,8 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),
         "going_on": sum(run.status in ("running", "queued") for run in runs),
-        "sections": _sections(common.title),
-        "score": common.title,
+        "sections": _sections(title_of(common)),
+        "score": title_of(common),
         "words": score.words(common),
         "table_words": [score.words(headline) for headline in headlines.values()],
         "findings": findings.findings(comparison, ranked),

@@ -15,6 +15,7 @@ from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
 from snn_zo.report.dashboard.tables import interval
 from snn_zo.report.runs import Run
+from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
 
 FEW = 10
@@ -42,24 +43,26 @@ def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
         ranked: the variants, those of a data set from best to worst.
     """
     pairs = comparison.pairs()
-    return [_finding(data, [v for v in ranked if v.data == data], pairs) for data in comparison.data]
+    return [_finding(comparison, data, [v for v in ranked if v.data == data], pairs) for data in comparison.data]
 
 
-def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
-    headline = score.judged_by(ranked)
+def _finding(comparison: Comparison, data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
+    headline = comparison.headline_of(data)
     measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
     if not measured:
         return _say("On {} no run is completed yet: there is nothing to compare.", data)
     (best, reached), *others = measured
     if not others:
-        alone = "On {}, <strong>{}</strong> reaches {} on the test set. There is no other variant to compare it with."
-        return _say(alone, data, best.label, _value(headline, reached))
+        value = _value(headline, reached)
+        alone = f"{value} on the test set" if is_share(headline) else f"a test {title_of(headline)} of {value}"
+        text = "On {}, <strong>{}</strong> reaches {}. There is no other variant to compare it with."
+        return _say(text, data, best.label, alone)
     against = {id(pair.b): pair for pair in pairs if pair.a is best}
     judged = {id(variant): _verdict(headline, against.get(id(variant))) for variant, _ in others}
     clear, level, behind, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in VERDICTS)
-    most = "highest" if headline.direction == "max" else "lowest"
+    most = "highest" if sign_of(headline) > 0 else "lowest"
     first = "On {}, <strong>{}</strong> has the {} mean test {} of {} variants: {}."
-    said = [_say(first, data, best.label, most, headline.title, len(measured), _value(headline, reached))]
+    said = [_say(first, data, best.label, most, title_of(headline), len(measured), _value(headline, reached))]
     said += [_ahead(headline, clear, against)] if clear else []
     said += [_level(headline, level, against)] if level else []
     said += [_behind(headline, behind, against)] if behind else []
@@ -68,7 +71,7 @@ def _finding(data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Mar
     return Markup(" ").join(said)
 
 
-def _verdict(headline: Headline, pair: Pair | None) -> str:
+def _verdict(headline: Headline | None, pair: Pair | None) -> str:
     """One of VERDICTS: the interval of the advantage is above 0, holds it, is below 0, or is none."""
     if pair is None:
         return "unknown"
@@ -78,7 +81,7 @@ def _verdict(headline: Headline, pair: Pair | None) -> str:
     return "clear" if low > 0 else "behind" if high < 0 else "level"
 
 
-def _ahead(headline: Headline, clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _ahead(headline: Headline | None, clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     nearest = against[id(clear[0])]
     caution = ""
     if nearest.n < FEW:
@@ -90,20 +93,20 @@ def _ahead(headline: Headline, clear: Sequence[Variant], against: dict[int, Pair
     return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
 
 
-def _level(headline: Headline, level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _level(headline: Headline | None, level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     why = _difference(headline, against[id(level[0])])
     of = "" if len(level) == 1 else f"{level[0].label}: "
     return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
 
 
-def _behind(headline: Headline, behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _behind(headline: Headline | None, behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     """The best mean, and yet worse on the seeds that both have."""
     why = _difference(headline, against[id(behind[0])])
     of = "" if len(behind) == 1 else f"{behind[0].label}: "
     return _say("On the seeds that both have completed it is behind {} ({}{}).", _names(behind), of, why)
 
 
-def _unknown(headline: Headline, unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
+def _unknown(headline: Headline | None, unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
     pair = against.get(id(unknown[0]))
     why = f"{_mean_difference(headline, pair)} on one seed" if pair else "no seed in common"
     of = "" if len(unknown) == 1 else f"{unknown[0].label}: "
@@ -128,7 +131,9 @@ def _cost(candidates: Sequence[Variant]) -> list[Markup]:
     return [_say(text, cheapest.label, joules(least), table, dense)]
 
 
-def _cheapest(headline: Headline, best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]) -> list[Markup]:
+def _cheapest(
+    headline: Headline | None, best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
+) -> list[Markup]:
     """Which of the worse ones takes the least energy, and what that costs."""
     own = best.estimate("joules")
     costs = [(found.mean, variant) for variant in beaten if (found := variant.estimate("joules"))]
@@ -140,22 +145,22 @@ def _cheapest(headline: Headline, best: Variant, beaten: Sequence[Variant], agai
     text = "<strong>{}</strong> took {}, {} of what {} took, for {} {}."
     gain = score.advantage(headline, against[id(cheapest)].difference).mean
     lost = f"{score.distance(headline, gain)}{score.unit_of_difference(headline)}"
-    less = "less" if headline.direction == "max" else "more"
+    less = "less" if sign_of(headline) > 0 else "more"
     return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost, less)]
 
 
-def _value(headline: Headline, found: Estimate) -> str:
-    shown = partial(score.value, headline)
+def _value(headline: Headline | None, found: Estimate) -> str:
+    shown = partial(scored, headline)
     if found.low is None:
         return f"{shown(found.mean)} (one seed, so no interval)"
     return f"{shown(found.mean)} (95 % interval {interval(found, shown)}, {found.n} seeds)"
 
 
-def _mean_difference(headline: Headline, pair: Pair) -> str:
+def _mean_difference(headline: Headline | None, pair: Pair) -> str:
     return f"{score.difference(headline, pair.difference.mean)}{score.unit_of_difference(headline)}"
 
 
-def _difference(headline: Headline, pair: Pair) -> str:
+def _difference(headline: Headline | None, pair: Pair) -> str:
     ends = interval(pair.difference, partial(score.difference, headline))
     return f"{_mean_difference(headline, pair)}, 95 % interval {ends}, {pair.n} seeds"
 

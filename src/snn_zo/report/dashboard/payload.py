@@ -9,12 +9,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
-from snn_zo.report.dashboard.score import judged_by
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
+from snn_zo.report.score import title_of
 from snn_zo.report.variants import Prices, Variant, short_names, shown
 
 LEARNING = ("completed", "running", "interrupted")
@@ -49,20 +50,25 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
-    headline = judged_by(v for v in ranked if v.data == data)
     return {
         "name": data,
-        "headline": {
-            "name": headline.name,
-            "title": headline.title,
-            "direction": headline.direction,
-            "unit": headline.unit,
-        },
+        "headline": _headline(comparison.headline_of(data)),
         "swept": short_names(list(dict.fromkeys(name for v in ranked if v.data == data for name in v.varied))),
         "fronts": {
             "active": _fronts(comparison, data, "active", place),
             "joules": _fronts(comparison, data, "joules", place),
         },
+    }
+
+
+def _headline(headline: Headline | None) -> schema.Headline:
+    if headline is None:
+        return {"name": "", "title": title_of(None), "direction": "max", "unit": ""}
+    return {
+        "name": headline.name,
+        "title": headline.title,
+        "direction": headline.direction,
+        "unit": headline.unit,
     }
 
 

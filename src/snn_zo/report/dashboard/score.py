@@ -1,4 +1,4 @@
-"""The metric that a data set is judged by, in words: accuracies in those that suit them, others in plain ones."""
+"""The metric that a data set is judged by, in words; None is one that no run has said, or several."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
-from snn_zo.report.score import is_share
-from snn_zo.report.variants import Variant
+from snn_zo.report.score import is_share, sign_of
 
-UNNAMED = Headline("", "score")
-"""Stands for different metrics, and for one that no run has said."""
+NOISE = 12
+"""Decimals of a difference, beyond which it is one of rounding."""
 
 
 class Words(NamedTuple):
@@ -22,49 +21,43 @@ class Words(NamedTuple):
     best: str
 
 
-def judged_by(variants: Iterable[Variant]) -> Headline:
-    """The metric that these are judged by."""
-    return next((variant.headline for variant in variants if variant.headline), UNNAMED)
-
-
-def common(headlines: Iterable[Headline]) -> Headline:
-    """The one that all of them are."""
-    different = set(headlines)
-    return different.pop() if len(different) == 1 else UNNAMED
-
-
-def words(headline: Headline) -> Words:
-    """How to speak of it."""
+def words(headline: Headline | None) -> Words:
+    """How to speak of it: of an accuracy in words that suit accuracies."""
+    if headline is None:
+        return Words("Scores", "better", "best")
     if headline.title == "accuracy":
         return Words("Accuracies", "more accurate", "most accurate")
-    return Words("Scores" if headline == UNNAMED else f"Values of {headline.title}", "better", "best")
+    return Words(f"Values of {headline.title}", "better", "best")
 
 
-def value(headline: Headline, number: float) -> str:
-    """With its unit."""
-    return f"{100 * number:.1f} %" if is_share(headline) else f"{number:.4g} {headline.unit}".rstrip()
+def common(headlines: Iterable[Headline | None]) -> Headline | None:
+    """The one that all of them are."""
+    different = set(headlines)
+    return different.pop() if len(different) == 1 else None
 
 
-def distance(headline: Headline, number: float) -> str:
+def distance(headline: Headline | None, number: float) -> str:
     """A difference without sign and unit."""
     return f"{100 * number:.2f}" if is_share(headline) else f"{number:.3g}"
 
 
-def difference(headline: Headline, number: float) -> str:
+def difference(headline: Headline | None, number: float) -> str:
     """A difference with its sign, without unit."""
-    rounded = round(100 * number, 2) if is_share(headline) else float(f"{number:.3g}")
-    shown = f"{rounded + 0.0:+.2f}" if is_share(headline) else f"{rounded + 0.0:+.3g}"  # no negative zero
+    number = round(number, NOISE) + 0.0  # no negative zero
+    shown = f"{round(100 * number, 2) + 0.0:+.2f}" if is_share(headline) else f"{number:+.3g}"
     return shown.replace("-", "\N{MINUS SIGN}")
 
 
-def unit_of_difference(headline: Headline) -> str:
+def unit_of_difference(headline: Headline | None) -> str:
     """With a space before it, or nothing."""
-    return " points" if is_share(headline) else f" {headline.unit}".rstrip()
+    if is_share(headline):
+        return " points"
+    return f" {headline.unit}".rstrip() if headline else ""
 
 
-def advantage(headline: Headline, found: Estimate) -> Estimate:
+def advantage(headline: Headline | None, found: Estimate) -> Estimate:
     """How much better the first of two is, from the difference of their values."""
-    if headline.direction == "max":
+    if sign_of(headline) > 0:
         return found
     low, high = (None if end is None else -end for end in (found.high, found.low))
     return Estimate(-found.mean, low, high, found.n)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from snn_zo.headline import Headline
@@ -16,7 +15,7 @@ from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
 from snn_zo.report.dashboard import score
 from snn_zo.report.runs import Run
-from snn_zo.report.score import is_share
+from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
 
 MISSING = "\N{EN DASH}"
@@ -69,12 +68,13 @@ def link(run: Run, page: Path) -> str:
 
 def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id: str) -> Table:
     """A row for each variant of a data set."""
-    headline = score.judged_by(variants)
+    headline = next((variant.headline for variant in variants), None)
     columns = [
         Column("variant", "method, and the settings by which it differs from other variants of the method", word=True),
         Column("runs", "completed of all"),
         Column(
-            f"test {headline.title}", f"mean over the completed runs, dead ones among them{_less_is_better(headline)}"
+            f"test {title_of(headline)}",
+            f"mean over the completed runs, dead ones among them{_less_is_better(headline)}",
         ),
         Column("95 % interval", "bootstrap over seeds"),
         Column("active", "share of elements with g ≠ 0 in the last epoch"),
@@ -91,9 +91,9 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
     return Table(table_id, columns, rows)
 
 
-def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline) -> list[Cell]:
+def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline | None) -> list[Cell]:
     found = variant.estimate("score")
-    shown = partial(score.value, headline)
+    shown = partial(scored, headline)
     counts = (variant.dead, len(variant.failed), len(variant.unfinished))
     return [
         Cell(variant.label, variant.label),
@@ -111,7 +111,7 @@ def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline)
 
 
 def runs_table(
-    variants: Sequence[Variant], headlines: Mapping[str, Headline], page: Path, trouble: Mapping[Path, str]
+    variants: Sequence[Variant], headlines: Mapping[str, Headline | None], page: Path, trouble: Mapping[Path, str]
 ) -> Table:
     """A row for each run.
 
@@ -121,7 +121,7 @@ def runs_table(
         page: that links start from.
         trouble: anchors of the runs that the page says more about.
     """
-    of_each = ", ".join(f"{data}: {headline.title}" for data, headline in headlines.items())
+    of_each = ", ".join(f"{data}: {title_of(headline)}" for data, headline in headlines.items())
     of_each = of_each if len(set(headlines.values())) > 1 else ""
     columns = [
         Column("run", word=True),
@@ -129,7 +129,7 @@ def runs_table(
         Column("data", word=True),
         Column("seed"),
         Column("state", word=True),
-        Column(f"test {score.common(headlines.values()).title}", of_each),
+        Column(f"test {title_of(score.common(headlines.values()))}", of_each),
         Column("validation", f"best so far{'; ' if of_each else ''}{of_each}"),
         Column("active"),
         Column("spike rate"),
@@ -150,8 +150,8 @@ def _marks(run: Run) -> dict[str, str]:
     return {"method": run.method, "status": run.status, "dead": "yes" if run.dead else "no"}
 
 
-def _run_cells(run: Run, label: str, headline: Headline, page: Path, trouble: str | None) -> list[Cell]:
-    shown = partial(score.value, headline)
+def _run_cells(run: Run, label: str, headline: Headline | None, page: Path, trouble: str | None) -> list[Cell]:
+    shown = partial(scored, headline)
     return [
         Cell(run.name, run.name, link(run, page)),
         Cell(label, label),
@@ -175,24 +175,27 @@ def _state(run: Run, trouble: str | None) -> Cell:
     return Cell("" if tag == run.status else run.status, run.status, trouble and f"#{trouble}", tag)
 
 
-def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline]) -> Table:
+def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None]) -> Table:
     """A row for each pair of variants, with the headlines of their data sets."""
     of_all = score.common(headlines.values())
     in_points = ", in points" if all(map(is_share, headlines.values())) else ""
     columns = [
         Column("variant", word=True),
         Column("against", word=True),
-        Column("difference", f"of test {of_all.title}{in_points}, over common seeds"),
+        Column("difference", f"of test {title_of(of_all)}{in_points}, over common seeds"),
         Column("95 % interval", "bootstrap over the pairs"),
         Column("P(improvement)", "share of pairs in which the first is better, ties half"),
         Column("95 % interval", "bootstrap over the pairs"),
         Column("pairs", "seeds that both have"),
     ]
-    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data])) for pair in pairs])
+    mixed = len(set(headlines.values())) > 1
+    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data], mixed)) for pair in pairs])
 
 
-def _pair_cells(pair: Pair, headline: Headline) -> list[Cell]:
-    difference = partial(score.difference, headline)
+def _pair_cells(pair: Pair, headline: Headline | None, with_unit: bool) -> list[Cell]:
+    def difference(value: float) -> str:
+        return score.difference(headline, value) + (score.unit_of_difference(headline) if with_unit else "")
+
     return [
         Cell(pair.a.label, pair.a.label),
         Cell(pair.b.label, pair.b.label),
@@ -204,8 +207,8 @@ def _pair_cells(pair: Pair, headline: Headline) -> list[Cell]:
     ]
 
 
-def _less_is_better(headline: Headline) -> str:
-    return "; less is better" if headline.direction == "min" else ""
+def _less_is_better(headline: Headline | None) -> str:
+    return "; less is better" if sign_of(headline) < 0 else ""
 
 
 def interval(estimate: Estimate | None, shown: Callable[[float], str]) -> str:
@@ -219,6 +222,6 @@ def _sort(value: float | None) -> str:
     return "" if value is None else f"{value:.9g}"
 
 
-def _cell(value: Estimate | float | None, shown: Callable[[Any], str]) -> Cell:
+def _cell(value: Estimate | float | None, shown: Callable[[float], str]) -> Cell:
     mean = value.mean if isinstance(value, Estimate) else value
     return Cell(MISSING) if mean is None else Cell(shown(mean), _sort(mean))
