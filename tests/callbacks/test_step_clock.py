@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from snn_zo.callbacks.step_clock import StepClock
-from snn_zo.training import CapturedClassifier
+from snn_zo.target import Classes
+from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.training import CapturedModule
 
 
 def module(device: str, **attributes: object) -> SimpleNamespace:
@@ -32,7 +34,9 @@ def test_step_clock_without_a_step_has_no_parts():
 
 
 def test_step_clock_only_where_time_can_be_told():
-    captured = CapturedClassifier(torch.nn.Linear(1, 1), classes=2, seed=0, optimizer=torch.optim.SGD)
+    captured = CapturedModule(
+        torch.nn.Linear(1, 1), make_task(Classes(2), CrossEntropy()), seed=0, optimizer=torch.optim.SGD
+    )
     assert StepClock.of(captured) is None
     assert StepClock.of(module("mps")) is None
     assert StepClock.of(module("cpu")).gpu is False

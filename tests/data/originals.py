@@ -49,18 +49,18 @@ def packed(length: np.ndarray, col: np.ndarray, label: np.ndarray) -> Packed:
 
 def dense(store: EventStore) -> np.ndarray:
     """[S, T, N] spikes."""
-    return store.batch(np.arange(len(store.label))).spikes.to_dense().numpy()
+    return store.batch(np.arange(len(store.target))).spikes.to_dense().flatten(2).numpy()
 
 
 def events_of(store: EventStore, sample: int) -> np.ndarray:
     """step * N + input of a recording's events."""
     ptr, col = store.events(np.array([sample]))
-    return np.repeat(np.arange(store.steps), np.diff(ptr)) * store.features + col
+    return np.repeat(np.arange(store.steps), np.diff(ptr)) * store.inputs + col
 
 
 def assert_equal(one: EventStore, other: EventStore) -> None:
     """All recordings of two stores are the same."""
-    np.testing.assert_array_equal(one.label, other.label)
+    np.testing.assert_array_equal(one.target, other.target)
     np.testing.assert_array_equal(one.origin, other.origin)
     for left, right in zip(one.events(np.arange(len(one))), other.events(np.arange(len(other))), strict=True):
         np.testing.assert_array_equal(left, right)

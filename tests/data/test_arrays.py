@@ -3,12 +3,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from snn_zo.data.arrays import ArrayDataset, Arrays
 from snn_zo.data.content import content_of
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.data.dataset import DataError, PublishedSplit, SeededSplit
+from snn_zo.data.dataset import PublishedSplit, SeededSplit
+from snn_zo.data.errors import DataError
+from snn_zo.data.reader import EventReader
 from snn_zo.data.recordings import Listing, Recordings
+from snn_zo.target import Classes, Continuous
 from tests.data.originals import dense
 
 RNG = np.random.default_rng(0)
@@ -27,8 +31,10 @@ def test_array_dataset_is_what_the_arrays_hold(shape, dtype, dt):
     x = (RNG.random((40, *shape)) < 0.3).astype(dtype)
     dataset = ArrayDataset(x, Y, dt=dt)
     np.testing.assert_array_equal(dense(dataset.store("all")).reshape(x.shape), x)
-    assert dataset.store("all").label.tolist() == Y.tolist()
-    assert (dataset.steps, dataset.features, dataset.classes) == (7 if shape[0] == 7 else 1, np.prod(shape[1:]), 4)
+    assert dataset.store("all").target.tolist() == Y.tolist()
+    assert (dataset.steps, dataset.inputs) == (shape[0], np.prod(shape[1:]))
+    assert dataset.target == Classes(4)
+    assert dataset.in_shape == dataset.store("all").in_shape == (shape[1:] if len(shape) != 3 else (1, *shape[1:]))
 
 
 def test_array_dataset_counts():
@@ -103,7 +109,10 @@ def test_array_dataset_is_served_in_batches():
         (np.full((4, 7, 5), "a"), [0, 1, 0, 1], r"is not \[S, T, N\]"),
         (np.ones((4, 7, 3, 5, 5)), [0, 1, 0, 1], "has 3 polarities"),
         (np.ones((4, 7, 5)), [0, 1], "4 recordings x do not fit 2 labels y"),
-        (np.ones((4, 7, 5)), [0, 1, 0.5, 1], "y must hold a class"),
+        (np.ones((4, 7, 5)), [0.0, 1.0], "4 recordings x do not fit 2 targets y"),
+        (np.ones((4, 7, 5)), np.zeros((4, 1, 1)), r"continuous values \[S\] or \[S, K\]"),
+        (np.ones((4, 7, 5)), np.zeros((4, 0)), r"continuous values \[S\] or \[S, K\]"),
+        (np.ones((4, 7, 5)), [0j, 1, 2, 3], "y must hold a class"),
         (np.ones((4, 7, 5)), [0, 1, -1, 1], "y must hold a class"),
         (np.ones((4, 7, 5)), np.eye(4, dtype=int), "y must hold a class"),
         ([np.zeros(3, [("t", int)])], [0], "there is no column x among"),
@@ -131,9 +140,69 @@ class Published(Arrays, PublishedSplit):
 
 def test_arrays_with_a_published_split(tmp_path):
     dataset = Published(cache_dir=str(tmp_path))
-    assert (dataset.features, dataset.classes) == (5, 4)
+    assert (dataset.inputs, dataset.target) == (5, Classes(4))
     train, val, test = dataset.splits()
     assert [len(split.sample) for split in (train, val, test)] == [32, 8, 4]
+
+
+@pytest.mark.parametrize("other", [np.zeros(4), np.zeros((4, 2))])
+def test_arrays_whose_parts_have_other_targets(tmp_path, monkeypatch, other):
+    dataset = Published(cache_dir=str(tmp_path))
+    given = {"train": np.zeros((40, 1)) if other.ndim > 1 else Y, "test": other}
+    arrays = dataset.arrays
+    monkeypatch.setattr(Published, "arrays", lambda self, part: (arrays(part)[0], given[part]))
+    with pytest.raises(DataError, match=r"^y of train and test must be classes everywhere, or"):
+        Published(cache_dir=str(tmp_path)).splits()
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1), (40, 3)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_array_dataset_with_continuous_targets(shape, dtype):
+    y = RNG.normal(size=shape).astype(dtype)
+    dataset = ArrayDataset(RNG.random((40, 7, 5)) < 0.3, y, batch_size=8)
+    values = y.reshape(40, -1).astype(np.float32)
+    assert dataset.target == Continuous(values.shape[1])
+    for batch in EventDataModule(dataset, seed=0).train_dataloader():
+        assert batch.target.dtype == torch.float32
+        np.testing.assert_array_equal(batch.target.numpy(), values[batch.sample.numpy()])
+
+
+def test_array_dataset_with_continuous_targets_has_no_classes():
+    dataset = ArrayDataset(RNG.random((40, 7, 5)) < 0.3, RNG.random(40))
+    with pytest.raises(AttributeError, match="has no classes"):
+        _ = dataset.classes
+    assert content_of(dataset.splits())["train"] == {"recordings": 28}
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e39])
+def test_array_dataset_with_a_target_that_is_not_finite(value):
+    x, y = RNG.random((40, 7, 5)) < 0.3, RNG.random((40, 2))
+    y[7, 1] = value
+    dataset = ArrayDataset(x, y)
+    with pytest.raises(
+        DataError, match=r"^ArrayDataset, part all, recording 7 holds target .*, which is not finite:"
+    ) as error:
+        dataset.splits()
+    assert "\n" not in str(error.value)
+    left = ArrayDataset(x, y, on_bad="skip").store("all")
+    assert left.origin.tolist() == [i for i in range(40) if i != 7]
+    assert len(left.about["bad"]) == 1
+
+
+def test_array_dataset_splits_continuous_targets_in_a_stratified_way():
+    """Each part has the low, the middling and the high ones, whatever order they come in."""
+    y = np.sort(RNG.normal(size=400))
+    splits = ArrayDataset(RNG.random((400, 2, 5)) < 0.5, y).splits()
+    for subset in splits:
+        tenth = subset.sample // 40
+        assert np.ptp(np.bincount(tenth, minlength=10)) <= 1
+
+
+def test_array_dataset_limits_continuous_targets_by_tenths():
+    y = RNG.permutation(100).astype(float)
+    store = ArrayDataset(RNG.random((100, 2, 5)) < 0.5, y, limit=2).store("all")
+    first = [np.flatnonzero(y // 10 == tenth)[:2] for tenth in range(10)]
+    assert store.origin.tolist() == sorted(np.concatenate(first).tolist())
 
 
 # ---- data sets of the user's own that say nothing of where their recordings come from
@@ -159,7 +228,7 @@ class Own(SeededSplit):
     def recordings(self, part: str, listing: Listing) -> Recordings:
         nothing = np.zeros(len(listing), np.int16)
         sample = np.arange(len(listing), dtype=np.int32)
-        return Recordings(sample, sample * 0, nothing + PIXEL[part], nothing, nothing, listing.label, 1, 9)
+        return Recordings(sample, sample * 0, nothing + PIXEL[part], nothing, nothing, listing.target, 1, 9)
 
 
 class Sourced(Own):
@@ -203,4 +272,47 @@ def test_own_data_set_without_a_file_of_its_own(tmp_path, monkeypatch):
     monkeypatch.delattr(sys.modules[__name__], "__file__")
     dataset = Sourced(cache_dir=str(tmp_path))
     assert dataset.store("all").path == dataset.cache_file("all")
-    assert not dataset._traceable
+    assert not dataset.traceable
+
+
+class Untold(Own):
+    """The same, of which nobody says what is to be learned."""
+
+    classes = EventReader.classes
+
+
+def test_own_data_set_without_classes_or_a_target(tmp_path):
+    with pytest.raises(TypeError, match=r"^Untold must say its classes, or the target that is to be learned$"):
+        Untold(cache_dir=str(tmp_path))
+
+
+class Untyped(Own):
+    """Classes that are no whole numbers."""
+
+    def listing(self, part: str) -> Listing:
+        return Listing(np.arange(20) % 2 / 1)
+
+
+def test_own_data_set_with_targets_of_another_type(tmp_path):
+    said = r"^Untyped, part all: targets are float64 \[20\], and must be int64 \[S\]$"
+    with pytest.raises(DataError, match=said):
+        Untyped(cache_dir=str(tmp_path)).splits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Own):
+    """The same recordings with two continuous targets, which follow from their numbers."""
+
+    target = Continuous(2)
+
+    def listing(self, part: str) -> Listing:
+        return Listing(np.arange(40).reshape(20, 2))
+
+    def source(self, part: str):
+        return {}
+
+
+def test_own_data_set_with_continuous_targets(tmp_path):
+    dataset = Measured(cache_dir=str(tmp_path))
+    np.testing.assert_array_equal(dataset.store("all").target, np.arange(40, dtype=np.float32).reshape(20, 2))
+    assert [len(subset.sample) for subset in dataset.splits()] == [12, 4, 4]

@@ -17,7 +17,7 @@ SAMPLE = np.array([7, 3, 99, 0, 12, 5])
 
 
 def rows(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    row, col = frames.reshape(-1, GRID.features).nonzero()
+    row, col = frames.reshape(-1, GRID.inputs).nonzero()
     ptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=frames.shape[0] * GRID.steps))])
     return ptr, col.astype(np.int32)
 
@@ -26,7 +26,7 @@ def augmented(seed: int = 0, epoch: int = 0, order: slice = slice(None), **chang
     """[B, T, 2, 5, 8]"""
     frames, sample = FRAMES[order], SAMPLE[order]
     ptr, col = Augmentation(**changes).apply(*rows(frames), sample, GRID, seed, epoch)
-    found = np.zeros((len(frames) * GRID.steps, GRID.features), int)
+    found = np.zeros((len(frames) * GRID.steps, GRID.inputs), int)
     np.add.at(found, (np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), col), 1)
     assert found.max(initial=0) <= 1
     return found.reshape(frames.shape)

@@ -3,6 +3,7 @@ import pytest
 
 from snn_zo.data.binning import Grid, Packed, pack
 from snn_zo.data.recordings import Listing, Recordings
+from snn_zo.target import Classes
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def unpacked(packed: Packed, features: int) -> np.ndarray:
 def test_pack_equals_a_loop_over_events(recordings, dt, steps, start, downsample, polarities, counts):
     grid = Grid(3, 5, polarities, dt, steps, start, downsample, counts)
     packed = pack(recordings, grid)
-    np.testing.assert_array_equal(unpacked(packed, grid.features), by_loop(recordings, grid))
-    np.testing.assert_array_equal(packed.label, recordings.label)
+    np.testing.assert_array_equal(unpacked(packed, grid.inputs), by_loop(recordings, grid))
+    np.testing.assert_array_equal(packed.target, recordings.target)
     row = np.repeat(np.arange(packed.length.size), packed.length.ravel())
-    order = np.diff(row * grid.features + packed.col)
+    order = np.diff(row * grid.inputs + packed.col)
     assert (order >= (0 if counts else 1)).all()
 
 
@@ -57,9 +58,9 @@ def test_pack_in_pieces_equals_packing_at_once(recordings):
     for part in ([0, 1, 2], [3, 4]):
         chosen = np.isin(recordings.sample, part)
         events = (column[chosen] for column in recordings[1:5])
-        piece = Recordings(recordings.sample[chosen] - part[0], *events, recordings.label[part], 3, 5)
+        piece = Recordings(recordings.sample[chosen] - part[0], *events, recordings.target[part], 3, 5)
         pieces.append(pack(piece, grid))
-    for one, other in zip(Packed.concatenate(pieces, grid), pack(recordings, grid), strict=True):
+    for one, other in zip(Packed.concatenate(pieces, grid, Classes(9)), pack(recordings, grid), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -84,7 +85,7 @@ def test_fault_names_the_first_recording(recordings, column, value, what):
 
 def test_disorder_is_within_a_recording(recordings):
     assert recordings.disorder() == (2, "holds no events")
-    filled = recordings._replace(sample=recordings.sample - (recordings.sample > 2), label=recordings.label[:4])
+    filled = recordings._replace(sample=recordings.sample - (recordings.sample > 2), target=recordings.target[:4])
     assert filled.disorder() is None
     t = filled.t.copy()
     swapped = np.flatnonzero(filled.sample == 1)[[0, -1]]
@@ -94,8 +95,34 @@ def test_disorder_is_within_a_recording(recordings):
 
 def test_listing_first_of_class():
     label = np.array([2, 0, 2, 2, 0, 1, 0])
-    limited = Listing(label, [str(i) for i in range(7)], label + 10).first_of_class(2)
+    limited = Listing(label, [str(i) for i in range(7)], label + 10).first_of_each(label, 2)
     assert limited.number.tolist() == [0, 1, 2, 4, 5]
-    assert limited.label.tolist() == [2, 0, 2, 0, 1]
+    assert limited.target.tolist() == [2, 0, 2, 0, 1]
     assert limited.file == ["0", "1", "2", "4", "5"]
     assert limited.take(np.array([4, 0])).group.tolist() == [11, 12]
+
+
+def test_grid_shape_is_the_order_of_the_inputs():
+    """Input (p * rows + y) * columns + x is at (p, y, x)."""
+    events = (np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([4], np.int16), np.array([1], np.int16))
+    recordings = Recordings(*events, np.array([1], np.int8), np.array([0]), 3, 5)
+    grid = Grid(3, 5, 2, 1.0, 1)
+    assert grid.shape == (2, 3, 5)
+    assert np.argwhere(unpacked(pack(recordings, grid), grid.inputs).reshape(grid.shape)).tolist() == [[1, 1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ((3, 5, 1, 1), (1, 3, 5)),
+        ((3, 5, 2, 2), (2, 2, 3)),
+        ((1, 5, 1, 1), (5,)),
+        ((1, 5, 1, 2), (3,)),
+        ((1, 5, 2, 1), (2, 1, 5)),
+    ],
+)
+def test_grid_shape(size, shape):
+    height, width, polarities, downsample = size
+    grid = Grid(height, width, polarities, 1.0, 9, downsample=downsample)
+    assert grid.shape == shape
+    assert grid.inputs == np.prod(shape)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from snn_zo.data.arrays import ArrayDataset
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.neuromorphic import NMNIST
 from tests.data.originals import write_bin
@@ -73,3 +74,25 @@ def test_difference_from_nothing_known(nmnist, earlier):
 def test_difference_from_a_summary_that_makes_no_sense(nmnist, part):
     earlier = {"fingerprint": ["x"], "train": part}
     assert difference(earlier, nmnist()) == "as many recordings, but others"
+
+
+def test_content_with_other_continuous_targets(tmp_path):
+    x, y = np.random.default_rng(0).random((40, 7, 5)) < 0.3, np.random.default_rng(1).random((40, 2))
+
+    def content(y: np.ndarray) -> dict:
+        return content_of(ArrayDataset(x, y, cache_dir=str(tmp_path)).splits())
+
+    before = content(y)
+    assert before["test"] == {"recordings": 8}
+    assert content(y) == before
+    changed = y.copy()
+    changed[3, 1] += 1
+    assert difference(before, content(changed)) == "as many recordings, but others"
+
+
+def test_content_of_labelled_arrays_is_what_it_was(tmp_path):
+    """Runs of earlier versions are found again by their content."""
+    x = np.arange(40 * 6 * 5).reshape(40, 6, 5) % 7 % 3 == 0
+    content = content_of(ArrayDataset(x, np.arange(40) % 4, cache_dir=str(tmp_path)).splits())
+    assert content["fingerprint"] == "37dbbb062546d48d"
+    assert content["train"] == {"recordings": 28, "classes": 4}

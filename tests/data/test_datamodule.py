@@ -71,7 +71,7 @@ def test_train_dataloader_serves_every_sample_once(data):
 
 def test_labels_belong_to_their_samples(data):
     for batch in data.test_dataloader():
-        np.testing.assert_array_equal(batch.target, data.splits.test.store.label[batch.sample])
+        np.testing.assert_array_equal(batch.target, data.splits.test.store.target[batch.sample])
 
 
 @pytest.mark.parametrize("loader", ["val_dataloader", "test_dataloader"])

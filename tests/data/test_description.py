@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 
@@ -5,19 +6,20 @@ import numpy as np
 import pytest
 
 from snn_zo.cli import describe
-from snn_zo.data.description import Part
-from snn_zo.data.randman import Randman
+from snn_zo.data.description import cells
+from snn_zo.data.randman import Randman, RandmanRegression
+from snn_zo.data.statistics import Part
 
 
 def test_part_counts_events(tmp_path):
     dataset = Randman(cache_dir=str(tmp_path), samples=20, classes=3, units=7, steps=30)
     train = dataset.splits().train
-    part = Part.of("train", train, dataset.classes)
+    part = Part.of("train", train, dataset)
     frames = train.store.batch(train.sample).spikes.to_dense().numpy()
-    label = train.store.label[train.sample]
+    label = train.store.target[train.sample]
     np.testing.assert_array_equal(part.events, frames.sum((1, 2)))
     np.testing.assert_allclose(part.rate, frames.sum(2).mean(0))
-    np.testing.assert_array_equal(part.per_class, np.bincount(label))
+    np.testing.assert_array_equal(part.per_group, np.bincount(label))
     for one in range(3):
         np.testing.assert_allclose(part.image[one], frames[label == one].sum(1).mean(0))
         step, col = part.example[one]
@@ -45,3 +47,35 @@ def test_describe_without_data_is_one_line(tmp_path, monkeypatch, capfd):
     with pytest.raises(SystemExit):
         describe()
     assert re.fullmatch(r"error: .*1\.bin is damaged, 4 bytes .*\n", capfd.readouterr().err)
+
+
+def test_part_groups_continuous_targets(tmp_path):
+    dataset = RandmanRegression(cache_dir=str(tmp_path), samples=200, units=7, steps=30, targets=2)
+    train = dataset.splits().train
+    part = Part.of("train", train, dataset)
+    frames = train.store.batch(train.sample).spikes.to_dense().numpy()
+    first = train.store.target[train.sample, 0]
+    assert part.per_group.tolist() == [14] * 10
+    assert np.sort(first)[[0, 13]].tolist() == pytest.approx([float(end) for end in part.groups[0].split(" to ")], 1e-2)
+    lowest = first <= np.sort(first)[13]
+    np.testing.assert_allclose(part.image[0], frames[lowest].sum(1).mean(0))
+    shown = cells(dataset, part)
+    assert "classes" not in shown
+    both = train.store.target[train.sample]
+    assert float(shown["mean target"]) == pytest.approx(both.mean(), abs=1e-3)
+    assert shown["targets"] == f"{both.min():.3g} to {both.max():.3g}"
+
+
+def test_describe_has_the_range_of_continuous_targets(tmp_path, monkeypatch, capfd):
+    overrides = ["data=randman_regression", "data.samples=100", "data.targets=4", f"outputs={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["data", "describe", *overrides])
+    describe()
+    assert re.search(r"train .* 70 ", capfd.readouterr().out)
+    page = (tmp_path / "data/randman_regression/describe.html").read_text()
+    assert "Mean, standard deviation and range of each target" in page
+    assert "Recordings of each class" not in page
+    rows = re.findall(r"<tr><td>(\d+)</td>((?:<td>[^<]+</td>){9})</tr>", page)
+    assert [number for number, _ in rows] == ["0", "1", "2", "3"]
+    target = RandmanRegression(cache_dir=os.environ["SNN_ZO_CACHE"], samples=100, targets=4).splits().train
+    values = target.store.target[target.sample, 3]
+    assert re.findall(r"<td>([^<]+)</td>", rows[3][1])[:2] == [f"{values.mean():.3g}", f"{values.std():.3g}"]

@@ -26,7 +26,7 @@ def test_splits_are_disjoint_and_complete(splits):
 
 def test_splits_are_stratified(splits):
     for subset in splits:
-        share = np.bincount(subset.store.label[subset.sample], minlength=10) / len(subset.sample)
+        share = np.bincount(subset.store.target[subset.sample], minlength=10) / len(subset.sample)
         assert share.min() > 0.08
         assert share.max() < 0.12
 
@@ -38,8 +38,8 @@ def test_splits_depend_on_split_seed(digits):
 
 def test_labels_and_density(splits):
     store = splits.train.store
-    np.testing.assert_array_equal(store.label, load_digits().target)
-    assert store.features == 2 * 34 * 34
+    np.testing.assert_array_equal(store.target, load_digits().target)
+    assert store.inputs == 2 * 34 * 34
     per_sample = len(store.col) / 1797
     assert 3000 < per_sample < 5000, "as dense as N-MNIST recordings, about 4,100 events"
 

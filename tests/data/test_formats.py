@@ -11,9 +11,11 @@ import pytest
 import tonic
 
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
+from snn_zo.data.dataset import EventDataset, SeededSplit
+from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import CIFAR10DVS, NCALTECH101, NMNIST, POKERDVS, SHD, SMNIST, SSC, DVSGesture
 from snn_zo.data.published import FilePerRecording
+from snn_zo.target import Classes
 from tests.data.originals import dense, write_aedat4, write_bin, write_idx, write_npy, write_shd
 
 SIZE = 90
@@ -130,7 +132,7 @@ def require_tonics_events(dataset: Any) -> None:
                 t -= t[0]
             y, p = (found["y"].astype(np.int64), found["p"].astype(np.int64)) if polarities else (0, 0)
             pixel = (p * counted.height + y) * counted.width + x
-            assert store.label[sample] == label
+            assert store.target[sample] == label
             assert len(col) == len(found)
             np.testing.assert_array_equal(np.sort(col), np.sort(pixel))
             np.testing.assert_array_equal(np.diff(ptr), np.bincount(t // 10_000, minlength=700))
@@ -155,12 +157,15 @@ def test_format_to_a_batch(dataset):
     seen: dict[str, list[int]] = {}
     for loader, subset in zip(("train", "val", "test"), data.splits, strict=True):
         for batch in getattr(data, f"{loader}_dataloader")():
-            assert batch.spikes.shape == (len(batch.label), dataset.steps, dataset.features)
+            assert batch.spikes.features == dataset.in_shape
+            assert batch.spikes.shape == (len(batch.target), dataset.steps, dataset.inputs)
             assert (batch.spikes.count().sum(1) > 0).all()
             seen.setdefault(str(subset.store.path), []).extend(batch.sample.tolist())
     assert len(seen) == len(dataset.parts)
     assert all(sorted(samples) == list(range(len(samples))) for samples in seen.values())
-    classes = {int(label) for subset in data.splits for label in subset.store.label}
+    assert len(dataset.in_shape) == (1 if dataset.height == 1 else 3)
+    assert dataset.target == Classes(dataset.classes)
+    classes = {int(label) for subset in data.splits for label in subset.store.target}
     assert classes == set(range(dataset.classes))
 
 
@@ -210,7 +215,7 @@ def test_counts_and_downsampling_keep_every_event(tmp_path):
     dvs_gesture(tmp_path, np.random.default_rng(0))
     folders = {"root": str(tmp_path), "cache_dir": str(tmp_path / "cache")}
     store = DVSGesture(**folders, clip="counts", downsample=5).store("test")
-    assert store.features == 2 * 26 * 26
+    assert store.inputs == 2 * 26 * 26
     np.testing.assert_array_equal(dense(store).sum((1, 2)), SIZE)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from snn_zo.data.arrays import ArrayDataset
-from snn_zo.data.dataset import DataError
 from snn_zo.data.digits import Digits
+from snn_zo.data.errors import DataError
 from snn_zo.data.inspection import inspect, inspected
 from snn_zo.data.neuromorphic import NMNIST, POKERDVS, SHD
 from snn_zo.data.randman import Randman
@@ -234,7 +234,22 @@ def test_inspect_names_classes_that_are_only_validated(tmp_path):
         np.random.default_rng(0).random((40, 9, 30)) < 0.3, np.arange(40) % 2, cache_dir=str(tmp_path)
     )
     train, val, test = dataset.splits()
-    of = val.store.label
+    of = val.store.target
     ones, zeros = (Subset(val.store, part.sample[of[part.sample] == label]) for part, label in ((val, 1), (train, 0)))
     _, warnings = inspect(dataset, Splits(zeros, ones, test))
     assert "train has no recording of 1, which val has" in warnings
+
+
+# ---- continuous targets
+
+
+def test_inspect_of_continuous_targets(tmp_path):
+    """They have no classes to be missing; a recording that is there twice may have two of them."""
+    x, y = np.random.default_rng(0).random((60, 9, 30)) < 0.3, np.random.default_rng(1).random((60, 2))
+    assert found(ArrayDataset(x, y, cache_dir=str(tmp_path))) == ([], [])
+    x[1] = x[0]
+    _, (line,) = found(ArrayDataset(x, y, cache_dir=str(tmp_path)))
+    assert line.endswith(", which are of different targets") or ", which are of different targets:" in line
+    y[1] = y[0]
+    _, (line,) = found(ArrayDataset(x, y, cache_dir=str(tmp_path)))
+    assert "different" not in line

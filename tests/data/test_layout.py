@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.layout import files_below, fits, home_of, left_out, near_miss
 
 TRAIN, TEST = "NMNIST/Train/*/*.bin", "NMNIST/Test/*/*.bin"

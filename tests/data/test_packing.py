@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import NMNIST, SHD
 from snn_zo.data.store import HEADER, EventStore
 from tests.data.originals import assert_equal, dense, packed, write_bin, write_shd
@@ -68,7 +68,7 @@ def require_pixels(store: EventStore) -> None:
     frames = dense(store)
     for sample in range(len(store)):
         (pixel,) = np.flatnonzero(frames[sample].any(0))
-        assert pixel % 10 == store.label[sample]
+        assert pixel % 10 == store.target[sample]
         assert store.origin[sample] == (pixel % 10) * 6 + pixel // 10
         assert frames[sample].sum() == 14
 
@@ -165,7 +165,7 @@ def test_damage_found_while_serving_is_mended(nmnist, files, workers, caplog):
         damage(dataset.cache_file("train"), HEADER + 2 * 14 * sample)
     for _ in range(2):
         for batch in loader:
-            np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), expected[batch.sample.numpy()])
+            np.testing.assert_array_equal(batch.spikes.to_dense().flatten(2).numpy(), expected[batch.sample.numpy()])
     dataset.store("train").check(np.arange(60))
     if not workers:
         assert caplog.text.count("is damaged; making it again") >= 1
@@ -259,7 +259,7 @@ def test_shd_that_is_silent_or_out_of_order(tmp_path):
 
 def test_limit_takes_the_first_of_each_class(nmnist, files):
     store = nmnist(limit=3).store("train")
-    assert np.bincount(store.label).tolist() == [3] * 10
+    assert np.bincount(store.target).tolist() == [3] * 10
     assert store.origin.tolist() == [6 * digit + i for digit in range(10) for i in range(3)]
     frames = dense(store)
     assert [int(np.flatnonzero(frame.any(0))[0]) for frame in frames] == [

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
-from snn_zo.data.randman import Randman
+from snn_zo.data.randman import Randman, RandmanRegression
 from tests.data.originals import dense
 
 
@@ -55,3 +56,51 @@ def test_limit_keeps_the_recordings(randman):
 def test_settings_that_cannot_be(randman, settings):
     with pytest.raises(ValueError, match=f"^{next(iter(settings))} must be"):
         randman(**settings)
+
+
+# ---- regression
+
+
+@pytest.fixture
+def regression(tmp_path):
+    return lambda **settings: RandmanRegression(cache_dir=str(tmp_path), **settings)
+
+
+def test_regression_targets_equal_the_formula(regression):
+    dataset = regression(samples=5, targets=3, dimensions=2, units=7, manifold_seed=4)
+    x, phase = dataset.points(0), np.random.default_rng((4, 0, 1)).random((3, 2))
+    target = dataset.store("all").target
+    assert target.dtype == np.float32
+    for i, k in np.ndindex(5, 3):
+        expected = math.sqrt(2 / 2) * sum(math.sin(2 * math.pi * (x[i, d] + phase[k, d])) for d in range(2))
+        assert target[i, k] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_regression_targets_are_of_mean_0_and_variance_1(regression, dimensions):
+    target = regression(samples=20_000, targets=2, units=1, dimensions=dimensions).listing("all").target
+    np.testing.assert_allclose(target.mean(0), 0, atol=0.03)
+    np.testing.assert_allclose(target.var(0), 1, atol=0.03)
+
+
+def test_regression_recordings_are_the_points_of_the_targets(regression):
+    """Those of the manifold that classification has for its first class."""
+    dataset = regression(samples=20, units=7, steps=40)
+    step = np.minimum((dataset.manifold(0) * 40).astype(int), 39)
+    np.testing.assert_array_equal(dense(dataset.store("all")).argmax(1), step)
+    phases = dataset.points(0)
+    assert phases.shape == (20, 2)
+    np.testing.assert_array_equal(phases, np.random.default_rng((0, 0)).random((20, 2)))
+
+
+def test_regression_can_be_learned_from_spike_times(regression):
+    """Nearly all of the variance of the test targets, by a linear model of the spike times."""
+    train, _, test = regression(samples=1000).splits()
+    time, target = dense(train.store).argmax(1), train.store.target
+    model = Ridge(1.0).fit(time[train.sample], target[train.sample])
+    assert model.score(time[test.sample], target[test.sample]) > 0.95
+
+
+def test_regression_of_no_targets(regression):
+    with pytest.raises(ValueError, match=r"^targets must be at least 1, got 0"):
+        regression(targets=0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_zo.data.dataset import BadRecordingError, DataError
+from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.readable import open_regular, readable, require_regular
 
 

@@ -10,7 +10,7 @@ def recordings(size: int = 30, label: int = 1, **columns: Any) -> Recordings:
     """Recordings of 9 x 9 pixels, all of the same size."""
     given = {"sample": np.repeat(np.arange(label), size // label), "t": np.arange(size), "p": np.zeros(size, int)}
     given |= {"x": np.arange(size) % 9, "y": np.arange(size) // 9 % 9, **columns}
-    return Recordings(**given, label=np.zeros(label, np.int64), height=9, width=9)
+    return Recordings(**given, target=np.zeros(label, np.int64), height=9, width=9)
 
 
 def test_fault_of_sound_recordings():

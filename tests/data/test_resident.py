@@ -30,8 +30,9 @@ def make_store(path, features=70_000, samples=7, steps=5):
 
 def assert_same(ours, theirs):
     assert ours.spikes.shape == theirs.spikes.shape
+    assert ours.spikes.features == theirs.spikes.features
     assert ours.share == theirs.share
-    ours, theirs = ((*batch.spikes.events, batch.label, batch.sample) for batch in (ours, theirs))
+    ours, theirs = ((*batch.spikes.events, batch.target, batch.sample) for batch in (ours, theirs))
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == b.dtype
         assert torch.equal(a, b)
@@ -80,8 +81,8 @@ def test_datamodule_serves_from_the_device(tmp_path, monkeypatch):
     resident.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=CPU), global_rank=0, world_size=1)
     served = 0
     for ours, theirs in zip(resident.val_dataloader(), ordinary.val_dataloader(), strict=True):
-        assert isinstance(ours, datamodule.Wanted)
+        assert isinstance(ours, datamodule.ResidentBatch)
         made = resident.transfer_batch_to_device(ours, CPU, 0)
         assert_same(made, ordinary.transfer_batch_to_device(theirs, CPU, 0))
-        served += len(made.label)
+        served += len(made.target)
     assert served == len(resident.splits.val.sample)

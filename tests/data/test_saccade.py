@@ -59,7 +59,7 @@ def test_record_has_no_events_of_rounding_as_the_image_returns():
 def test_record_blank_images_are_silent():
     blank = record(np.full((3, 34, 34), 0.0, np.float32), np.zeros(3, np.int64))
     assert len(blank.t) == 0
-    assert len(blank.label) == 3
+    assert len(blank.target) == 3
 
 
 def test_record_does_not_depend_on_its_neighbours():

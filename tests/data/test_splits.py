@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.neuromorphic import SHD, SSC
 from snn_zo.data.randman import Randman
 from snn_zo.data.splits import apart, fold_of, stratified
+from snn_zo.target import Classes, Continuous
 from tests.data.originals import write_shd
 
 LABEL = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 23))
+CLASSES = Classes(5)
 
 
 def test_stratified_is_seeded():
-    one, two, other = (stratified(LABEL, (0.2,), seed) for seed in (0, 0, 1))
+    one, two, other = (stratified(CLASSES, LABEL, (0.2,), seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one[0], two[0])
     assert not np.array_equal(one[0], other[0])
     count = np.bincount(LABEL[one[0]])
@@ -20,21 +22,21 @@ def test_stratified_is_seeded():
 
 
 def test_folds_are_disjoint_and_stratified():
-    held_out = [fold_of(LABEL, 4, fold, seed=3)[0] for fold in range(4)]
+    held_out = [fold_of(CLASSES, LABEL, 4, fold, seed=3)[0] for fold in range(4)]
     np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(len(LABEL)))
     for fold in range(4):
-        again, rest = fold_of(LABEL, 4, fold, seed=3)
+        again, rest = fold_of(CLASSES, LABEL, 4, fold, seed=3)
         np.testing.assert_array_equal(again, held_out[fold])
         np.testing.assert_array_equal(np.sort(np.concatenate([again, rest])), np.arange(len(LABEL)))
         assert set(np.bincount(LABEL[again])) <= {5, 6}
-    assert not np.array_equal(fold_of(LABEL, 4, 0, seed=4)[0], held_out[0])
+    assert not np.array_equal(fold_of(CLASSES, LABEL, 4, 0, seed=4)[0], held_out[0])
 
 
 def test_folds_of_too_few():
     with pytest.raises(DataError, match=r"^23 recordings of a class cannot be split into 24 folds: set data\.folds"):
-        fold_of(LABEL, 24, 0, 0)
+        fold_of(CLASSES, LABEL, 24, 0, 0)
     with pytest.raises(DataError, match="3 speakers cannot be split into 4 folds"):
-        fold_of(LABEL, 4, 0, 0, np.arange(len(LABEL)) % 3)
+        fold_of(CLASSES, LABEL, 4, 0, 0, np.arange(len(LABEL)) % 3)
 
 
 def test_apart_keeps_groups_on_one_side():
@@ -117,3 +119,24 @@ def test_seeded_split_folds_are_the_tests(tmp_path):
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         Randman(cache_dir="nowhere", **settings)
+
+
+@pytest.mark.parametrize("size", [13, 40, 101])
+def test_stratified_by_continuous_targets(size):
+    """However few there are, and with the low, the middling and the high ones in each part."""
+    values = np.random.default_rng(0).normal(size=(size, 1))
+    parts = stratified(Continuous(1), values, (0.2, 0.1), 0)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(size))
+    assert [len(part) for part in parts[:2]] == [round(0.2 * size), round(0.1 * size)]
+    if size > 100:
+        for part in parts:
+            assert abs(np.median(values[part]) - np.median(values)) < 0.3
+
+
+def test_folds_of_continuous_targets():
+    values = np.random.default_rng(0).normal(size=(23, 2))
+    held_out = [fold_of(Continuous(2), values, 4, fold, seed=3)[0] for fold in range(4)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(23))
+    assert {len(part) for part in held_out} == {5, 6}
+    with pytest.raises(DataError, match=r"^23 recordings cannot be split into 24 folds: set data\.folds"):
+        fold_of(Continuous(2), values, 24, 0, 0)

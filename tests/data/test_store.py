@@ -2,9 +2,11 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from snn_zo.data.binning import Grid, Packed
 from snn_zo.data.store import HEADER, DamagedStoreError, EventStore
+from snn_zo.target import Classes
 from tests.data.originals import packed as make_packed
 
 STEPS = 7
@@ -13,7 +15,7 @@ STEPS = 7
 def random_piece(rng: np.random.Generator, samples: int, grid: Grid) -> Packed:
     """Rows of up to four events, most of them empty."""
     length = rng.integers(0, 5, (samples, grid.steps)) * (rng.random((samples, grid.steps)) < 0.4)
-    rows = [np.sort(rng.choice(grid.features, size, replace=False)) for size in length.ravel()]
+    rows = [np.sort(rng.choice(grid.inputs, size, replace=False)) for size in length.ravel()]
     col = np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
     return make_packed(length, col, rng.integers(0, 9, samples))
 
@@ -27,7 +29,7 @@ def grid(request) -> Grid:
 def packed(grid) -> list[Packed]:
     rng = np.random.default_rng(0)
     silent = make_packed(np.zeros((1, STEPS), int), np.zeros(0, np.int32), np.array([8]))
-    return [random_piece(rng, 5, grid), Packed.concatenate([], grid), silent, random_piece(rng, 3, grid)]
+    return [random_piece(rng, 5, grid), Packed.concatenate([], grid, Classes(9)), silent, random_piece(rng, 3, grid)]
 
 
 @pytest.fixture
@@ -39,18 +41,18 @@ def store(grid, packed, tmp_path) -> EventStore:
 
 def dense(packed: list[Packed], grid: Grid) -> np.ndarray:
     """[S, T, N]"""
-    whole = Packed.concatenate(packed, grid)
-    frames = np.zeros((whole.length.size, grid.features), np.float32)
+    whole = Packed.concatenate(packed, grid, Classes(9))
+    frames = np.zeros((whole.length.size, grid.inputs), np.float32)
     frames[np.repeat(np.arange(whole.length.size), whole.length.ravel()), whole.col] = 1
-    return frames.reshape(-1, STEPS, grid.features)
+    return frames.reshape(-1, STEPS, grid.inputs)
 
 
 def test_store_holds_what_was_written(store, packed, grid):
     assert len(store) == 9
-    assert (store.steps, store.features, store.about) == (STEPS, grid.features, {"part": "all"})
-    np.testing.assert_array_equal(store.label, np.concatenate([piece.label for piece in packed]))
+    assert (store.steps, store.inputs, store.about) == (STEPS, grid.inputs, {"part": "all"})
+    np.testing.assert_array_equal(store.target, np.concatenate([piece.target for piece in packed]))
     np.testing.assert_array_equal(store.origin, np.arange(100, 109))
-    assert store.col.dtype == (np.uint16 if grid.features == 17 else np.int32)
+    assert store.col.dtype == (np.uint16 if grid.inputs == 17 else np.int32)
     assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]
 
 
@@ -59,7 +61,7 @@ def test_batch_in_any_order(store, packed, grid, index):
     chosen = np.array(index, np.int64)
     batch = store.batch(chosen)
     np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), dense(packed, grid)[chosen])
-    assert batch.label.tolist() == store.label[chosen].tolist()
+    assert batch.target.tolist() == store.target[chosen].tolist()
     assert batch.sample.tolist() == index
     assert batch.spikes.active.col.numel() == 0
 
@@ -102,7 +104,7 @@ def test_store_every_flipped_byte_is_found_or_harmless(store, packed, grid):
             found += 1
             continue
         np.testing.assert_array_equal(batch.spikes.to_dense().numpy(), expected)
-        np.testing.assert_array_equal(batch.label, store.label)
+        np.testing.assert_array_equal(batch.target, store.target)
     assert found > 150
 
 
@@ -140,3 +142,37 @@ def test_write_that_fails_leaves_the_old_one(store, grid, packed):
         EventStore.write(store.path, grid, pieces(), {})
     assert store.path.read_bytes() == before
     assert [path.name for path in store.path.parent.iterdir()] == ["a.events"]
+
+
+@pytest.fixture
+def continuous(tmp_path) -> EventStore:
+    """Nine recordings of two polarities of 3 x 5 pixels with two targets each."""
+    grid = Grid(3, 5, 2, 1.0, STEPS)
+    piece = random_piece(np.random.default_rng(0), 9, grid)
+    targets = np.random.default_rng(1).normal(size=(9, 2)).astype(np.float32)
+    EventStore.write(tmp_path / "a.events", grid, [(piece._replace(target=targets), np.arange(9))], {})
+    store = EventStore(tmp_path / "a.events")
+    np.testing.assert_array_equal(store.target, targets)
+    return store
+
+
+def test_store_of_continuous_targets(continuous):
+    batch = continuous.batch(np.array([8, 1]))
+    assert batch.target.dtype == torch.float32
+    np.testing.assert_array_equal(batch.target.numpy(), continuous.target[[8, 1]])
+
+
+def test_store_has_a_feature_shape(continuous, store, grid):
+    assert (continuous.in_shape, continuous.inputs) == ((2, 3, 5), 30)
+    assert (store.in_shape, store.inputs) == ((grid.inputs,), grid.inputs)
+    batch = continuous.batch(np.arange(9))
+    assert batch.spikes.features == (2, 3, 5)
+    assert batch.spikes.to_dense().shape == (9, STEPS, 2, 3, 5)
+
+
+def test_store_whose_continuous_targets_are_damaged(continuous):
+    content = continuous.path.read_bytes()
+    place = content.index(continuous.target.tobytes())
+    continuous.path.write_bytes(content[: place + 3] + bytes([content[place + 3] ^ 1]) + content[place + 4 :])
+    with pytest.raises(DamagedStoreError, match="target is damaged"):
+        EventStore(continuous.path)

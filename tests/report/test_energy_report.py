@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from snn_zo.atomic import write_json
+from snn_zo.quantity import joules
 from snn_zo.report import energy as report
-from snn_zo.report.result import PHASES, joules
+from snn_zo.report.result import PHASES
 from tests.report.synthetic import ACCURACY, ERROR, R2
 
 JOULES = dict(zip(PHASES, (1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3), strict=True))

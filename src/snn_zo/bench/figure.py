@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from snn_zo.bench.report import Result, Row
-from snn_zo.report.result import percent
+from snn_zo.bench.result import Result, Row
+from snn_zo.quantity import percent
 
 
 def draw(results: list[Result]) -> Figure:

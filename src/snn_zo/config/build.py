@@ -14,6 +14,7 @@ from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfi
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from snn_zo.config.limits import OF_THE_RUN, check_values
+from snn_zo.config.monitors import FOLLOW, FOLLOWERS
 from snn_zo.config.schema import CALLED_WITH, OF_ONES_OWN, SCHEMAS
 from snn_zo.config.signature import signature
 from snn_zo.config.sources import choices
@@ -112,6 +113,8 @@ def check_call(node: DictConfig, path: str, given: Iterable[str] = ()) -> None:
     kinds = {name: kind for name, kind in known.kinds.items() if name not in (*given, *OF_THE_RUN.get(target, ()))}
     if not known.takes_more:
         _require_known(node, path, kinds, ELSEWHERE if target in TRAINERS else {})
+    if target in FOLLOWERS:  # the task fills in what is open
+        kinds = {name: kind for name, kind in kinds.items() if name not in FOLLOW or node.get(name) is not None}
     values = {name: _typed(node, name, _join(path, name), kind) for name, kind in kinds.items() if name in node}
     for name in sorted(known.required & kinds.keys() - values.keys()):
         raise not_given(_join(path, name))
@@ -181,7 +184,9 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
         if isinstance(value, DictConfig) and not value and field.default is None:
             node[field.name] = value = None  # `schedule=none` is a file without content
         return _called(value, path, field)
-    names = vars(sys.modules[schema.__module__])
+    # a name in an annotation is one of the module in which the field is declared
+    declared = next(base for base in schema.__mro__ if field.name in vars(base).get("__annotations__", {}))
+    names = vars(sys.modules[declared.__module__])
     kinds = [names.get(kind) for kind in annotation.split(" | ")]
     if get_origin(kinds[0]) is Literal:
         annotation = annotation.replace(annotation.partition(" | ")[0], "str")

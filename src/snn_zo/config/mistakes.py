@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from snn_zo.config.build import ConfigError, absent, not_given
 from snn_zo.config.sources import choices
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 
 EXPECTED = (ConfigError, DataError, HydraException, OmegaConfBaseException)
 """Exceptions that are the user's to mend: answered by a line, not by a traceback."""

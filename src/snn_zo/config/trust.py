@@ -20,13 +20,13 @@ from snn_zo.config.limits import LIGHTNING_CALLBACKS
 from snn_zo.config.sources import STRATEGIES, root
 from snn_zo.untrusted import line
 
-GROUPS = ("strategy", "data", "model", "optim", "trainer", "regularizer")
+GROUPS = ("strategy", "data", "model", "loss", "optim", "trainer", "regularizer")
 """What every run's config has."""
 
 LIGHTNING = {f"lightning.pytorch.callbacks.{name}" for name in LIGHTNING_CALLBACKS}
 """Lightning's callbacks that neither write files of their own nor connect to anything."""
 
-_OWN = ("strategy", "data", "model", "optim", "schedule", "callbacks")
+_OWN = ("strategy", "data", "model", "loss", "optim", "schedule", "callbacks")
 """Groups in which a package of the user's own can have something."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")

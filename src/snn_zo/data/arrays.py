@@ -7,17 +7,23 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snn_zo.data.columns import whole_events
-from snn_zo.data.dataset import DataError, EventDataset, SeededSplit
+from snn_zo.data.dataset import EventDataset, SeededSplit
+from snn_zo.data.errors import DataError
 from snn_zo.places import variable
+from snn_zo.target import Classes, Continuous, Target
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.target import Values
+
+    Recorded = NDArray[np.number] | list[NDArray[np.void]]
+    """Dense recordings [S, T, P, H, W], or S lists of events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +37,24 @@ class Arrays(EventDataset):
 
     @abstractmethod
     def arrays(self, part: str) -> tuple[ArrayLike | Sequence[NDArray[np.void]], ArrayLike]:
-        """Recordings x of a part, and their classes y [S].
+        """Recordings x of a part, and their targets y: classes [S], or continuous values [S] or [S, K].
 
         x is either dense, [S, T, N], [S, T, H, W] or [S, T, P, H, W] with P polarities: whole numbers of events in each
         time step of `dt`; or a list of S structured arrays of events, with fields t in us, x, and perhaps y and p.
+        Classes are whole numbers from 0 on; y of a floating-point type is continuous.
         """
 
     @property
-    def classes(self) -> int:
-        """One more than the largest label."""
-        return 1 + max(int(y.max(initial=0)) for _, y in self._checked.values())
+    def target(self) -> Target:
+        """As many classes as the largest label asks for, or as many continuous values as there are."""
+        targets = [y for _, y in self._checked.values()]
+        shapes = {(y.dtype.kind, *y.shape[1:]) for y in targets}
+        if len(shapes) > 1:
+            parts = " and ".join(self.parts)
+            raise DataError(f"y of {parts} must be classes everywhere, or as many continuous values everywhere")
+        if targets[0].dtype.kind == "f":
+            return Continuous(targets[0].shape[1])
+        return Classes(1 + max(int(y.max(initial=0)) for y in targets))
 
     @property
     def height(self) -> int:
@@ -58,28 +72,29 @@ class Arrays(EventDataset):
         return self._shape[0] == 1
 
     def listing(self, part: str) -> Listing:
-        """As many as there are labels."""
+        """One recording for each target, in the order of the arrays."""
         from snn_zo.data.recordings import Listing
 
         return Listing(self._checked[part][1])
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
-        """These entries of the arrays."""
+        """The entries of the arrays at these numbers."""
         import numpy as np
 
         from snn_zo.data.published import gather
         from snn_zo.data.recordings import Recordings
 
-        x, _ = self._checked[part]
-        if isinstance(x, list):
-            return gather([x[i] for i in listing.number.tolist()], listing.label, self.height, self.width)
-        dense = x[listing.number]
-        places: Any = np.nonzero(dense)
-        sample, step, p, row, column = places
-        one = np.repeat(np.arange(len(sample)), dense[places].astype(np.int64))  # each event
-        t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)  # in the middle of its step, whatever is rounded
-        place = (column[one], row[one], p[one])
-        return Recordings(sample[one].astype(np.int32), t, *place, listing.label, self.height, self.width)
+        given, _ = self._checked[part]
+        if isinstance(given, list):
+            return gather([given[i] for i in listing.number.tolist()], listing.target, self.height, self.width)
+        dense = given[listing.number]
+        sample, step, p, row, column = np.nonzero(dense)
+        # the element of each event, whose time is the middle of its step, so that rounding cannot move it to another
+        one = np.repeat(np.arange(len(sample)), dense[sample, step, p, row, column].astype(np.int64))
+        t = (1000 * self.dt * (step[one] + 0.5)).astype(np.int64)
+        x, y = (place[one].astype(np.int16) for place in (column, row))
+        of, polarity = sample[one].astype(np.int32), p[one].astype(np.int8)
+        return Recordings(of, t, x, y, polarity, listing.target, self.height, self.width)
 
     def source(self, part: str) -> dict[str, object]:
         """A checksum of all values."""
@@ -93,8 +108,8 @@ class Arrays(EventDataset):
         return {"arrays": digest.hexdigest()}
 
     @cached_property
-    def _checked(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
-        """By part: dense recordings [S, T, P, H, W], or a list of events, and their labels."""
+    def _checked(self) -> dict[str, tuple[Recorded, Values]]:
+        """By part: the recordings, and their targets."""
         return {part: _check(part, *self.arrays(part)) for part in self.parts}
 
     @cached_property
@@ -105,29 +120,46 @@ class Arrays(EventDataset):
 
 
 MOST = 2**15
-"""Inputs along an axis, and events that an element may hold."""
+"""Limit of the inputs along an axis, and of the events that an element may hold."""
 MOST_CLASSES = 1000
-"""Up to which classes without recordings may be numbered."""
+"""Classes may be numbered up to it, even where there are fewer recordings."""
 
 
-def _check(part: str, x: Any, y: ArrayLike) -> tuple[Any, NDArray[np.int64]]:
+def _check(part: str, x: ArrayLike | Sequence[NDArray[np.void]], y: ArrayLike) -> tuple[Recorded, Values]:
     import numpy as np
 
-    label = np.asarray(y)
-    events = isinstance(x, list | tuple) and all(getattr(one, "dtype", np.dtype(int)).names for one in x)
+    target = _targets(part, np.asarray(y))
+    if isinstance(x, list | tuple) and all(getattr(one, "dtype", np.dtype(int)).names for one in x):
+        _require_as_many(part, len(x), target)
+        return [_events(part, number, one) for number, one in enumerate(x)], target
     try:
-        x = list(x) if events else np.asarray(x)
+        dense = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{part}: x is no array of numbers ({' '.join(str(error).split())[:100]})") from error
-    if label.ndim != 1 or label.dtype.kind not in "iu" or label.min(initial=0) < 0:
-        raise DataError(f"{part}: y must hold a class for each recording, as whole numbers from 0 on")
-    if not len(x) or len(x) != len(label):
-        raise DataError(f"{part}: {len(x)} recordings x do not fit {len(label)} labels y")
-    if label.max() >= max(MOST_CLASSES, len(x)):
-        raise DataError(f"{part}: y holds class {label.max()} of {len(x)} recordings: number the classes from 0 on")
-    if not events:
-        return _dense(part, x), label.astype(np.int64)
-    return [_events(part, number, one) for number, one in enumerate(x)], label.astype(np.int64)
+    _require_as_many(part, len(dense), target)
+    return _dense(part, dense), target
+
+
+def _require_as_many(part: str, recordings: int, target: Values) -> None:
+    if not recordings or recordings != len(target):
+        what = "labels" if target.dtype.kind == "i" else "targets"
+        raise DataError(f"{part}: {recordings} recordings x do not fit {len(target)} {what} y")
+    if target.dtype.kind == "i" and target.max() >= max(MOST_CLASSES, recordings):
+        raise DataError(
+            f"{part}: y holds class {target.max()} of {recordings} recordings: number the classes from 0 on"
+        )
+
+
+def _targets(part: str, y: NDArray) -> Values:
+    """Classes [S], or values [S, K]."""
+    if y.ndim == 1 and y.dtype.kind in "iu" and y.min(initial=0) >= 0:
+        return y.astype("int64")
+    if y.ndim in (1, 2) and y.dtype.kind == "f" and y[:1].size:
+        return y.reshape(len(y), -1)
+    raise DataError(
+        f"{part}: y must hold a class for each recording, as whole numbers from 0 on, "
+        "or continuous values [S] or [S, K] of a floating-point type"
+    )
 
 
 def _events(part: str, number: int, events: NDArray[np.void]) -> NDArray[np.void]:
@@ -146,8 +178,8 @@ def _events(part: str, number: int, events: NDArray[np.void]) -> NDArray[np.void
     return whole
 
 
-def _dense(part: str, x: NDArray[Any]) -> NDArray[Any]:
-    """Counts, with all five axes."""
+def _dense(part: str, x: NDArray) -> NDArray[np.number]:
+    """Counts as [S, T, P, H, W]."""
     import numpy as np
 
     if x.ndim not in (3, 4, 5) or x.dtype.kind not in "biuf":
@@ -160,7 +192,7 @@ def _dense(part: str, x: NDArray[Any]) -> NDArray[Any]:
     return x.reshape(*x.shape[:2], *planes)
 
 
-def _shape(x: Any) -> tuple[int, int, int]:
+def _shape(x: Recorded) -> tuple[int, int, int]:
     if not isinstance(x, list):
         return x.shape[2], x.shape[3], x.shape[4]
     p, row, column = (_largest(x, name) for name in "pyx")
@@ -174,16 +206,16 @@ def _largest(events: list[NDArray[np.void]], name: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayDataset(Arrays, SeededSplit):
-    """Arrays that are at hand, as in a notebook: `EventDataModule(ArrayDataset(x, y), seed=0)`.
+    """Arrays in memory, as in a notebook: `EventDataModule(ArrayDataset(x, y), seed=0)`.
 
     Attributes:
         x: recordings, see `Arrays.arrays`.
-        y: [S] their classes.
+        y: [S] their classes, or continuous values [S] or [S, K].
         steps: number of time steps T; of dense recordings as many as they have, if not given.
     """
 
-    x: Any = field(kw_only=False, repr=False, compare=False)
-    y: Any = field(kw_only=False, repr=False, compare=False)
+    x: ArrayLike | Sequence[NDArray[np.void]] = field(kw_only=False, repr=False, compare=False)
+    y: ArrayLike = field(kw_only=False, repr=False, compare=False)
     dt: float = 1.0
     steps: int = 0
     batch_size: int = 64
@@ -195,6 +227,6 @@ class ArrayDataset(Arrays, SeededSplit):
             object.__setattr__(self, "steps", x.shape[1])
         super().__post_init__()
 
-    def arrays(self, part: str) -> tuple[Any, Any]:
+    def arrays(self, part: str) -> tuple[ArrayLike | Sequence[NDArray[np.void]], ArrayLike]:
         """x and y."""
         return self.x, self.y

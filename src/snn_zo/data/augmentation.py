@@ -59,7 +59,7 @@ class Augmentation:
 
         Args:
             ptr, col: [B * T + 1], [K] events.
-            sample: [B] index in the data set; with seed and epoch it alone settles what happens to a recording.
+            sample: [B] index in the data set; with seed and epoch it alone decides what happens to a recording.
             grid: of the events.
             seed: run seed.
             epoch: of the training.
@@ -91,7 +91,7 @@ class Augmentation:
         step = step + np.rint(jitter * (self.jitter / grid.dt)).astype(np.int64)
         kept &= (step >= 0) & (step < grid.steps)
 
-        key = (recording * grid.steps + step) * grid.features + (plane * grid.rows + y) * grid.columns + x
+        key = (recording * grid.steps + step) * grid.inputs + (plane * grid.rows + y) * grid.columns + x
         length, columns = rows_of(key[kept], len(ptr) - 1, grid)
         return np.concatenate([ptr[:1], np.cumsum(length)]), columns
 

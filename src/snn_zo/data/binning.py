@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from snn_zo.data.original import Original
     from snn_zo.data.recordings import Recordings
+    from snn_zo.target import Target, Values
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,14 @@ class Grid:
         return -(-self.width // self.downsample)
 
     @property
-    def features(self) -> int:
-        """N."""
+    def shape(self) -> tuple[int, ...]:
+        """Feature shape of the inputs: (polarities, rows, columns), or (N,) where there is one row of one polarity."""
+        shape = (self.polarities, self.rows, self.columns)
+        return shape if self.polarities * self.rows > 1 else (self.columns,)
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs N."""
         return self.polarities * self.rows * self.columns
 
 
@@ -60,27 +67,27 @@ class Packed(NamedTuple):
     Attributes:
         length: [S, T] int64 events of each row.
         col: [K] int32 inputs, row after row; ascending in a row, each once (or c times, where c events are counted).
-        label: [S] int64 class.
+        target: [S] int64 classes, or [S, K] float32 values.
         original: what they held before.
     """
 
     length: NDArray[np.int64]
     col: NDArray[np.int32]
-    label: NDArray[np.int64]
+    target: Values
     original: Original
 
     @classmethod
-    def concatenate(cls, pieces: Sequence[Packed], grid: Grid) -> Packed:
-        """Pieces end to end; none at all make an empty one."""
+    def concatenate(cls, pieces: Sequence[Packed], grid: Grid, target: Target) -> Packed:
+        """The pieces, one after the other; without pieces, no recordings."""
         import numpy as np
 
         from snn_zo.data.original import Original
 
         length = [np.zeros((0, grid.steps), np.int64), *(piece.length for piece in pieces)]
         col = [np.zeros(0, np.int32), *(piece.col for piece in pieces)]
-        label = [np.zeros(0, np.int64), *(piece.label for piece in pieces)]
+        targets = [np.zeros((0, *target.shape), target.dtype), *(piece.target for piece in pieces)]
         original = Original.concatenate([piece.original for piece in pieces])
-        return cls(np.concatenate(length), np.concatenate(col), np.concatenate(label), original)
+        return cls(np.concatenate(length), np.concatenate(col), np.concatenate(targets), original)
 
 
 def pack(recordings: Recordings, grid: Grid) -> Packed:
@@ -99,10 +106,10 @@ def pack(recordings: Recordings, grid: Grid) -> Packed:
     if grid.polarities > 1:
         y += recordings.p.astype(np.int64) * grid.rows
     row = recordings.sample.astype(np.int64) * grid.steps + step
-    key = row * grid.features + y * grid.columns + x
-    length, col = rows_of(key[inside], len(recordings.label) * grid.steps, grid)
+    key = row * grid.inputs + y * grid.columns + x
+    length, col = rows_of(key[inside], len(recordings.target) * grid.steps, grid)
     original = Original.of(recordings, outside, beyond & ~outside)
-    return Packed(length.reshape(-1, grid.steps), col, recordings.label, original)
+    return Packed(length.reshape(-1, grid.steps), col, recordings.target, original)
 
 
 def rows_of(key: NDArray[np.int64], rows: int, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -112,12 +119,12 @@ def rows_of(key: NDArray[np.int64], rows: int, grid: Grid) -> tuple[NDArray[np.i
     key = np.sort(key)
     if not grid.counts:
         key = key[np.diff(key, prepend=-1) > 0]
-    row, col = np.divmod(key, grid.features)
+    row, col = np.divmod(key, grid.inputs)
     return np.bincount(row, minlength=rows), col.astype(np.int32)
 
 
 def microseconds(ms: float) -> int | float:
-    """ms in us: a whole number where it is one but for rounding, so that the edge of a time step is sharp."""
+    """ms in us; a whole number where only rounding keeps it from being one, so that edges of time steps are exact."""
     exact = 1000 * ms
     whole = round(exact)
     return whole if (whole or not ms) and math.isclose(exact, whole, rel_tol=1e-12) else exact

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from snn_zo.data.dataset import EventDataset
+
+Polarities = Literal["separate", "merged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +18,13 @@ class Camera(EventDataset):
         polarities: `separate` inputs for each polarity, or `merged`.
     """
 
-    polarities: str = "separate"
+    polarities: Polarities = "separate"
 
     shaping = (*EventDataset.shaping, "polarities")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_of("polarities", ("separate", "merged"))
+        self._require_one_of("polarities", get_args(Polarities))
 
     @property
     def merged(self) -> bool:

@@ -1,4 +1,4 @@
-"""Columns of numbers as people store them, in any type, as the whole numbers that they are."""
+"""Columns of numbers, which may be stored in any numeric type, as whole numbers."""
 
 from __future__ import annotations
 

@@ -51,29 +51,29 @@ class EventDataModule(lightning.LightningDataModule):
         return self._splits
 
     def prepare_data(self) -> None:
-        """Pack the recordings, once a machine."""
+        """Pack the recordings, once on each machine."""
         _ = self.splits
 
-    def train_dataloader(self) -> DataLoader[Batch | Wanted]:
-        """Batches, in another order each epoch, augmented."""
+    def train_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
+        """Augmented batches, in another order in each epoch."""
         return self._loader(self.splits.train, self.dataset.shuffle, self.dataset.augment)
 
-    def val_dataloader(self) -> DataLoader[Batch | Wanted]:
+    def val_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.val)
 
-    def test_dataloader(self) -> DataLoader[Batch | Wanted]:
+    def test_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.test)
 
     def _loader(
         self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None
-    ) -> DataLoader[Batch | Wanted]:
+    ) -> DataLoader[Batch | ResidentBatch]:
         rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         order = BatchOrder(len(subset.sample), self.dataset.batch_size, self.seed, shuffle, rank, devices)
         augment = augment or Augmentation()
         batches = _Batches(self.dataset, subset, self.seed, augment, not augment.used() and self._is_resident(subset))
-        # a "sample" of this loader is a whole batch: there is nothing to collate
+        # a sample of this loader is a whole batch, so there is nothing to collate
         return DataLoader(batches, sampler=order, batch_size=None, num_workers=self.dataset.workers)
 
     def _is_resident(self, subset: Subset) -> bool:
@@ -84,15 +84,17 @@ class EventDataModule(lightning.LightningDataModule):
             log.info("%s is held on %s", store.path.name, device)
         return store.path in self._resident
 
-    def transfer_batch_to_device(self, batch: Batch | Wanted, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch | ResidentBatch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Put a batch together on the device, or send it there."""
-        if isinstance(batch, Wanted):
+        if isinstance(batch, ResidentBatch):
             return self._resident[batch.path].batch(batch.sample.numpy())._replace(share=batch.share)
         return streamed(batch, device)
 
 
-class Wanted(NamedTuple):
-    """A batch that the device puts together itself: numbers of recordings of a store, and the batch's share."""
+class ResidentBatch(NamedTuple):
+    """A batch that the device is to put together: numbers of recordings that it holds, and the batch's share."""
 
     path: Path
     sample: Tensor
@@ -110,13 +112,13 @@ class Request(NamedTuple):
 class BatchOrder(Sampler[Request]):
     """Positions of each batch in a split, from (seed, epoch) alone: an interrupted run goes on in the same order.
 
-    The order is settled when the first batch is asked for: Lightning makes the iterator of a resumed run before it
+    The order is fixed when the first batch is asked for: Lightning makes the iterator of a resumed run before it
     says which epoch it is. Several devices share out each batch: they take as many steps as one device would, with the
     same recordings in each.
 
     Args:
         size: number of recordings.
-        batch_size: recordings a batch, over all devices; the last batch may be smaller.
+        batch_size: recordings in a batch, over all devices; the last batch may be smaller.
         seed: of the shuffles.
         shuffle: whether to permute the recordings each epoch.
         rank: number of the device whose shares these are.
@@ -145,7 +147,7 @@ class BatchOrder(Sampler[Request]):
             yield Request(self.epoch, own, self.devices * len(own) / len(batch))
 
 
-class _Batches(Dataset[Batch | Wanted]):
+class _Batches(Dataset[Batch | ResidentBatch]):
     """A split, indexed by what its batches are made of."""
 
     def __init__(
@@ -156,10 +158,10 @@ class _Batches(Dataset[Batch | Wanted]):
     def __len__(self) -> int:
         return len(self.subset.sample)
 
-    def __getitem__(self, request: Request) -> Batch | Wanted:
+    def __getitem__(self, request: Request) -> Batch | ResidentBatch:
         sample = self.subset.sample[request.positions]
         if self.resident:
-            return Wanted(self.subset.store.path, torch.from_numpy(sample), request.share)
+            return ResidentBatch(self.subset.store.path, torch.from_numpy(sample), request.share)
         ptr, col = self._events(sample)
         if self.augment.used() and len(sample):
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)

@@ -4,100 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from snn_zo.atomic import write_atomically
-from snn_zo.data.dataset import DataError, EventDataset
+from snn_zo.data.dataset import EventDataset
+from snn_zo.data.errors import DataError
 from snn_zo.data.inspection import inspect
-from snn_zo.data.splits import Subset
-from snn_zo.report.page import render, write_png
-from snn_zo.report.result import percent
+from snn_zo.data.statistics import Part
+from snn_zo.page import render, write_png
+from snn_zo.quantity import percent
+from snn_zo.target import Classes
 
-_AT_ONCE = 256
-
-
-@dataclass
-class Part:
-    """Statistics of one split.
-
-    Attributes:
-        name: train, val or test.
-        events: [S] events of each recording.
-        rate: [T] mean events of a recording in each step.
-        per_class: [C] recordings of each class.
-        image: [C, N] mean events of a recording of each class at each input.
-        example: for each class that is there, the [K] steps and [K] inputs of its first recording.
-        bad: why recordings were left out of the store that the split is part of.
-        outside: share of the original events that are outside the steps or the sensor.
-        merged: share of the original events that fell into an input together with another one.
-    """
-
-    name: str
-    events: NDArray[np.int64]
-    rate: NDArray[np.float64]
-    per_class: NDArray[np.int64]
-    image: NDArray[np.float64]
-    example: dict[int, tuple[NDArray[np.int64], NDArray[np.int32]]]
-    bad: list[str]
-    outside: float
-    merged: float
-
-    @classmethod
-    def of(cls, name: str, subset: Subset, classes: int) -> Part:
-        """Go through a split once."""
-        store = subset.store
-        label = store.label[subset.sample]
-        events: list[NDArray[np.int64]] = []
-        rate, image = np.zeros(store.steps), np.zeros((classes, store.features))
-        for begin in range(0, len(label), _AT_ONCE):
-            ptr, col = store.events(subset.sample[begin : begin + _AT_ONCE])
-            length = np.diff(ptr).reshape(-1, store.steps)
-            events.append(length.sum(1))
-            rate += length.sum(0)
-            place = np.repeat(label[begin : begin + _AT_ONCE], length.sum(1)) * store.features + col
-            image += np.bincount(place, minlength=image.size).reshape(image.shape)
-        per_class = np.bincount(label, minlength=classes)
-        example = {}
-        for one, first in zip(*np.unique(label, return_index=True), strict=True):
-            ptr, col = store.events(subset.sample[first : first + 1])
-            example[int(one)] = np.repeat(np.arange(store.steps), np.diff(ptr)), col
-        image /= np.maximum(per_class, 1)[:, None]
-        counted, original = np.concatenate(events), store.original.take(subset.sample)
-        recorded, outside = original.events.sum(), (original.outside + original.beyond).sum()
-        merged = recorded - outside - counted.sum()
-        lost = [float(count / max(recorded, 1)) for count in (outside, merged)]
-        return cls(name, counted, rate / len(label), per_class, image, example, store.about["bad"], *lost)
-
-    def cells(self) -> list[str]:
-        """A row of the table."""
-        used, features = self.image.any(0), self.image.shape[1]
-        low, high = self.per_class.min(), self.per_class.max()
-        return [
-            self.name,
-            f"{len(self.events):,}",
-            f"{np.count_nonzero(self.per_class)}",
-            f"{low}" if low == high else f"{low} to {high}",
-            f"{self.events.mean():,.1f}",
-            f"{self.events.min():,} to {self.events.max():,}",
-            percent(self.events.mean() / (len(self.rate) * features)),
-            percent(1 - used.mean()),
-            percent(self.outside),
-            percent(self.merged),
-            f"{np.count_nonzero(self.events == 0)}",
-            f"{len(self.bad)}",
-        ]
-
-
-COLUMNS = (
-    *("split", "recordings", "classes", "of each", "mean events", "range", "density", "unused inputs"),
-    *("dropped", "merged", "empty", "left out"),
-)
+if TYPE_CHECKING:
+    from snn_zo.target import Values
 
 
 def run(dataset: EventDataset, name: str, folder: Path) -> None:
@@ -109,18 +33,18 @@ def run(dataset: EventDataset, name: str, folder: Path) -> None:
     """
     splits = dataset.splits()
     errors, warnings = inspect(dataset, splits)
-    named = splits._asdict().items()
-    parts = [Part.of(split, subset, dataset.classes) for split, subset in named if len(subset.sample)]
+    parts = [Part.of(split, subset, dataset) for split, subset in splits._asdict().items() if len(subset.sample)]
     grid = dataset.grid
-    shape = f"{grid.steps} steps of {grid.dt:g} ms, {grid.features:,} inputs"
+    shape = f"{grid.steps} steps of {grid.dt:g} ms, {grid.inputs:,} inputs"
     if grid.rows > 1:
         shape += f" ({grid.columns} x {grid.rows}, polarities {'merged' if dataset.merged else 'separate'})"
+    rows = [cells(dataset, part) for part in parts]
     console = Console(width=None if sys.stdout.isatty() else 140)
     table = Table(title=f"{name}: {shape}", title_justify="left")
-    for column in COLUMNS:
+    for column in rows[0]:
         table.add_column(column, justify="left" if column == "split" else "right")
-    for part in parts:
-        table.add_row(*part.cells())
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False, markup=False)
@@ -128,6 +52,40 @@ def run(dataset: EventDataset, name: str, folder: Path) -> None:
     console.print(f"everything in  {folder}", soft_wrap=True, highlight=False)
     if errors:
         raise DataError(errors[0])
+
+
+def cells(dataset: EventDataset, part: Part) -> dict[str, str]:
+    """A split's row of the table, by column."""
+    used, inputs = part.image.any(0), part.image.shape[1]
+    return {
+        "split": part.name,
+        "recordings": f"{len(part.events):,}",
+        **_target_cells(dataset, part),
+        "mean events": f"{part.events.mean():,.1f}",
+        "range": f"{part.events.min():,} to {part.events.max():,}",
+        "density": percent(part.events.mean() / (len(part.rate) * inputs)),
+        "unused inputs": percent(1 - used.mean()),
+        "dropped": percent(part.outside),
+        "merged": percent(part.merged),
+        "empty": f"{np.count_nonzero(part.events == 0)}",
+        "left out": f"{len(part.bad)}",
+    }
+
+
+def _target_cells(dataset: EventDataset, part: Part) -> dict[str, str]:
+    if isinstance(dataset.target, Classes):
+        low, high = part.per_group.min(), part.per_group.max()
+        of_each = f"{low}" if low == high else f"{low} to {high}"
+        return {"classes": f"{np.count_nonzero(part.per_group)}", "of each": of_each}
+    # of all targets together: the page has each of them
+    (mean, _, low_to_high), *_ = _target_rows(part.target.reshape(-1, 1))
+    return {"mean target": mean, "targets": low_to_high}
+
+
+def _target_rows(targets: Values) -> list[tuple[str, str, str]]:
+    """Mean, standard deviation and range of each of the K continuous targets [S, K]."""
+    columns = targets.T.astype(np.float64)
+    return [(f"{one.mean():.3g}", f"{one.std():.3g}", f"{one.min():.3g} to {one.max():.3g}") for one in columns]
 
 
 def _write_page(
@@ -140,16 +98,19 @@ def _write_page(
         print("no figure: matplotlib is not installed (pip install 'snn_zo[plots]')")
     else:
         image = write_png(folder / "describe.png", draw(dataset, parts))
+    rows = [cells(dataset, part) for part in parts]
+    is_of_classes = isinstance(dataset.target, Classes)
     page = render(
         Path(__file__).with_name("page.html"),
         name=name,
         shape=shape,
         about=" ".join((type(dataset).__doc__ or "").split("\n\n")[0].split()),
-        columns=COLUMNS,
-        rows=[part.cells() for part in parts],
+        columns=list(rows[0]),
+        rows=[row.values() for row in rows],
         parts=parts,
         remarks=remarks,
-        classes=[dataset.class_name(label) for label in range(dataset.classes)],
+        classes=parts[0].groups if is_of_classes else [],
+        targets=[] if is_of_classes else list(zip(*(_target_rows(part.target) for part in parts), strict=True)),
         settings=dataclasses.asdict(dataset),
         bad=sorted({reason for part in parts for reason in part.bad}),
         image=image,

@@ -48,4 +48,4 @@ class Digits(Camera, SeededSplit):
         from snn_zo.data.saccade import record
 
         images = load_digits().images[listing.number] / 16
-        return record(zoom(images, (1, SIZE / 8, SIZE / 8), order=1).astype(np.float32), listing.label)
+        return record(zoom(images, (1, SIZE / 8, SIZE / 8), order=1).astype(np.float32), listing.target)

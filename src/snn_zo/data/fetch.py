@@ -9,18 +9,18 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from snn_zo.atomic import replacing
 
 log = logging.getLogger(__name__)
 
 LARGEST = 16 * 2**30
-"""Bytes of a file whose size nobody knows."""
+"""Limit in bytes for a file whose size is not known."""
 SLOWEST = 50_000
-"""Bytes a second on average, after a while that every server gets: with the size, this bounds the time."""
+"""Bytes per second that a server must send on average, after `PATIENCE_S`; with the size, this limits the time."""
 PATIENCE_S = 60.0
 ANSWER_S = 60.0
 SILENCE_S = 20.0
@@ -56,7 +56,7 @@ def fetch(url: str, path: Path, md5: str, size: int | None = None) -> None:
 
 @contextmanager
 def leaving_no_folders(folder: Path) -> Iterator[None]:
-    """In the block, a folder and those above it may be made; if it fails, they are not there any more."""
+    """Remove a folder and those above it again if the block makes them and fails."""
     absent = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         yield
@@ -67,9 +67,9 @@ def leaving_no_folders(folder: Path) -> Iterator[None]:
         raise
 
 
-def _answer(url: str) -> Any:
+def _answer(url: str) -> HTTPResponse:
     """The server's answer; waited for in a thread, as a header that drips meets no timeout of the socket."""
-    answers: SimpleQueue[Any] = SimpleQueue()
+    answers: SimpleQueue[HTTPResponse | BaseException] = SimpleQueue()
 
     def ask() -> None:
         try:
@@ -93,7 +93,7 @@ def bounded_downloads() -> Iterator[None]:
     """In the block, tonic downloads with `fetch`."""
     from tonic import download_utils
 
-    def download_url(url: str, root: str, filename: str | None = None, md5: str | None = None, **_: Any) -> None:
+    def download_url(url: str, root: str, filename: str | None = None, md5: str | None = None, **_: object) -> None:
         fetch(url, Path(root, filename or Path(url).name), md5 or "")
 
     original, download_utils.download_url = download_utils.download_url, download_url

@@ -1,4 +1,4 @@
-"""The HDF5 files of the Heidelberg data sets; nothing outside of the file is read, nor more than it holds."""
+"""The HDF5 files of the Heidelberg data sets; nothing outside of the file is read, and no more than it holds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _REFERENCE = 16
-"""Bytes that the place of a recording takes up."""
+"""Bytes that the file needs for each recording at least: a reference to its events."""
 _CHUNK = 2**26
-"""Bytes of a stored block, which is unpacked as a whole."""
+"""Limit in bytes for a stored block, which is unpacked as a whole."""
 
 
 class Heidelberg:
@@ -27,7 +27,7 @@ class Heidelberg:
 
     Attributes:
         label: [S] int64 class.
-        speaker: [S] int64; None where nobody is said to speak.
+        speaker: [S] int64; None where the file names no speakers.
 
     Raises:
         OSError, ValueError, KeyError: it is no such file.

@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, get_args
 
-from snn_zo.data.dataset import BadRecordingError, DataError, EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.dataset import EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.fetch import fetch
 from snn_zo.data.layout import near_miss
 from snn_zo.data.readable import open_regular, readable, reason
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.target import Values
 
 SIDE = 28
-CODES = ("latency", "rate")
+Code = Literal["latency", "rate"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _FOREVER_US = 2**62
 _MOST = 1_000_000
-"""Images, or labels, in a file."""
+"""Limit of the images, or labels, in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdxImages(FileDataset, PublishedSplit):
-    """28 x 28 grey images in IDX files (LeCun et al. 1998), one input a pixel.
+    """28 x 28 grey images in IDX files (LeCun et al. 1998), one input for each pixel.
 
     Looks for `<root>/<name>/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]`, then in the folders of
     `installed`, then downloads.
@@ -43,14 +45,14 @@ class IdxImages(FileDataset, PublishedSplit):
             at all where x <= threshold; `rate`: it spikes in each step with probability x max_rate dt.
         tau_eff: time constant of the latency code in ms.
         threshold: of the latency code.
-        max_rate: of the rate code, spikes a second at x = 1.
+        max_rate: of the rate code, spikes per second at x = 1.
     """
 
     dt: float = 1.0
     steps: int = 100
     batch_size: int = 256
     val_fraction: float = 1 / 12
-    code: str = "latency"
+    code: Code = "latency"
     tau_eff: float = 20.0
     threshold: float = 0.2
     max_rate: float = 100.0
@@ -71,7 +73,7 @@ class IdxImages(FileDataset, PublishedSplit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_of("code", CODES)
+        self._require_one_of("code", get_args(Code))
         self._require_share("threshold")
         if not 0 < self.tau_eff < float("inf"):
             raise ValueError(f"tau_eff must be a positive number of milliseconds, got {self.tau_eff:g}")
@@ -89,7 +91,7 @@ class IdxImages(FileDataset, PublishedSplit):
         return Listing(label)
 
     def recordings(self, part: str, listing: Listing) -> Recordings:
-        """These images, coded."""
+        """These images as spikes."""
         import numpy as np
 
         images = self._images(part)[listing.number]
@@ -98,13 +100,13 @@ class IdxImages(FileDataset, PublishedSplit):
             place = f"{self.file(part, 'images-idx3')}, image {listing.number[blank.argmax()]},"
             raise BadRecordingError(f"{place} is blank, as in a file filled with zeros: remove or replace it")
         noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
-        return self._coded((images / 255).astype("float32"), listing.label, noise)
+        return self._coded((images / 255).astype("float32"), listing.target, noise)
 
     def _images(self, part: str) -> NDArray[np.uint8]:
         path = self.file(part, "images-idx3")
         return _images(path, path.stat().st_mtime_ns)
 
-    def _coded(self, x: NDArray[np.float32], label: NDArray[np.int64], noise: np.random.Generator) -> Recordings:
+    def _coded(self, x: NDArray[np.float32], target: Values, noise: np.random.Generator) -> Recordings:
         import numpy as np
 
         from snn_zo.data.recordings import Recordings
@@ -122,11 +124,11 @@ class IdxImages(FileDataset, PublishedSplit):
             sample, row, column, t = sample[order], row[order], column[order], t[order]
         position = (column.astype(np.int16), row.astype(np.int16), np.zeros(len(t), np.int8))
         return Recordings(
-            sample.astype(np.int32), np.minimum(1000 * t, _FOREVER_US).astype(np.int64), *position, label, SIDE, SIDE
+            sample.astype(np.int32), np.minimum(1000 * t, _FOREVER_US).astype(np.int64), *position, target, SIDE, SIDE
         )
 
     def source(self, part: str) -> dict[str, object]:
-        """Checksums of the files: a replaced file is another data set."""
+        """Checksums of the files, so that a replaced file is read again."""
         checksums: dict[str, object] = {}
         for kind in ("images-idx3", "labels-idx1"):
             path = self.file(part, kind)
@@ -220,7 +222,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             return _idx(file, dimensions)
 
 
-def _idx(file: Any, dimensions: int, size: int | None = None) -> NDArray[np.uint8]:
+def _idx(file: BinaryIO | gzip.GzipFile, dimensions: int, size: int | None = None) -> NDArray[np.uint8]:
     """Read a file that is no larger than it says in the beginning, and whose size in bytes may be known."""
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Looking at the recordings of a data set before anyone learns from them: what is lost, strange, or there twice."""
+"""Checks of the recordings of a data set before a training: which are lost, unusual, or there twice."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_zo.data.binning import microseconds
-from snn_zo.data.dataset import DataError, EventDataset
+from snn_zo.data.dataset import EventDataset
+from snn_zo.data.errors import DataError
 from snn_zo.data.original import Original
 from snn_zo.data.splits import Splits, Subset
+from snn_zo.target import Classes
 
 if TYPE_CHECKING:
     from snn_zo.data.store import EventStore
@@ -20,17 +22,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MUCH = 0.1
-"""Share of the events that may be dropped without a word."""
+"""Share of the events that may be dropped before a warning is given."""
 EMPTY = 0.5
-"""Share of a split's recordings that may be left without events."""
+"""Share of the recordings of a split that may be without events in the T steps."""
 FEWEST = 20
-"""Recordings that it takes to say what is usual."""
+"""Recordings that are needed to say what is usual."""
 FAR = 6.0
-"""Of the logarithms, from the median: so many times as far as all but a twentieth are. Real benchmarks reach 5."""
+"""How far from the median, on a logarithmic scale, a recording is unusual: in units of the distance that nineteen in
+twenty recordings keep. Published benchmarks reach 5."""
 
 
 def inspected(dataset: EventDataset) -> Splits:
-    """The splits of a data set; what a user should know of them is logged as warnings.
+    """The splits of a data set, after `inspect`; warnings are logged.
 
     Raises:
         DataError: the data is missing or damaged, or says nothing about learning.
@@ -45,7 +48,7 @@ def inspected(dataset: EventDataset) -> Splits:
 
 
 def inspect(dataset: EventDataset, splits: Splits) -> tuple[list[str], list[str]]:
-    """What makes the recordings useless, and what else is to be said of them, a line each."""
+    """Errors, which make the recordings useless, and warnings; each is one line."""
     stores = {subset.store.about["part"]: subset.store for subset in splits}
     errors, warnings = list[str](), [*_left_out(stores), *_dropped(dataset, stores)]
     for name, subset in splits._asdict().items():
@@ -55,7 +58,8 @@ def inspect(dataset: EventDataset, splits: Splits) -> tuple[list[str], list[str]
         (errors if severe else warnings).append(line)
     for store in stores.values():
         warnings += _unusual(dataset, store)
-    warnings += _classes(dataset, splits)
+    if isinstance(dataset.target, Classes):
+        warnings += _classes(dataset, splits)
     return errors, warnings
 
 
@@ -92,7 +96,7 @@ def _window(dataset: EventDataset) -> str:
 
 
 def _wider(dataset: EventDataset, original: Original) -> str:
-    """Settings that keep 99 % of the events: nearly all events of the recordings that have nearly all events."""
+    """Settings that keep 99 % of the events: up to the time by which nearly all recordings have most of theirs."""
     some = original.take(np.flatnonzero(original.events))
     begin = int(some.began.min()) // 1000
     end = dataset.start + dataset.steps * dataset.dt
@@ -168,9 +172,10 @@ def _pair(dataset: EventDataset, one: _Known, other: _Known, digest: np.int64) -
     """Where a recording lies, and where it lies a second time."""
     first, last = np.flatnonzero(one.digest == digest)[0], np.flatnonzero(other.digest == digest)[-1]
     found = ((one.store, one.sample[first]), (other.store, other.sample[last]))
-    labels = {int(store.label[sample]) for store, sample in found}
+    same = np.array_equal(*(store.target[sample] for store, sample in found))
+    different = "classes" if isinstance(dataset.target, Classes) else "targets"
     places = " and ".join(_where(dataset, store, int(sample)) for store, sample in found)
-    return f"such as {places}" + (", which are of different classes" if len(labels) > 1 else "")
+    return f"such as {places}" + ("" if same else f", which are of different {different}")
 
 
 def _where(dataset: EventDataset, store: EventStore, sample: int) -> str:
@@ -214,7 +219,7 @@ def _far(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _classes(dataset: EventDataset, splits: Splits) -> Iterator[str]:
     """Classes that are tested or validated but not learnt, and the other way round."""
-    found = {name: set(store.label[sample].tolist()) for name, (store, sample) in splits._asdict().items()}
+    found = {name: set(store.target[sample].tolist()) for name, (store, sample) in splits._asdict().items()}
     for lacking, having in (("train", "test"), ("test", "train"), ("train", "val"), ("val", "train")):
         if classes := found[having] - found[lacking]:
             names = ", ".join(dataset.class_name(label) for label in sorted(classes)[:5])

@@ -1,4 +1,4 @@
-"""Which files fit a layout such as NMNIST/Train/*/*.bin, and which were perhaps meant to."""
+"""Files that fit a layout such as NMNIST/Train/*/*.bin, and files that nearly do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.readable import readable
 
 _ARCHIVES = (".zip", ".tar.gz")
-"""What data sets come in, which is left beside them."""
+"""Suffixes of the archives that data sets are published in, which may lie beside the recordings."""
 
 
 def fits(name: str, layout: str) -> bool:
@@ -44,7 +44,7 @@ def fixed(layout: str) -> str:
 
 
 def home_of(layout: str) -> str:
-    """The folder below the root that the data set lies in; "." where it has none of its own."""
+    """The folder below the root that the data set lies in; "." where it has no folder of its own."""
     return fixed(layout).split("/")[0] or "."
 
 
@@ -76,7 +76,7 @@ def files_below(root: Path, home: str) -> list[str]:
 
 
 def left_out(files: Iterable[str], layout: str, others: Iterable[str]) -> list[str]:
-    """Files that lie where the recordings of a layout belong, or would if it had other capitals, and do not fit it.
+    """Files that do not fit a layout, and lie where its recordings belong or would fit with other capitals.
 
     Args:
         files: paths below the root.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from snn_zo.data.camera import Camera
+from snn_zo.data.camera import Camera, Polarities
 from snn_zo.data.columns import stack, whole, whole_events
-from snn_zo.data.dataset import BadRecordingError, DataError, PublishedSplit, SeededSplit
+from snn_zo.data.dataset import PublishedSplit, SeededSplit
+from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.heidelberg import Heidelberg
 from snn_zo.data.idx import SIDE, read_idx
 from snn_zo.data.published import FilePerRecording, TonicDataset, gather
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.data.splits import Splits
     from snn_zo.data.store import EventStore
+
+Validation = Literal["speaker", "stratified"]
 
 _MOST_EVENTS = 2**24
 _IDX = ("images-idx3", "labels-idx1")
@@ -49,7 +53,7 @@ class NMNIST(FilePerRecording, Camera, PublishedSplit):
     steps: int = 100
     batch_size: int = 64
     val_fraction: float = 0.1
-    polarities: str = "merged"
+    polarities: Polarities = "merged"
 
     height = width = 34
     folders = tuple("0123456789")
@@ -189,7 +193,7 @@ class POKERDVS(FilePerRecording, Camera, PublishedSplit):
 
 @dataclass(frozen=True, kw_only=True)
 class HeidelbergDataset(TonicDataset):
-    """Words through a cochlea model with 700 channels, about 1 s (Cramer et al. 2020), in one HDF5 file a part."""
+    """Words through a cochlea model with 700 channels, about 1 s (Cramer et al. 2020), an HDF5 file for each part."""
 
     height, width = 1, 700
     allows = frozenset({"drop", "jitter", "shift"})
@@ -210,7 +214,7 @@ class HeidelbergDataset(TonicDataset):
             for i, number in enumerate(listing.number.tolist()):
                 with readable(self.where(part, listing, i)):
                     events.append(file.events(number))
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The file, and the recording's number in it."""
@@ -231,14 +235,14 @@ class SHD(HeidelbergDataset, PublishedSplit):
     steps: int = 500
     batch_size: int = 256
     val_fraction: float = 0.1
-    validation: str = "speaker"
+    validation: Validation = "speaker"
 
     classes = 20
     layout = {"train": "SHD/shd_train.h5", "test": "SHD/shd_test.h5"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_of("validation", ("speaker", "stratified"))
+        self._require_one_of("validation", get_args(Validation))
 
     def _held_out(self, train: EventStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         from snn_zo.data.splits import apart, fold_of
@@ -250,7 +254,7 @@ class SHD(HeidelbergDataset, PublishedSplit):
             raise DataError(f"{self.place('train')} does not say who speaks: set data.validation=stratified")
         speaker = speaker[train.origin]
         if self.folds:
-            return fold_of(train.label, self.folds, self.fold, self.split_seed, speaker)
+            return fold_of(self.target, train.target, self.folds, self.fold, self.split_seed, speaker)
         return apart(speaker, self.val_fraction, self.split_seed)
 
 
@@ -272,12 +276,12 @@ class SSC(HeidelbergDataset, PublishedSplit):
         if self.folds:
             raise ValueError("folds are not for SSC, which has a published validation part")
 
-    def tonic_arguments(self, part: str) -> dict[str, Any]:
+    def tonic_arguments(self, part: str) -> dict[str, object]:
         """Tonic's name for the part."""
         return {"split": part}
 
-    def splits(self) -> Any:
-        """As published."""
+    def splits(self) -> Splits:
+        """The published parts."""
         from snn_zo.data.splits import Splits, everything
 
         return Splits(*(everything(self.store(part)) for part in self.parts))
@@ -312,10 +316,10 @@ class SMNIST(TonicDataset, PublishedSplit):
         """These images as spikes."""
         images = self._images(part)
         events = [whole_events(images[i][0]) for i in listing.number.tolist()]
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def fault(self, recordings: Recordings) -> tuple[int, str] | None:
-        """Tonic doubles spikes one by one, which leaves them out of order."""
+        """Events that cannot be, or none at all; tonic's spikes need not be in order of time."""
         return recordings.fault() or recordings.silence()
 
     def _files(self, part: str) -> list[str]:
@@ -337,7 +341,7 @@ def _smnist(root: Path, part: str, state_of_files: str) -> Any:
 
     prefix = "train" if part == "train" else "t10k"
     images, labels = (root / f"smnist/{prefix}-{kind}-ubyte" for kind in _IDX)
-    # tonic would believe what they say of their size
+    # tonic allocates what the files say of their size, without a check
     shape = read_idx(images, dimensions=3).shape
     if shape != (len(read_idx(labels, dimensions=1)), SIDE, SIDE):
         raise DataError(f"{images}: {shape} images do not fit {labels}: remove or replace them")
@@ -357,7 +361,7 @@ def read_bin(path: Path) -> NDArray[np.void]:
         raise BadRecordingError(f"{path} is damaged, {size} bytes are no whole number of events: remove or replace it")
     byte = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
     x, y, high = byte[:, :3].T
-    # an event of row 240 is none: the clock has gone once more through its lower 13 bits
+    # row 240 stands for an overflow of the lower 13 bits of the clock, not for an event
     overflow = y == 240
     t = byte[:, 2:] @ [1 << 16, 1 << 8, 1] % (1 << 23) + (np.cumsum(overflow) << 13)
     return stack(t=t, x=x, y=y, p=high >> 7)[~overflow]
@@ -377,12 +381,12 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
     import numpy as np
 
     try:
-        # mapped, so that what is promised must be there
+        # mapping the file fails where it is shorter than its header says
         with np.errstate(over="ignore"):
             table = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except (MemoryError, Exception) as error:  # numpy lets through whatever its parser raises
+    except (MemoryError, Exception) as error:  # numpy's parser may raise anything
         raise ValueError("no array of numbers in numpy's format, or one that is cut short") from error
     if table.size > _MOST_EVENTS * len(columns):
         raise ValueError(f"{len(table):,} events, where {_MOST_EVENTS:,} are the most")
@@ -395,6 +399,6 @@ def read_npy(path: Path, columns: tuple[str, ...], microseconds: int) -> NDArray
 
 
 def _from_first(events: NDArray[np.void]) -> NDArray[np.void]:
-    """Time since the first event, where the clock of the camera ran before."""
+    """Events with times since the first one: the clock of the camera had been running before."""
     events["t"] -= events["t"][:1].sum()
     return events

@@ -1,4 +1,4 @@
-"""What recordings held before they were binned, to find what was dropped, is strange or is there twice."""
+"""Statistics of recordings before they were binned, to find those that lose events, are unusual or are there twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snn_zo.data.recordings import Recordings
 
 MOST = 0.995
-"""Share of a recording's events that `most` is the end of."""
+"""Share of the events of a recording that come before `most`."""
 
 
 class Original(NamedTuple):
@@ -38,8 +38,8 @@ class Original(NamedTuple):
 
     @classmethod
     def of(cls, recordings: Recordings, outside: NDArray[np.bool_], beyond: NDArray[np.bool_]) -> Original:
-        """Look at recordings, of whose events [E] some lie outside the steps or beyond the sensor."""
-        samples = len(recordings.label)
+        """Statistics of recordings, of whose events [E] some lie outside the steps or beyond the sensor."""
+        samples = len(recordings.target)
         bounds = np.searchsorted(recordings.sample, np.arange(samples + 1))
         events = np.diff(bounds)
         t = recordings.t[np.lexsort((recordings.t, recordings.sample))]
@@ -63,10 +63,10 @@ class Original(NamedTuple):
 
     @classmethod
     def concatenate(cls, pieces: list[Original]) -> Original:
-        """Pieces end to end; none at all make an empty one."""
+        """The pieces, one after the other; without pieces, no recordings."""
         empty = cls(*[np.zeros(0, np.int64)] * len(cls._fields))
         return cls(*map(np.concatenate, zip(empty, *pieces, strict=True)))
 
     def take(self, sample: NDArray[np.int64]) -> Original:
-        """These recordings."""
+        """The recordings at these positions."""
         return Original(*(column[sample] for column in self))

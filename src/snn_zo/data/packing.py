@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from errno import EROFS
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -15,17 +15,18 @@ from rich.console import Console
 from rich.progress import track
 
 from snn_zo.data.binning import Packed, pack
-from snn_zo.data.dataset import BadRecordingError, DataError, EventDataset
+from snn_zo.data.errors import BadRecordingError, DataError
+from snn_zo.data.reader import EventReader
 from snn_zo.data.recordings import Listing, Recordings
-from snn_zo.data.store import DamagedStoreError, EventStore, Piece
+from snn_zo.data.store import About, DamagedStoreError, EventStore, Piece
 
 log = logging.getLogger(__name__)
 
 _ORPHANS_LIVE_S = 10
-"""After which a reader without work ends, as when the process that it worked for was killed."""
+"""Seconds after which a reading process without work ends, as when the process that it worked for was killed."""
 
 
-def open_or_build(dataset: EventDataset, part: str, thorough: bool = False, anew: bool = False) -> EventStore:
+def open_or_build(dataset: EventReader, part: str, thorough: bool = False, anew: bool = False) -> EventStore:
     """The store of a part; made if it is not there, made again if it is damaged.
 
     Args:
@@ -60,27 +61,27 @@ def _sound(path: Path, thorough: bool) -> EventStore | None:
     return store
 
 
-def _build_alone(dataset: EventDataset, part: str, path: Path, thorough: bool, anew: bool) -> EventStore:
+def _build_alone(dataset: EventReader, part: str, path: Path, thorough: bool, anew: bool) -> EventStore:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        # another process may have been at it
+        # another process may have made it in the meantime
         return (None if anew else _sound(path, thorough)) or _build(dataset, part, path)
 
 
-def _build(dataset: EventDataset, part: str, path: Path) -> EventStore:
-    for left_over in path.parent.glob(f".{path.name}.*"):  # of a builder that was killed: we hold the lock
+def _build(dataset: EventReader, part: str, path: Path) -> EventStore:
+    for left_over in path.parent.glob(f".{path.name}.*"):  # of a process that was killed: we hold the lock
         left_over.unlink(missing_ok=True)
-    about: dict[str, Any] = {"data": type(dataset).__name__, "part": part, "bad": []}
+    about: About = {"data": type(dataset).__name__, "part": part, "bad": []}
     EventStore.write(path, dataset.grid, _pieces(dataset, part, about["bad"]), about)
     return EventStore(path)
 
 
-def _pieces(dataset: EventDataset, part: str, bad: list[str]) -> Iterator[Piece]:
+def _pieces(dataset: EventReader, part: str, bad: list[str]) -> Iterator[Piece]:
     """All recordings of a part, packed, in order; reasons for what is left out are added to `bad`."""
-    listing = dataset.listing(part)
+    listing = _typed(dataset, part, dataset.listing(part))
     if dataset.limit is not None:
-        listing = listing.first_of_class(dataset.limit)
-    listing = _of_a_class(dataset, part, listing, bad)
+        listing = listing.first_of_each(dataset.target.strata(listing.target), dataset.limit)
+    listing = _in_range(dataset, part, listing, bad)
     pieces = [np.arange(len(listing))[i : i + dataset.chunk] for i in range(0, len(listing), dataset.chunk)]
     jobs = (delayed(_packed)(dataset, part, listing.take(piece)) for piece in pieces)
     options = {} if dataset.workers_are == "threads" else {"idle_worker_timeout": _ORPHANS_LIVE_S}
@@ -104,18 +105,26 @@ def _pieces(dataset: EventDataset, part: str, bad: list[str]) -> Iterator[Piece]
         raise DataError(f"{dataset.where(part, listing, 0)}: there are no recordings{reason}")
 
 
-def _of_a_class(dataset: EventDataset, part: str, listing: Listing, bad: list[str]) -> Listing:
-    """The recordings whose label is a class, before any is read."""
-    wrong = (listing.label < 0) | (listing.label >= dataset.classes)
-    for i in np.flatnonzero(wrong).tolist():
+def _typed(dataset: EventReader, part: str, listing: Listing) -> Listing:
+    """The same recordings, with targets of the type and shape that the data set says."""
+    try:
+        return replace(listing, target=dataset.target.typed(listing.target))
+    except ValueError as error:
+        raise DataError(f"{type(dataset).__name__}, part {part}: {error}") from error
+
+
+def _in_range(dataset: EventReader, part: str, listing: Listing, bad: list[str]) -> Listing:
+    """The recordings whose target is in range, before any is read."""
+    valid = dataset.target.valid(listing.target)
+    for i in np.flatnonzero(~valid).tolist():
         fault = f"{dataset.misplaced(part, listing, i)}: remove or replace it"
         if dataset.on_bad == "error":
             raise BadRecordingError(fault)
         bad.append(fault)
-    return listing.take(np.flatnonzero(~wrong))
+    return listing.take(np.flatnonzero(valid))
 
 
-def _packed(dataset: EventDataset, part: str, listing: Listing) -> tuple[Piece, list[str]]:
+def _packed(dataset: EventReader, part: str, listing: Listing) -> tuple[Piece, list[str]]:
     """Some recordings, packed, and why others are left out."""
     try:
         return (pack(_checked(dataset, part, listing), dataset.grid), listing.number), []
@@ -130,10 +139,13 @@ def _packed(dataset: EventDataset, part: str, listing: Listing) -> tuple[Piece, 
             origin.append(one.number)
         except BadRecordingError as error:
             faults.append(str(error))
-    return (Packed.concatenate(good, dataset.grid), np.concatenate([listing.number[:0], *origin])), faults
+    return (
+        Packed.concatenate(good, dataset.grid, dataset.target),
+        np.concatenate([listing.number[:0], *origin]),
+    ), faults
 
 
-def _checked(dataset: EventDataset, part: str, listing: Listing) -> Recordings:
+def _checked(dataset: EventReader, part: str, listing: Listing) -> Recordings:
     recordings = dataset.recordings(part, listing)
     if fault := dataset.fault(recordings):
         raise BadRecordingError(f"{dataset.where(part, listing, fault[0])} {fault[1]}: remove or replace it")

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from snn_zo.data.columns import whole_events
-from snn_zo.data.dataset import DataError, FileDataset
+from snn_zo.data.dataset import FileDataset
+from snn_zo.data.errors import DataError
 from snn_zo.data.fetch import bounded_downloads, leaving_no_folders
 from snn_zo.data.layout import counted, files_below, fits, home_of, left_out, near_miss
 from snn_zo.data.readable import readable, reason, require_regular
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.recordings import Listing, Recordings
+    from snn_zo.target import Values
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class TonicDataset(FileDataset):
     """Where the files of each part belong, below `root`."""
 
     beside: ClassVar[tuple[str, ...]] = ()
-    """Layouts of files that come with the recordings and are none."""
+    """Layouts of files that come with the recordings and are not recordings."""
 
     def files(self, part: str) -> list[str]:
         """The files of a part, by their paths below `root`; downloaded if there are none.
@@ -66,7 +68,7 @@ class TonicDataset(FileDataset):
         return found
 
     def _others(self, part: str) -> list[str]:
-        """Layouts of files that are not of a part."""
+        """Layouts of the files that do not belong to a part."""
         return [*(layout for name, layout in self.layout.items() if name != part), *self.beside]
 
     def place(self, part: str) -> Path:
@@ -78,11 +80,11 @@ class TonicDataset(FileDataset):
         return {"files": [f"{name}:{_stat(self.folder / name)}" for name in self.files(part)]}
 
     def fault(self, recordings: Recordings) -> tuple[int, str] | None:
-        """Events that cannot be, none at all, or time stamps that are out of order."""
+        """Events that cannot be, no events at all, or time stamps that are out of order."""
         return recordings.fault() or recordings.disorder()
 
-    def tonic_arguments(self, part: str) -> dict[str, Any]:
-        """What tonic's class is told, to get this part."""
+    def tonic_arguments(self, part: str) -> dict[str, object]:
+        """Arguments with which tonic's class loads this part."""
         return {} if part == "all" else {"train": part == "train"}
 
     def _download(self, part: str) -> None:
@@ -108,16 +110,16 @@ class TonicDataset(FileDataset):
 
 @dataclass(frozen=True, kw_only=True)
 class FilePerRecording(TonicDataset):
-    """A data set whose recordings are a file each, in a folder for each class."""
+    """A data set with a file for each recording, in a folder for each class."""
 
     folders: ClassVar[tuple[str, ...]]
     """Name of each class's folder."""
     largest: ClassVar[int] = 2**28
-    """Bytes that a recording's file may have."""
+    """Limit in bytes for the file of a recording."""
 
     @property
     def classes(self) -> int:
-        """One a folder."""
+        """As many as there are folders."""
         return len(self.folders)
 
     def class_name(self, label: int) -> str:
@@ -134,7 +136,7 @@ class FilePerRecording(TonicDataset):
         return Listing(np.array([self.label(Path(name)) for name in files], np.int64), files)
 
     def label(self, file: Path) -> int:
-        """The class of a file's folder; -1 where it is none."""
+        """The class of a file's folder; -1 where the folder is not one of a class."""
         return self.folders.index(file.parent.name) if file.parent.name in self.folders else -1
 
     def read(self, path: Path) -> NDArray[np.void]:
@@ -149,20 +151,20 @@ class FilePerRecording(TonicDataset):
             with readable(str(path)):
                 require_regular(path, self.largest)
                 events.append(whole_events(self.read(path)))
-        return gather(events, listing.label, self.height, self.width)
+        return gather(events, listing.target, self.height, self.width)
 
     def where(self, part: str, listing: Listing, position: int) -> str:
         """The recording's file."""
         return str(self.folder / listing.file[position]) if len(listing) else str(self.place(part))
 
     def misplaced(self, part: str, listing: Listing, position: int) -> str:
-        """The folder that is no class's."""
+        """Names the folder, which is not one of a class."""
         folder = (self.folder / listing.file[position]).parent
         return f"{folder} is no class's folder ({self.folders[0]} to {self.folders[-1]})"
 
 
-def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height: int, width: int) -> Recordings:
-    """Recordings as structured arrays with t in us, end to end; a missing column is 0.
+def gather(events: Sequence[NDArray[np.void]], target: Values, height: int, width: int) -> Recordings:
+    """Recordings as structured arrays with t in us, one after the other; a missing column is 0.
 
     Numbers that the columns of `Recordings` cannot hold become -1.
     """
@@ -172,14 +174,14 @@ def gather(events: Sequence[NDArray[np.void]], label: NDArray[np.int64], height:
 
     size = sum(map(len, events))
 
-    def column(name: str, dtype: type) -> Any:
+    def column(name: str, dtype: type) -> NDArray:
         parts = [piece[name] for piece in events if name in (piece.dtype.names or ())]
         values = np.concatenate(parts) if parts else np.zeros(size, dtype)
         return np.where((values < 0) | (values > np.iinfo(dtype).max), -1, values).astype(dtype)
 
     sample = np.repeat(np.arange(len(events), dtype=np.int32), [len(piece) for piece in events])
     place = (column("x", np.int16), column("y", np.int16), column("p", np.int8))
-    return Recordings(sample, column("t", np.int64), *place, label, height, width)
+    return Recordings(sample, column("t", np.int64), *place, target, height, width)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that may be anything: what goes wrong in reading one is said in a line that names it."""
+"""Reading files whose content is not trusted: whatever goes wrong becomes one line that names the file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from snn_zo.data.dataset import BadRecordingError, DataError
+from snn_zo.data.errors import BadRecordingError, DataError
 
 
 @contextmanager
 def readable(place: str, error_type: type[DataError] = BadRecordingError) -> Iterator[None]:
-    """Whatever goes wrong in reading a file is a fault of the file.
+    """Turn whatever goes wrong in the block into a fault of the file that is read.
 
     Args:
         place: of the file, for the message.
@@ -30,12 +30,12 @@ def readable(place: str, error_type: type[DataError] = BadRecordingError) -> Ite
         raise error_type(
             f"{place} cannot be read: permission denied; let its owner allow it (chmod u+r, of folders u+rx)"
         ) from error
-    except BaseException as error:  # a decoder that panics raises no Exception
+    except BaseException as error:  # decoders written in other languages may raise what is no Exception
         raise error_type(f"{place} cannot be read ({reason(error)}): remove or replace it") from error
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, in a line that every terminal can show."""
+    """The message of an exception, in one line that every terminal can show."""
     from snn_zo.untrusted import line
 
     said = line((isinstance(error, OSError) and error.strerror) or str(error))
@@ -46,7 +46,7 @@ def reason(error: BaseException) -> str:
 
 
 def open_regular(path: Path, largest: int | None = None) -> BufferedReader:
-    """Open a file that is none of the things that never end, such as a pipe or a device.
+    """Open a regular file; a pipe or a device, which may never end, is refused.
 
     Args:
         path: of the file; links are followed.
@@ -69,6 +69,6 @@ def open_regular(path: Path, largest: int | None = None) -> BufferedReader:
 
 
 def require_regular(path: Path, largest: int | None = None) -> int:
-    """Size of a file that somebody else is going to open; see `open_regular`."""
+    """Size of a regular file that another library is going to open; see `open_regular`."""
     with open_regular(path, largest) as file:
         return os.fstat(file.fileno()).st_size

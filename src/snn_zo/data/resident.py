@@ -15,7 +15,7 @@ SHARE = 0.5
 
 
 class ResidentStore:
-    """All recordings of a store on a device; the host waits for nothing to make a batch of them.
+    """All recordings of a store on a device; making a batch of them does not wait for the host.
 
     Args:
         store: its recordings are compared with their checksums first.
@@ -28,13 +28,13 @@ class ResidentStore:
     def __init__(self, store: EventStore, device: torch.device) -> None:
         store.check(np.arange(len(store)))
         self.store = store
-        # columns in as few bytes as they have in the file; torch computes little with unsigned ones
+        # columns take as many bytes as in the file, but are signed: torch has few operations for unsigned integers
         self._mask = 0xFFFF if store.col.dtype == np.uint16 else -1
         col = store.col.view(np.int16) if self._mask == 0xFFFF else store.col
         self._col = torch.from_numpy(np.array(col)).to(device)
         self._length = torch.from_numpy(store.length.astype(np.int32)).to(device)
         self._first = torch.from_numpy(store.first).to(device)
-        self._label = torch.from_numpy(store.label).to(device)
+        self._target = torch.from_numpy(store.target).to(device)
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
         """The recordings `index`, in that order, as one batch on the device; equal to `EventStore.batch`."""
@@ -47,8 +47,9 @@ class ResidentStore:
         ptr = torch.zeros(len(index) * self.store.steps + 1, dtype=torch.int64, device=device)
         torch.cumsum(self._length[sample].flatten(), 0, out=ptr[1:])
         events = Rows(ptr, self._col[place].int() & self._mask)
-        shape = (len(index), self.store.steps, self.store.features)
-        return Batch(Spikes.from_events(shape, events), self._label[sample], sample)
+        shape = (len(index), self.store.steps, self.store.inputs)
+        spikes = Spikes.from_events(shape, events, features=self.store.in_shape)
+        return Batch(spikes, self._target[sample], sample)
 
 
 def fits(store: EventStore, device: torch.device) -> bool:
@@ -60,10 +61,10 @@ def fits(store: EventStore, device: torch.device) -> bool:
 
 
 def streamed(batch: Batch, device: torch.device) -> Batch:
-    """A batch on its way to a device, through memory that is pinned for that, while the host goes on."""
+    """A batch on its way to a device through pinned memory, without a wait for the copy."""
     spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
-    moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype)
+    moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype, spikes.features)
     return Batch(moved, _to(batch.target, device), _to(batch.sample, device), batch.share)
 
 

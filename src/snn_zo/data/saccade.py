@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from snn_zo.data.recordings import Recordings
+
+if TYPE_CHECKING:
+    from snn_zo.target import Values
 
 SENSOR = 34
 SACCADE_MS = 105
@@ -24,7 +28,7 @@ BLUR = 0.6
 FLOOR = 0.2
 CONTRAST, CONTRAST_SIGMA = 0.35, 0.03
 TIE = 1e-4
-"""Share of a contrast threshold that is taken for rounding."""
+"""Share of a contrast threshold that a change must exceed it by, as less may be rounding."""
 _MARGIN = 12
 _CHUNK = 128
 
@@ -41,12 +45,12 @@ def trajectory() -> NDArray[np.float64]:
     return np.stack(axes, 1)
 
 
-def record(images: NDArray[np.float32], label: NDArray[np.int64], seed: int = 0) -> Recordings:
+def record(images: NDArray[np.float32], target: Values, seed: int = 0) -> Recordings:
     """Recordings of still images moved before a 34 x 34 sensor.
 
     Args:
         images: [S, H, W] intensities in [0, 1], H and W at most 34; centred on the sensor.
-        label: [S] classes.
+        target: [S] classes, or [S, K] values.
         seed: of the pixels' contrast thresholds, which differ a little as on a real chip.
 
     Returns:
@@ -65,7 +69,7 @@ def record(images: NDArray[np.float32], label: NDArray[np.int64], seed: int = 0)
         x[order].astype(np.int16),
         y[order].astype(np.int16),
         p[order].astype(np.int8),
-        label,
+        target,
         SENSOR,
         SENSOR,
     )
@@ -77,7 +81,7 @@ def _chunk(images: NDArray[np.float32], contrast: NDArray[np.float32]) -> tuple[
     after = [SENSOR + 2 * _MARGIN - size - pad for size, pad in zip(images.shape[1:], before, strict=True)]
     padded = np.pad(images, ((0, 0), *zip(before, after, strict=True)))
     blurred = gaussian_filter(padded, (0, BLUR, BLUR)).astype(np.float32)
-    # at the end every pixel is where it began, whole steps from its reference: that is no change beyond them
+    # at the end every pixel is back where it began, exactly at a threshold but for rounding
     limit = contrast * (1 + TIE)
     reference = np.zeros(())
     events: list[tuple[NDArray, ...]] = []

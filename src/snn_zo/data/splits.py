@@ -1,4 +1,4 @@
-"""Training, validation and test recordings: seeded, stratified, and apart by speaker where that is asked for."""
+"""Training, validation and test recordings: seeded, stratified, and by speaker where that is asked for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
+from snn_zo.target import Classes, Target
 
 if TYPE_CHECKING:
     from snn_zo.data.store import EventStore
+    from snn_zo.target import Values
 
 
 class Subset(NamedTuple):
@@ -28,11 +30,12 @@ class Splits(NamedTuple):
     test: Subset
 
 
-def stratified(label: NDArray[np.int64], shares: tuple[float, ...], seed: int) -> list[NDArray[np.int64]]:
+def stratified(target: Target, values: Values, shares: tuple[float, ...], seed: int) -> list[NDArray[np.int64]]:
     """Seeded disjoint parts of range(S) with `shares` of every class, each in ascending order.
 
     Args:
-        label: [S] classes.
+        target: what is to be learned; it says what stands for classes where there are none.
+        values: [S, ...] targets.
         shares: fractions; their sum is below 1 and the rest is the last part.
         seed: of the shuffle.
 
@@ -41,25 +44,27 @@ def stratified(label: NDArray[np.int64], shares: tuple[float, ...], seed: int) -
     """
     from sklearn.model_selection import train_test_split
 
-    rest = np.arange(len(label))
+    rest = np.arange(len(values))
     parts = []
     for share in shares:
-        part_size = round(share * len(label))
+        part_size = round(share * len(values))
+        strata = target.strata(values[rest], min(part_size, len(rest) - part_size))
         try:
-            rest, part = train_test_split(rest, test_size=part_size, stratify=label[rest], random_state=seed)
+            rest, part = train_test_split(rest, test_size=part_size, stratify=strata, random_state=seed)
         except ValueError as error:
-            raise _impossible(len(label), f"{share:g} and the rest", error) from error
+            raise _impossible(len(values), f"{share:g} and the rest", error) from error
         parts.append(np.sort(part))
     return [*parts, np.sort(rest)]
 
 
 def fold_of(
-    label: NDArray[np.int64], folds: int, fold: int, seed: int, group: NDArray[np.int64] | None = None
+    target: Target, values: Values, folds: int, fold: int, seed: int, group: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """One of K seeded stratified folds of range(S), and the rest; each in ascending order.
 
     Args:
-        label: [S] classes.
+        target: what is to be learned.
+        values: [S, ...] targets.
         folds: K.
         fold: which one, 0 to K - 1.
         seed: of the shuffle.
@@ -72,11 +77,13 @@ def fold_of(
 
     splitter = StratifiedKFold if group is None else StratifiedGroupKFold
     groups = None if group is None else len(np.unique(group))
-    smallest = int(np.bincount(label)[np.unique(label)].min())
+    strata = target.strata(values, len(values) // folds)
+    smallest = int(np.bincount(strata)[np.unique(strata)].min())
     if folds > min(smallest, groups or smallest):
-        what = f"{smallest} recordings of a class" if groups is None or smallest < groups else f"{groups} speakers"
+        of = " of a class" if isinstance(target, Classes) else ""
+        what = f"{smallest} recordings{of}" if groups is None or smallest < groups else f"{groups} speakers"
         raise DataError(f"{what} cannot be split into {folds} folds: set data.folds to that or less")
-    split = list(splitter(folds, shuffle=True, random_state=seed).split(label, label, group))
+    split = list(splitter(folds, shuffle=True, random_state=seed).split(strata, strata, group))
     rest, held_out = split[fold]
     return held_out, rest
 

@@ -5,7 +5,8 @@ A file holds a header of `HEADER` bytes, `<crc32> <json>`, and the arrays that i
     col       [K] inputs of all events, row after row; row s * T + t is time step t of recording s
     length    [S, T] events of each row
     first     [S + 1] int64 place in `col` of each recording's first event
-    label, origin   [S] int64 class, and place in the original files
+    target    [S] int64 classes, or [S, K] float32 values
+    origin    [S] int64 places in the original files
     checksum  [S] uint32 crc32 of each recording's `length` and `col`
     ...       [S] what is known of each recording before it was binned, see `Original`
     about     bytes of a JSON object
@@ -17,10 +18,11 @@ served; the others are read and checked when the store is opened.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypedDict
 from zlib import crc32
 
 import numpy as np
@@ -35,12 +37,19 @@ if TYPE_CHECKING:
 
     from snn_zo.ops.spikes import Spikes
 
-FORMAT = 2
+FORMAT = 3
 HEADER = 4096
-
 
 Piece = tuple[Packed, NDArray[np.int64]]
 """Packed recordings, and their places in the part."""
+
+
+class About(TypedDict):
+    """Where the recordings of a store come from: class of the data set, its part, and why others were left out."""
+
+    data: str
+    part: str
+    bad: list[str]
 
 
 class DamagedStoreError(Exception):
@@ -72,8 +81,9 @@ class EventStore:
 
     Attributes:
         steps: T.
-        features: N.
-        label: [S] int64 class.
+        in_shape: feature shape of the inputs.
+        inputs: N, its product.
+        target: [S] int64 classes, or [S, K] float32 values.
         origin: [S] int64 place of each recording in the original files.
         col, length, first, checksum: as in the file.
         original: what the recordings held before they were binned.
@@ -89,18 +99,19 @@ class EventStore:
         with open(path, "rb") as file:
             header = _read_header(file)
             arrays = {name: _read_array(file, name, _Place(*place)) for name, place in header["arrays"].items()}
-        self.steps, self.features = int(header["steps"]), int(header["features"])
-        self.label, self.origin, self.first = arrays["label"], arrays["origin"], arrays["first"]
+        self.steps, self.in_shape = header["steps"], tuple(header["in_shape"])
+        self.inputs = math.prod(self.in_shape)
+        self.target, self.origin, self.first = arrays["target"], arrays["origin"], arrays["first"]
         self.col, self.length, self.checksum = arrays["col"], arrays["length"], arrays["checksum"]
         self.original = Original(*(arrays[name] for name in Original._fields))
-        self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
-        self._sound = np.zeros(len(self.label), bool)
+        self.about: About = json.loads(arrays["about"].tobytes())
+        self._sound = np.zeros(len(self.target), bool)
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.target)
 
     def __reduce__(self) -> tuple[type[EventStore], tuple[Path]]:
-        return type(self), (self.path,)  # another process maps the file itself
+        return type(self), (self.path,)  # the other process maps the file itself
 
     def events(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The recordings `index` in that order, as row pointers [B * T + 1] and columns [K].
@@ -126,8 +137,9 @@ class EventStore:
         from snn_zo.ops.spikes import Rows, Spikes
 
         events = Rows(torch.from_numpy(ptr), torch.from_numpy(col))
-        shape = (len(index), self.steps, self.features)
-        return Batch(Spikes.from_events(shape, events), torch.from_numpy(self.label[index]), torch.from_numpy(index))
+        shape = (len(index), self.steps, self.inputs)
+        spikes = Spikes.from_events(shape, events, features=self.in_shape)
+        return Batch(spikes, torch.from_numpy(self.target[index]), torch.from_numpy(index))
 
     def check(self, index: NDArray[np.int64]) -> None:
         """Compare recordings with their checksums.
@@ -142,7 +154,7 @@ class EventStore:
         self._sound[index] = True
 
     @staticmethod
-    def write(path: Path, grid: Grid, pieces: Iterable[Piece], about: dict[str, Any]) -> None:
+    def write(path: Path, grid: Grid, pieces: Iterable[Piece], about: About) -> None:
         """Write a store, whole or not at all.
 
         Args:
@@ -150,29 +162,29 @@ class EventStore:
             grid: that the recordings were binned on.
             pieces: packed recordings, and their places in the original files; the columns of one piece at a time are
                 in memory.
-            about: anything that JSON holds; written last, so that making the pieces may add to it.
+            about: where the recordings come from; written last, so that making the pieces may add to it.
 
         Raises:
             OSError: it could not be written.
         """
-        input_type = np.dtype(np.uint16 if grid.features < 1 << 16 else np.int32)
+        input_type = np.dtype(np.uint16 if grid.inputs < 1 << 16 else np.int32)
         length_type = np.dtype(np.int32) if grid.counts else input_type
         with replacing(path) as file:
             file.write(bytes(HEADER))
             parts = [_columns(file, *piece, input_type, length_type) for piece in pieces]
-            length, label, origin, checksum, *original = (np.concatenate(part) for part in zip(*parts, strict=True))
+            length, target, origin, checksum, *original = (np.concatenate(part) for part in zip(*parts, strict=True))
             first = np.append(0, np.cumsum(length.sum(1, dtype=np.int64)))
-            rest = {"length": length, "label": label, "origin": origin, "checksum": checksum, "first": first}
+            rest = {"length": length, "target": target, "origin": origin, "checksum": checksum, "first": first}
             rest |= dict(zip(Original._fields, original, strict=True))
             rest["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
             arrays = {"col": _Place(input_type.str, [int(first[-1])], HEADER, None)}
-            arrays |= {name: _append(file, array) for name, array in rest.items()}
-            header = {"format": FORMAT, "steps": grid.steps, "features": grid.features}
-            _write_header(file, header | {"arrays": arrays, "size": file.tell()})
+            arrays |= {name: _append(file, array, checked=name != "length") for name, array in rest.items()}
+            size = file.tell()
+            _write_header(file, _Header(format=FORMAT, steps=grid.steps, in_shape=grid.shape, arrays=arrays, size=size))
 
 
 class _Place(NamedTuple):
-    """Where an array lies in the file, and its crc32 (None: each recording has its own)."""
+    """Place of an array in the file, and its crc32; None where each recording has a checksum of its own."""
 
     dtype: str
     shape: list[int]
@@ -180,34 +192,44 @@ class _Place(NamedTuple):
     checksum: int | None
 
 
+class _Header(TypedDict):
+    """Header of the file; `size` is that of the whole file in bytes."""
+
+    format: int
+    steps: int
+    in_shape: Sequence[int]
+    arrays: dict[str, _Place]
+    size: int
+
+
 def _columns(
     file: BinaryIO, packed: Packed, origin: NDArray[np.int64], input_type: np.dtype, length_type: np.dtype
 ) -> tuple[NDArray, ...]:
-    """Write the columns of a piece; its `length`, `label`, `origin`, `checksum` and what it held before."""
+    """Write the columns of a piece; its `length`, `target`, `origin`, `checksum` and statistics before binning."""
     col, length = packed.col.astype(input_type), packed.length.astype(length_type)
     file.write(col.data)
     runs = np.split(col, np.cumsum(packed.length.sum(1))[:-1])
     checksum = (
         [crc32(run.data, crc32(rows.data)) for run, rows in zip(runs, length, strict=True)] if len(length) else []
     )
-    return length, packed.label, origin, np.array(checksum, np.uint32), *packed.original
+    return length, packed.target, origin, np.array(checksum, np.uint32), *packed.original
 
 
-def _append(file: BinaryIO, array: NDArray) -> _Place:
+def _append(file: BinaryIO, array: NDArray, checked: bool) -> _Place:
+    """Write an array that is `checked` as a whole when the store is opened, or recording by recording."""
     file.write(bytes(-file.tell() % 64))
     offset = file.tell()
     file.write(array.data)
-    whole = None if array.ndim > 1 else crc32(array.data)
-    return _Place(array.dtype.str, list(array.shape), offset, whole)
+    return _Place(array.dtype.str, list(array.shape), offset, crc32(array.data) if checked else None)
 
 
-def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:
+def _write_header(file: BinaryIO, header: _Header) -> None:
     content = json.dumps(header).encode()
     file.seek(0)
     file.write(f"{crc32(content):08x} ".encode() + content)
 
 
-def _read_header(file: BinaryIO) -> dict[str, Any]:
+def _read_header(file: BinaryIO) -> _Header:
     checksum, _, content = file.read(HEADER).rstrip(b"\0").partition(b" ")
     if checksum != f"{crc32(content):08x}".encode():
         raise DamagedStoreError(f"{file.name} is no event store")

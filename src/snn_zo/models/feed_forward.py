@@ -13,6 +13,7 @@ from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
 from snn_zo.neuron import CountReadout, Init, Neuron, Readout
 from snn_zo.ops import Spikes
+from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -38,6 +39,7 @@ class FeedForward(nn.Module):
         bias: whether layers have one; it starts at 0.
         layers: what a hidden layer, given by its name, has of its own.
         backend: `auto` or the name of a backend.
+        every_step: whether the output holds the values of the readout at every time step as well.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class FeedForward(nn.Module):
         bias: bool = False,
         layers: Mapping[str, OwnSettings] | None = None,
         backend: str = "auto",
+        every_step: bool = False,
     ) -> None:
         super().__init__()
         stack: list[SpikingLinear | LeakyReadout] = []
@@ -66,7 +69,7 @@ class FeedForward(nn.Module):
         if isinstance(readout, CountReadout):
             stack.append(SpikeCounts(in_shape, outputs, readout, strategy, bias=bias, backend=backend))
         else:
-            stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend))
+            stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend, every_step=every_step))
         for layer in stack:
             _initialise(layer, init, gain)
         self.layers = nn.ModuleList(stack)
@@ -85,7 +88,10 @@ class FeedForward(nn.Module):
             hidden[layer.name] = x
         if isinstance(readout, SpikeCounts):
             return Output(readout(x, draw.for_layer(len(layers)) if draw else None), hidden)
-        return Output(readout(x), hidden)
+        values = readout(x)
+        if isinstance(readout, LeakyReadout) and readout.every_step:
+            return Output(reduced(values, readout.readout.reduce), hidden, values)
+        return Output(values, hidden)
 
 
 def _initialise(layer: SpikingLinear | LeakyReadout, init: Init, gain: float) -> None:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from snn_zo.headline import Headline
-from snn_zo.report.result import PHASES, joules, percent
+from snn_zo.quantity import joules, percent
+from snn_zo.report.result import PHASES
 from snn_zo.report.runs import read_runs
 from snn_zo.report.score import headline_of, is_share, scored, title_of, value_of
 from snn_zo.untrusted import at

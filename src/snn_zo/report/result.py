@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.score import headline_of, measured, scored
 from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
 
 
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with three significant digits."""
-    return "-" if value is None else f"{100 * value:.3g} %"
-
-
-def decimal(value: float | None) -> str:
-    """A fraction as a percentage with one decimal."""
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def print_result(folder: Path, summary: dict[str, Any]) -> None:
+def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
     """Test score, activity by layer, time, and where everything is."""
     timing, sparsity = summary["timing"], summary["sparsity"]
     console = Console()
@@ -49,7 +41,7 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
     console.print(Text(f"everything in  {said(folder)}"), soft_wrap=True)
 
 
-def _score(headline: Headline, summary: dict[str, Any]) -> str:
+def _score(headline: Headline, summary: Mapping[str, Any]) -> str:
     """The headline metric on test and validation, and what chose the weights if that was another one."""
     value, monitor = summary["headline"]["value"], summary["monitor"]
     tested = "not tested (trainer.limit_test_batches=0)" if value is None else scored(headline, value)
@@ -57,14 +49,6 @@ def _score(headline: Headline, summary: dict[str, Any]) -> str:
     is_own = monitor == headline.logged("val")
     chosen = "" if is_own else f", chosen by {measured(headline, monitor, summary['objective'])}"
     return f"{f'test {headline.title}':<13}  {tested}   (validation {validated}{chosen})"
-
-
-def joules(value: float) -> str:
-    """With three significant digits and a prefix of the SI."""
-    for prefix, size in (("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g} {prefix}J"
-    return f"{value / 1e-9:.3g} nJ"
 
 
 def _print_energy(console: Console, energy: dict[str, Any]) -> None:

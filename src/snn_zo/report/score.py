@@ -64,7 +64,7 @@ def scored(headline: Headline | None, value: float | None) -> str:
 
 
 def measured(headline: Headline | None, logged: str, value: float) -> str:
-    """A logged value by its name, `val/acc 87.5 %`: with a unit if it is the headline metric or another share."""
+    """A logged value by its name, `test/acc 87.5 %`: with a unit if it is the headline metric or another share."""
     _, _, name = logged.rpartition("/")
     if headline is None or name != headline.name:
         headline = Headline(name, name, unit="%" if name in SHARES else "")

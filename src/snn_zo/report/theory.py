@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from snn_zo.report.page import write_png
+from snn_zo.page import write_png
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, Surrogate, ZerothOrder
 
 DELTA = 0.05

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-GROUPS = ("dataset", "strategy", "model", "data", "optim", "schedule", "regularizer", "trainer")
+GROUPS = ("dataset", "strategy", "model", "loss", "data", "optim", "schedule", "regularizer", "trainer")
 """Settings, and groups of them, whose values a study may compare."""
 
 ACTIVE, ENERGY = "sparsity/active", "energy/so_far"

@@ -1,15 +1,16 @@
 from pathlib import Path
 
+from snn_zo.headline import Headline
 from snn_zo.report.comparison import compare
-from snn_zo.report.dashboard import headline
+from snn_zo.report.dashboard.findings import findings
 from snn_zo.report.runs import read_runs
 from tests.report.synthetic import write_run
 
 
 def said(folder: Path) -> str:
     comparison = compare(read_runs([folder]))
-    ranked = sorted(comparison.variants, key=lambda v: -(v.estimate("score") or (0,))[0])
-    return " ".join(headline.findings(comparison, ranked)).replace("\N{NO-BREAK SPACE}", " ")
+    ranked = sorted(comparison.variants, key=lambda variant: variant.order)
+    return " ".join(findings(comparison, ranked)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def accuracies(folder: Path, **methods: list[float]) -> Path:
@@ -69,3 +70,18 @@ def test_findings_recommend_nothing_for_want_of_common_seeds(tmp_path):
 def test_findings_without_a_completed_run(tmp_path):
     write_run(tmp_path, status="queued")
     assert said(tmp_path) == "On digits no run is completed yet: there is nothing to compare."
+
+
+def test_findings_of_an_error_prefer_the_smallest(tmp_path):
+    for method, errors in {"surrogate": [0.3, 0.3], "local_zo": [0.1, 0.2], "ssg": [0.2, 0.1]}.items():
+        for seed, error in enumerate(errors):
+            write_run(tmp_path, method, seed, accuracy=error, headline=Headline("mae", "error", "min", "rad"))
+    text = said(tmp_path)
+    assert "has the lowest mean test error of 3 variants: 0.15 rad (95 % interval 0.1 to 0.2 rad, 2 seeds)" in text
+    assert "It is ahead of surrogate by 0.15 rad (95 % interval 0.1 to 0.2, 2 seeds)" in text
+    assert "not to be told apart</strong> from ssg (+0 rad, 95 % interval \N{MINUS SIGN}0.1 to +0.1, 2 seeds)" in text
+
+
+def test_findings_of_an_error_alone(tmp_path):
+    write_run(tmp_path, accuracy=0.25, headline=Headline("mae", "error", "min"))
+    assert "reaches a test error of 0.25 (one seed, so no interval). There is no other" in said(tmp_path)

@@ -15,9 +15,9 @@ from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
+from snn_zo.report.score import title_of
 from snn_zo.report.variants import Prices, Variant, short_names, shown
 
-ACCURACY = Headline("acc", "accuracy", "max", "%")
 LEARNING = ("completed", "running", "interrupted")
 POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
@@ -50,20 +50,25 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
-    headline = ACCURACY
     return {
         "name": data,
-        "headline": {
-            "name": headline.name,
-            "title": headline.title,
-            "direction": headline.direction,
-            "unit": headline.unit,
-        },
+        "headline": _headline(comparison.headline_of(data)),
         "swept": short_names(list(dict.fromkeys(name for v in ranked if v.data == data for name in v.varied))),
         "fronts": {
             "active": _fronts(comparison, data, "active", place),
             "joules": _fronts(comparison, data, "joules", place),
         },
+    }
+
+
+def _headline(headline: Headline | None) -> schema.Headline:
+    if headline is None:
+        return {"name": "", "title": title_of(None), "direction": "max", "unit": ""}
+    return {
+        "name": headline.name,
+        "title": headline.title,
+        "direction": headline.direction,
+        "unit": headline.unit,
     }
 
 

@@ -123,7 +123,8 @@ test("confusion matrix is the mean of the runs, shaded by the true class", () =>
 });
 
 test("parallel axes end with the score, the best at the top", () => {
-  for (const headline of Object.values(HEADLINES)) {
+  const names = ["accuracy", "R2", "mae, rad"];
+  Object.values(HEADLINES).forEach((headline, i) => {
     const view = viewOf(headline);
     const axes = parallelAxes(view, view.report.runs);
     assert.deepEqual(axes.map(({ name }) => name), [
@@ -133,9 +134,10 @@ test("parallel axes end with the score, the best at the top", () => {
       "active",
       "energy",
       "s / epoch",
-      headline.title,
+      names[i],
     ]);
     const [lowest, highest] = [0.6, 0.9].map((score) => axes[6].scale.share(score).toFixed(3));
     assert.deepEqual([lowest, highest], headline.direction === "max" ? ["0.000", "1.000"] : ["1.000", "0.000"]);
-  }
+    assert.equal(axes[6].scale.ticks[0][1], i ? "0.6" : "60 %");
+  });
 });

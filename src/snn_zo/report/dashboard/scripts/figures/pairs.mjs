@@ -1,6 +1,6 @@
 // differences of the variants to one of them
 
-import { difference, hint } from "../score.mjs";
+import { difference, hint, isShare } from "../score.mjs";
 import { axis, labelWidth, layoutOf, styleOf } from "../style.mjs";
 import { number, plain, wrapped } from "../text.mjs";
 
@@ -39,8 +39,7 @@ export function pairsFigure(view) {
   const rows = differences(view);
   if (!rows.length) return null;
   const { headline } = view.dataset;
-  const isShare = headline.unit === "%";
-  const size = isShare ? 100 : 1; // differences of shares are in points
+  const size = isShare(headline) ? 100 : 1; // differences of shares are in points
   const at = rows.map((_, i) => i);
   const spread = (/** @type {Difference} */ { mean }, /** @type {number | null} */ end) =>
     end === null ? 0 : size * Math.abs(end - mean);
@@ -82,8 +81,8 @@ export function pairsFigure(view) {
     range: [rows.length - 0.4, -0.6],
     showgrid: false,
   });
-  const unit = !isShare && headline.unit ? `, ${plain(headline.unit)},` : "";
-  const quantity = `${isShare ? "points of " : ""}${plain(headline.title)}${unit} above`;
+  const unit = !isShare(headline) && headline.unit ? `, ${plain(headline.unit)},` : "";
+  const quantity = `${isShare(headline) ? "points of " : ""}${plain(headline.title)}${unit} above`;
   const reference = plain(view.report.variants[view.chosen.reference].label);
   const xaxis = axis(view, `${quantity}${view.narrow ? "<br>" : " "}${reference}${hint(headline)}`);
   const layout = layoutOf(view, {

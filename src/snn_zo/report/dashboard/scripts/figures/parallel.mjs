@@ -1,7 +1,7 @@
 // drawn here, as plotly's parcoords needs WebGL, which remote desktops and paper lack, and eval, which the page forbids
 
 import { scaleOf } from "../scale.mjs";
-import { scored } from "../score.mjs";
+import { isShare, scored } from "../score.mjs";
 import { styleOf } from "../style.mjs";
 import { joules, number, percent } from "../text.mjs";
 import { byId, element, svg } from "../elements.mjs";
@@ -22,6 +22,7 @@ import { byId, element, svg } from "../elements.mjs";
 
 const SIZE = { width: 1000, height: 360, top: 46, bottom: 330, side: 60 };
 const LONGEST = 18; // characters of a label
+const SHORT = 12;
 const CLICK = 0.01; // of an axis' height: less is no drag
 
 /** Brushed intervals, as shares of an axis' height, by the axis' name. @type {Map<string, [number, number]>} */
@@ -37,7 +38,6 @@ export function parallelAxes({ report, dataset: { swept, headline } }, runs) {
     of: (/** @type {Run} */ run) => report.variants[run.variant].varied[setting],
     shown: number,
   }));
-  const falling = headline.direction === "min";
   const candidates = [
     { name: "method", of: (/** @type {Run} */ run) => report.variants[run.variant].method, shown: String },
     ...settings,
@@ -46,16 +46,22 @@ export function parallelAxes({ report, dataset: { swept, headline } }, runs) {
     { name: "energy", of: (/** @type {Run} */ run) => run.joules, log: true, shown: joules },
     { name: "s / epoch", of: (/** @type {Run} */ run) => run.epoch_s, shown: number },
     {
-      name: headline.title,
+      name: scoreName(headline),
       of: (/** @type {Run} */ run) => run.score,
-      falling,
-      shown: (/** @type {number} */ value) => scored(headline, value),
+      falling: headline.direction === "min",
+      shown: isShare(headline) ? percent : number,
     },
   ];
   return candidates.flatMap(({ name, of, ...how }) => {
     const values = runs.map(of).filter((value) => value !== null && value !== undefined);
     return values.length ? [{ name, of, scale: scaleOf(values, how) }] : [];
   });
+}
+
+/** The last axis has little room on its right. @param {import("../payload.d.ts").Headline} headline */
+function scoreName({ name, title, unit }) {
+  const short = title.length > SHORT ? name : title;
+  return unit && unit !== "%" ? `${short}, ${unit}` : short;
 }
 
 const shortened = (/** @type {string} */ text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
