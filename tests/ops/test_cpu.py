@@ -29,6 +29,7 @@ from snn_zo.ops import Rows, Spikes, leaky_readout, lif, spike_count_penalty, sp
 from snn_zo.ops.cpu import active, gradients, threads
 from snn_zo.ops.cpu.philox import first_word
 from snn_zo.ops.cpu.scan import DRAWN, NOTHING, scan
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import (
     FUNCTIONS,
@@ -356,7 +357,7 @@ def test_network_everything_active(neuron, reach):
     surrogate = Surrogate("fast_sigmoid", 1.0)
     step = check(make(), neuron, SparseSurrogate(surrogate, b_th=reach) if reach else surrogate)
     assert [spikes.active_count for spikes in step.layers] == [3 * 17 * 11, 3 * 17 * 7]
-    assert [spikes.active is None for spikes in step.layers] == [reach is None] * 2
+    assert [spikes.active is EVERYWHERE for spikes in step.layers] == [reach is None] * 2
 
 
 @over(SPARSE)
@@ -648,7 +649,7 @@ def test_network_sparse_or_dense_at_the_share(above, neuron):
     elements = [3 * 16 * 8, 3 * 16 * 4]
     strategies = [First(int(active.SPARSE * size) + above) for size in elements]
     step = check(make(t=16, widths=(13, 8, 4, 3)), neuron, strategies)
-    assert [spikes.active is None for spikes in step.layers] == [above, above]
+    assert [spikes.active is EVERYWHERE for spikes in step.layers] == [above, above]
 
 
 @pytest.mark.parametrize("share", [-1.0, 1.0], ids=["dense", "sparse"])
@@ -656,7 +657,7 @@ def test_network_sparse_or_dense_at_the_share(above, neuron):
 def test_network_sparse_or_dense(share, strategy, neuron, monkeypatch):
     monkeypatch.setattr(active, "SPARSE", share)
     step = check(make(), neuron, strategy)
-    assert [spikes.active is None for spikes in step.layers] == [share < 0] * 2
+    assert [spikes.active is EVERYWHERE for spikes in step.layers] == [share < 0] * 2
 
 
 @pytest.mark.parametrize("gemm", [-1.0, 1e9], ids=["product", "events"])
@@ -665,7 +666,7 @@ def test_network_mixed(names, gemm, neuron, monkeypatch):
     """A sparse layer on a dense one and the other way round, the dense one with and without its product."""
     monkeypatch.setattr(LAYER, "GEMM_DENSITY", gemm)
     step = check(make(), neuron, [FEW[name] for name in names])
-    assert [spikes.active is None for spikes in step.layers] == [name == "sigmoid" for name in names]
+    assert [spikes.active is EVERYWHERE for spikes in step.layers] == [name == "sigmoid" for name in names]
 
 
 @pytest.mark.parametrize("above", [False, True])
