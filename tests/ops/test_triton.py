@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.ops.oracle import assert_near
-
 triton = pytest.importorskip("triton")
 
 from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout  # noqa: E402
@@ -25,6 +23,7 @@ from snn_zo.ops.triton import gradients, scan  # noqa: E402
 from snn_zo.ops.triton.capacity import Plan  # noqa: E402
 from snn_zo.regularizer import SpikeCount  # noqa: E402
 from snn_zo.strategies import Draw, Expectation, LocalZO, SparseSurrogate, Surrogate  # noqa: E402
+from tests.ops.harness import assert_near
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="TRITON_INTERPRET=1 runs these on a CPU")
 
