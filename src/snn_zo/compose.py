@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from hydra.errors import InstantiationException
@@ -75,7 +75,7 @@ def require_optimizer(config: DictConfig) -> None:
     Raises:
         ConfigError: it does not accept them.
     """
-    made: Any = [torch.nn.Parameter(torch.zeros(1, 1))]
+    made: object = [torch.nn.Parameter(torch.zeros(1, 1))]
     for group, others in (("optim", {}), ("schedule", {"total_steps": 100})):
         if config.get(group):
             try:

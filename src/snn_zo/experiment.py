@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lightning
 from hydra.utils import instantiate
@@ -234,7 +234,7 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
     return float(summary["objective"])
 
 
-def _same_data(composed: Composed, folder: RunFolder) -> dict[str, Any]:
+def _same_data(composed: Composed, folder: RunFolder) -> dict[str, object]:
     """The content of a run's data.
 
     Raises:
@@ -316,7 +316,7 @@ def _trainer(
     """Lightning's, with nothing of its own that the config does not ask for."""
     # with several devices, the data module shares out the batches, and callbacks put together what they count
     warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
-    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    own: dict[str, object] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
     if not any(isinstance(callback, ProgressBar) for callback in callbacks):
         own["enable_progress_bar"] = False
     make_trainer = instantiate(config.trainer, _partial_=True, **own)

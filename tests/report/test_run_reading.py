@@ -16,7 +16,9 @@ from tests.report.synthetic import (
     ACCURACY,
     DAMAGED,
     EPOCHS,
+    ERROR,
     HOSTILE,
+    R2,
     cut_short,
     write_every_kind,
     write_many,
@@ -68,6 +70,32 @@ def test_read_a_running_run_as_far_as_it_is(tmp_path):
     assert run.val_score == run.metrics["val/acc"].max()
     assert run.active == run.metrics["sparsity/active"][-1]
     assert (run.score, run.problems) == (None, ())
+
+
+@pytest.mark.parametrize(("headline", "best"), [(R2, np.max), (ERROR, np.min)])
+def test_read_the_best_score_so_far(tmp_path, headline, best):
+    write_run(tmp_path, status="running", headline=headline)
+    run = read(tmp_path)
+    assert (run.headline, run.score) == (headline, None)
+    assert run.val_score == best(run.metrics[f"val/{headline.name}"])
+
+
+def test_read_a_score_that_is_no_share(tmp_path):
+    path = write_run(tmp_path, headline=R2)
+    summary = json.loads((path / "summary.json").read_text())
+    summary["headline"]["value"] = -2.5
+    (path / "summary.json").write_text(json.dumps(summary))
+    assert read(tmp_path).score == -2.5
+
+
+@pytest.mark.parametrize("headline", [..., None, "acc", {"name": "acc"}, asdict(ACCURACY) | {"direction": "up"}])
+def test_read_a_run_that_is_judged_by_nothing(tmp_path, headline):
+    path = write_run(tmp_path)
+    summary = json.loads((path / "summary.json").read_text()) | {"headline": headline}
+    (path / "summary.json").write_text(json.dumps({key: value for key, value in summary.items() if value is not ...}))
+    run = read(tmp_path)
+    assert (run.headline, run.score, run.val_score) == (None, None, None)
+    assert run.problems == ("summary.json does not say what the run is judged by: it has no score",)
 
 
 def test_read_a_failed_run(tmp_path):
@@ -123,6 +151,7 @@ def test_read_tables_without_a_whole_row(tmp_path, text):
         ({"headline": asdict(ACCURACY) | {"value": 1.5}}, "score", None),
         ({"headline": asdict(ACCURACY) | {"value": True}}, "score", None),
         ({"headline": [0.9]}, "score", None),
+        ({"metrics": {"val/acc": "high"}}, "score", 0.5),
         ({"timing": {"epoch_s": -1}}, "epoch_s", None),
         ({"timing": {"epoch_s": 10**400}}, "epoch_s", None),
         ({"energy": {"modelled": None, "measured": "not measured"}}, "joules", None),
@@ -140,7 +169,7 @@ def test_read_tables_without_a_whole_row(tmp_path, text):
     ],
 )
 def test_read_values_of_the_wrong_kind(tmp_path, changes, name, found):
-    path = write_run(tmp_path)
+    path = write_run(tmp_path, accuracy=0.5)
     summary = json.loads((path / "summary.json").read_text()) | changes
     (path / "summary.json").write_text(json.dumps(summary))
     assert getattr(read(tmp_path), name) == found

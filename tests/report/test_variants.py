@@ -1,11 +1,12 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from snn_zo.report.runs import read_runs
 from snn_zo.report.variants import Variant, short_names, shown, variants
-from tests.report.synthetic import write_run, write_study
+from tests.report.synthetic import ACCURACY, ERROR, R2, write_run, write_study
 
 
 def made(path: Path) -> dict[str, Variant]:
@@ -132,6 +133,29 @@ def test_variants_count_runs_by_how_they_ended(tmp_path):
     (variant,) = made(tmp_path).values()
     assert [len(runs) for runs in (variant.runs, variant.done, variant.failed, variant.unfinished)] == [8, 4, 1, 3]
     assert (variant.dead, len(variant.alive)) == (1, 3)
+
+
+def test_variants_of_two_metrics_are_apart(tmp_path):
+    """A run that says none belongs to those with its settings, else to the first of the data set."""
+    write_run(tmp_path, headline=R2, seed=0)
+    write_run(tmp_path, headline=ERROR, seed=0, settings={"optim.lr": 0.1})
+    write_run(tmp_path, seed=1, settings={"optim.lr": 0.1}, status="queued")
+    write_run(tmp_path, "ssg", status="queued")
+    found = [(each.data, each.label, each.headline, len(each.runs)) for each in variants(read_runs([tmp_path]))]
+    assert found == [
+        ("digits (max r2)", "local_zo", R2, 1),
+        ("digits (max r2)", "ssg", R2, 1),
+        ("digits (min error mV)", "local_zo", ERROR, 2),
+    ]
+
+
+@pytest.mark.parametrize(("headline", "order"), [(ACCURACY, -0.5), (R2, -0.5), (ERROR, 0.5)])
+def test_order_has_the_best_first(tmp_path, headline, order):
+    for seed, value in enumerate((0.4, 0.6)):
+        write_run(tmp_path, seed=seed, accuracy=value, headline=headline)
+    write_run(tmp_path, "ssg", status="failed", headline=headline)
+    scored, failed = variants(read_runs([tmp_path]))
+    assert (scored.order, failed.order) == (pytest.approx(order), math.inf)
 
 
 def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):

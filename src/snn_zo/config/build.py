@@ -149,7 +149,7 @@ def _impossible(path: str, names: Iterable[str], error: ValueError) -> ConfigErr
     return ConfigError(f"{place}{error}")
 
 
-def not_given(path: str, value: Any = None) -> ConfigError:
+def not_given(path: str, value: object = None) -> ConfigError:
     """The answer to nothing, or to a plain value, where settings belong."""
     names = choices(path)
     if names:
@@ -169,7 +169,7 @@ def _schema(node: DictConfig, path: str) -> type | None:
     return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
 
 
-def _imported(target: str, path: str) -> Any:
+def _imported(target: str, path: str) -> object:
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
@@ -177,7 +177,7 @@ def _imported(target: str, path: str) -> Any:
         raise ConfigError(f"{path}._target_: cannot import '{target}' ({error})") from error
 
 
-def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: type) -> Any:
+def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: type) -> object:
     """One setting, checked against its field in a schema."""
     value, annotation = _read(node, field.name, path), str(field.type)
     if CALLED_WITH in field.metadata:
@@ -205,7 +205,7 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
     return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")
 
 
-def _entry(node: DictConfig, name: str, path: str, schema: type) -> Any:
+def _entry(node: DictConfig, name: str, path: str, schema: type) -> object:
     """An entry of a mapping, all of whose entries have the same schema."""
     value = _read(node, name, path)
     if not isinstance(value, DictConfig):
@@ -213,7 +213,7 @@ def _entry(node: DictConfig, name: str, path: str, schema: type) -> Any:
     return build(value, path, schema)
 
 
-def _group(value: Any, path: str, groups: tuple[type, ...], optional: bool) -> Any:
+def _group(value: object, path: str, groups: tuple[type, ...], optional: bool) -> object:
     """The settings that one of our own classes describes, or a stand-in of one."""
     if value is None and optional:
         return None
@@ -225,7 +225,7 @@ def _group(value: Any, path: str, groups: tuple[type, ...], optional: bool) -> A
     return built
 
 
-def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
+def _called(value: object, path: str, field: dataclasses.Field[Any]) -> object:
     """A node that is for Hydra to call; a mapping of such nodes where they are called with nothing."""
     given = field.metadata[CALLED_WITH]
     nodes = {path: value}
@@ -243,14 +243,14 @@ def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
     return value
 
 
-def _read(node: DictConfig, key: Any, path: str) -> Any:
+def _read(node: DictConfig, key: str, path: str) -> object:
     try:
         return node[key]
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _typed(node: DictConfig, key: str, path: str, annotation: str) -> Any:
+def _typed(node: DictConfig, key: str, path: str, annotation: str) -> object:
     """One setting as the first kind of its annotation that it can be, which is what the node then holds, too."""
     value, kinds = _read(node, key, path), annotation.split(" | ")
     if (value is None and "None" in kinds) or type(value).__name__ in kinds:
@@ -272,7 +272,7 @@ def _scalar(kind: str) -> str | None:
     return name if name in _SCALARS else None
 
 
-def _converted(value: Any, kind: str) -> Any:
+def _converted(value: object, kind: str) -> object:
     """A value as a scalar, or a list of scalars.
 
     Raises:
@@ -280,9 +280,8 @@ def _converted(value: Any, kind: str) -> Any:
         ValidationError: it cannot be one.
     """
     scalar = _scalar(kind)
-    if scalar is None or isinstance(value, ListConfig) == (kind == scalar):
-        raise TypeError(kind)
-    make = _SCALARS[scalar]
-    if kind == scalar:
-        return make(value, is_optional=False)._value()
-    return [make(item, is_optional=False)._value() for item in value]
+    if scalar == kind and not isinstance(value, ListConfig):
+        return _SCALARS[scalar](value, is_optional=False)._value()
+    if scalar and scalar != kind and isinstance(value, ListConfig):
+        return [_SCALARS[scalar](item, is_optional=False)._value() for item in value]
+    raise TypeError(kind)

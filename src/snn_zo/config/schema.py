@@ -44,12 +44,12 @@ class TrainSettings:
         metadata={OF_ONES_OWN: ("in_shape", "outputs", "strategy", "backend")}
     )
     loss: Loss
-    optim: Any = field(metadata={CALLED_WITH: ("params",)})
-    schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
-    trainer: Any = field(metadata={CALLED_WITH: ()})
+    optim: DictConfig = field(metadata={CALLED_WITH: ("params",)})
+    schedule: DictConfig | None = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
+    trainer: DictConfig = field(metadata={CALLED_WITH: ()})
     callbacks: Any = field(default=None, metadata={CALLED_WITH: None})
     regularizer: SpikeCount
-    logger: Any = field(default=None, metadata={CALLED_WITH: ()})
+    logger: DictConfig | None = field(default=None, metadata={CALLED_WITH: ()})
     method: str
     dataset: str
     outputs: str

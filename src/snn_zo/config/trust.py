@@ -61,14 +61,14 @@ def require_trusted(config: DictConfig | ListConfig) -> None:
             raise ConfigError(f"config.yaml is not a run's config: {group} must be a group of settings")
 
 
-def _items(node: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
+def _items(node: object, place: Place) -> Iterator[tuple[Place, str | None, Any]]:
     """Places, keys and values at any depth; a `_target_` comes with whatever it is, everything else as plain values."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "_target_":
                 yield place, key, value if isinstance(value, str) else repr(value)
             else:
-                yield place, key, None
+                yield place, str(key), None
                 yield from _items(value, (*place, str(key)))
     elif isinstance(node, list):
         for item in node:
@@ -119,7 +119,7 @@ def _kind(place: Place) -> Place:
     return ("callbacks", "*", *place[2:]) if place[:1] == ("callbacks",) and len(place) > 1 else place
 
 
-def _is_name(target: Any) -> bool:
+def _is_name(target: object) -> bool:
     return isinstance(target, str) and _NAME.fullmatch(target) is not None
 
 
@@ -173,6 +173,6 @@ def _advice(target: str, place: Place) -> str:
     return ""
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     """As one line of bounded length."""
     return (line(str(value)) or repr(value))[:200]

@@ -11,7 +11,7 @@ from datetime import datetime
 from errno import EEXIST, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from filelock import FileLock, Timeout
 
@@ -111,7 +111,7 @@ class RunFolder:
             content = json.loads(read_text(self.summary))
         except (OSError, ValueError, RecursionError):
             content = None
-        known: dict[str, Any] = content if isinstance(content, dict) else {}
+        known: dict[str, object] = content if isinstance(content, dict) else {}
         return cast("Summary", known | {"status": Status(str(known.get("status")))})
 
     def clear(self) -> None:

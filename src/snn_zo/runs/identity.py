@@ -30,13 +30,13 @@ def identity(config: DictConfig, content: Mapping[str, object] | None = None) ->
     return f"{digits}-{fingerprint}" if fingerprint else digits
 
 
-def flatten(content: Any) -> dict[str, Any]:
+def flatten(content: object) -> dict[str, Any]:
     """A resolved config as {dotted name: value} without what is `IGNORED`; lists stay whole."""
     ignored = tuple(f"{name}." for name in IGNORED)
     return {name: value for name, value in _leaves(content, "") if not f"{name}.".startswith(ignored)}
 
 
-def _leaves(node: Any, name: str) -> Iterator[tuple[str, Any]]:
+def _leaves(node: object, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(node, dict) and node:
         for key, value in node.items():
             yield from _leaves(value, f"{name}.{key}" if name else str(key))

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
@@ -49,7 +48,7 @@ class Job:
     study: str
     folder: RunFolder = field(init=False)
     due: bool = True
-    content: dict[str, Any] | None = None
+    content: dict[str, object] | None = None
     of_other_data: list[str] = field(default_factory=list)
 
     @property
@@ -120,7 +119,7 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
 
 def _look_at_data(jobs: Sequence[Job]) -> None:
     """Settle what each job's data is; it is packed here, once, and not by each run."""
-    looked: dict[str, dict[str, Any] | None] = {}
+    looked: dict[str, dict[str, object] | None] = {}
     for job in jobs:
         settings = json.dumps(OmegaConf.to_container(job.config.data, resolve=True), sort_keys=True)
         if settings not in looked:
@@ -167,7 +166,7 @@ def _short(override: str) -> str:
 
 
 def _entry(summary: Summary, name: str) -> float:
-    value: Any = summary
+    value: object = summary
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, int | float):

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from snn_zo.atomic import write_json
 from snn_zo.report.comparison import compare
@@ -107,7 +106,7 @@ class Sweep:
 
     def _record(self) -> None:
         """sweep.json: how to do it again."""
-        record: dict[str, Any] = {
+        record: dict[str, object] = {
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "directory": os.getcwd(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
