@@ -169,7 +169,7 @@ def test_build_sweeps_compose():
         (["loss=mse_count", "model/readout=count", "model.readout.scale=2"], "loss takes spike counts: model/readout"),
         (["loss=mse_count", "model/readout=count", "loss.true_rate=1.5"], "loss.true_rate must lie in 0 to 1 spikes a"),
         (
-            ["loss=mse_count", "model/readout=count", "loss.other_rate=0.6"],
+            ["loss=mse_count", "model/readout=count", "loss.other_rate=0.95"],
             "loss.other_rate must be below true_rate",
         ),
         (["callbacks.checkpoint.mode=maximum"], "callbacks.checkpoint.mode must be min or max, got 'maximum'"),

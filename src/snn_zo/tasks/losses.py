@@ -176,8 +176,8 @@ class MSECount(ClassLoss):
     """
 
     steps: int
-    true_rate: float = 0.5
-    other_rate: float = 0.02
+    true_rate: float = 0.9
+    other_rate: float = 0.1
 
     counts: ClassVar[bool] = True
 

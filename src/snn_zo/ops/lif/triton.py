@@ -11,11 +11,11 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
-from snn_zo.ops.triton.gradients import Wanted
-from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.ops.triton.gradients import Requested
+from snn_zo.ops.triton.scan import TritonLook, scan
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -25,7 +25,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b, current.device)
-    look = look_for(strategy, draw, current.device) if wants_gradient else Look()
+    look = look_for(strategy, draw, current.device) if wants_gradient else TritonLook()
     with torch.no_grad():
         scanned = scan((b, t, n), None, current.detach().contiguous(), None, neuron, look, neuron.reset == "hard")
         if not wants_gradient:
@@ -46,11 +46,11 @@ class _Lif(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         neuron, (rows, g, u) = ctx.neuron, ctx.active
         ds = local_error(ctx.active, grad)
-        if rows is None:
+        if rows is EVERYWHERE:
             adjoint = ds.view(ctx.shape)
             gradients.adjoint_in_place(adjoint, g, u, neuron)
         else:
             found = gradients.errors(ctx.shape, rows, ds, g, u, ctx.events, neuron)
             nothing = ds.new_empty(0, ctx.shape[2])
-            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Wanted(everywhere=True)).everywhere
+            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Requested(everywhere=True)).everywhere
         return adjoint, None, None, None
