@@ -17,6 +17,7 @@ from snn_zo.report.dashboard import score
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
+from snn_zo.runs.status import Status
 
 MISSING = "\N{EN DASH}"
 
@@ -171,7 +172,7 @@ def _run_cells(run: Run, label: str, headline: Headline | None, page: Path, trou
 
 def _state(run: Run, trouble: str | None) -> Cell:
     """Failed and dead runs are marked, and what there is to say of a run is linked."""
-    tag = "failed" if run.status == "failed" else "dead" if run.dead else None
+    tag = "failed" if run.status is Status.FAILED else "dead" if run.dead else None
     return Cell("" if tag == run.status else run.status, run.status, trouble and f"#{trouble}", tag)
 
 
