@@ -1,22 +1,113 @@
 import json
 import logging
+import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import yaml
 
-from snn_zo import cli
+from snn_zo import __version__, cli
 from snn_zo.config.sources import root
 from snn_zo.runs.log_file import logging_to
 
+ROOT = Path(__file__).parents[1]
 QUICK = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "model.hidden=[20]")
 
 
-def test_import_loads_no_torch():
-    code = "import sys, snn_zo, snn_zo.cli; sys.exit('torch' in sys.modules)"
+HEAVY = {"torch", "lightning", "torchmetrics", "numba", "scipy", "sklearn", "tonic", "wandb", "plotly", "matplotlib"}
+"""What takes long to import."""
+
+
+def imported(result: subprocess.CompletedProcess[str]) -> set[str]:
+    """Modules that a process with PYTHONPROFILEIMPORTTIME has imported."""
+    names = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")}
+    assert "snn_zo" in names
+    return names
+
+
+@pytest.fixture
+def snn_zo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`snn-zo` with arguments, in an empty folder."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command, variables = [sys.executable, "-m", "snn_zo", *arguments], os.environ | environment
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_import_loads_nothing_heavy():
+    code = f"import sys, snn_zo, snn_zo.cli; sys.exit(bool({HEAVY} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_snn_zo_help_lists_the_commands_and_loads_nothing_heavy(snn_zo):
+    result = snn_zo("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["train", "eval", "report", "bench", "data"]
+    assert not imported(result) & {*HEAVY, "hydra", "omegaconf", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("trian", "did you mean train?"),
+        ("evaluate", "did you mean eval?"),
+        ("x", "choose from train, eval, report, bench, data"),
+    ],
+)
+def test_snn_zo_unknown_command_gets_the_nearest(snn_zo, name, hint):
+    result = snn_zo(name)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"error: snn-zo has no command '{name}'; {hint}\n"
+
+
+def test_snn_zo_alone_says_how_it_is_used(snn_zo):
+    result = snn_zo()
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout == snn_zo("--help").stdout
+
+
+def test_snn_zo_version(snn_zo):
+    assert snn_zo("--version").stdout == f"snn_zo {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (["train", "--help"], "Train a spiking neural network"),
+        (["train", "--hydra-help"], "Hydra ("),
+        (["train", "--cfg", "job", "seed=7"], "seed: 7\n"),
+        (["eval", "--help"], "usage: snn-zo-eval run=FOLDER"),
+        (["report", "--help"], "usage: snn-zo-report"),
+        (["bench", "--help"], "Time training steps side by side"),
+        (["data", "--help"], "usage: snn-zo data describe"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_snn_zo_hands_over_to_a_command(snn_zo, arguments, start):
+    result = snn_zo(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert start in result.stdout
+
+
+def test_snn_zo_train_records_a_command_that_can_be_typed(snn_zo, tmp_path):
+    result = snn_zo("train", "study=a", "name=b", *QUICK, SNN_ZO_OUTPUTS=str(tmp_path / "outputs"))
+    assert result.returncode == 0, result.stderr
+    environment = json.loads((tmp_path / "outputs" / "a" / "b" / "env.json").read_text())
+    assert environment["command"] == ["snn-zo-train", "study=a", "name=b", *QUICK]
+
+
+def test_installed_commands_exist():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts) == {"snn-zo", *(f"snn-zo-{name}" for name in ("train", "eval", "report", "bench"))}
+    for name, place in scripts.items():
+        assert callable(EntryPoint(name, place, "console_scripts").load())
 
 
 @pytest.mark.parametrize(
@@ -65,18 +156,13 @@ def test_train_names_are_taken_as_typed(train):
     )
 
 
-def loads_torch(result: subprocess.CompletedProcess[str]) -> bool:
-    """Whether a process that was told to list its imports has torch among them."""
-    return "torch" in {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-
-
 @pytest.mark.parametrize(
     "override", ["strategy.detla=0.1", "optim.lrr=1", "+trainer.max_epohcs=3", "schedule.final=abc"]
 )
-def test_train_misspelt_override_answers_before_torch_is_loaded(train, override):
+def test_train_misspelt_override_answers_before_anything_heavy_is_loaded(train, override):
     result = train(override, PYTHONPROFILEIMPORTTIME="1")
     assert f"error: {override.lstrip('+').partition('=')[0]}" in result.stderr
-    assert not loads_torch(result)
+    assert not imported(result) & HEAVY
 
 
 @pytest.mark.parametrize(
@@ -113,9 +199,9 @@ def test_train_refuses_in_one_line(train, tmp_path, arguments, line):
     assert not list(tmp_path.glob("outputs/*/*/summary.json"))
 
 
-def test_train_help_loads_no_torch(train):
+def test_train_help_loads_nothing_heavy(train):
     result = train("--help", PYTHONPROFILEIMPORTTIME="1")
-    assert not loads_torch(result)
+    assert not imported(result) & HEAVY
     assert result.returncode == 0
     names = sorted(path.stem for path in (root() / "conf" / "strategy").glob("*.yaml"))
     assert f"strategy: {', '.join(names)}" in " ".join(result.stdout.split())
@@ -154,7 +240,12 @@ def test_wheel_holds_the_configs(tmp_path):
 
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"snn_zo/conf/train.yaml", "snn_zo/conf/strategy/local_zo.yaml", "snn_zo/sweeps/methods.yaml"} <= names
+    assert {
+        "snn_zo/conf/train.yaml",
+        "snn_zo/conf/strategy/local_zo.yaml",
+        "snn_zo/sweeps/methods.yaml",
+        "snn_zo/py.typed",
+    } <= names
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "a\nerror: b", "a\u202eb", "a\x07\x9b2Jb"])

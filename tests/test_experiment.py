@@ -68,6 +68,10 @@ def test_run_summary(run):
     assert summary["strategy"]["delta"] == 0.05
     assert summary["objective"] == summary["metrics"]["val/acc"]
     assert set(summary["metrics"]) >= {"test/acc", "test/loss", "val/acc"}
+    value = summary["metrics"]["test/acc"]
+    assert summary["headline"] == {
+        "name": "acc", "title": "accuracy", "value": value, "direction": "max", "unit": "%"
+    }  # fmt: skip
     assert 0 < summary["sparsity"]["active"] < 0.1
     assert list(summary["sparsity"]["layers"]) == ["hidden1", "hidden2"]
     assert set(summary["timing"]) == {"fit_s", "epoch_s", "forward_s", "backward_s", "samples_per_s"}
@@ -261,6 +265,7 @@ def test_run_without_test_has_no_test_metrics(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "completed"
     assert all(name.startswith("val/") for name in summary["metrics"])
+    assert summary["headline"]["value"] is None
     assert "test accuracy  not tested (trainer.limit_test_batches=0)" in (folder / "stdout").read_text()
     assert not (folder / "confusion.csv").exists()
     report = subprocess.run(

@@ -223,7 +223,7 @@ def test_open_run_whatever_it_is_called(anywhere):
     _, _, run = anywhere
     other = run.parent / ".a b, c"
     shutil.copytree(run, other)
-    _, config = open_run(RunFolder(other))
+    config = open_run(RunFolder(other)).config
     assert config.name == ".a b, c"
 
 

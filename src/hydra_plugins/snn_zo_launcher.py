@@ -87,8 +87,7 @@ class SweepLauncher(Launcher):
 
     def _compose(self, overrides: list[str], number: int) -> Any:
         """A job, with its config checked."""
-        from snn_zo.config import build
-        from snn_zo.config.schema import TrainSettings
+        from snn_zo.config import Composed
         from snn_zo.sweep.jobs import Job, label
 
         config = self.context.config_loader.load_sweep_config(self.config, overrides)
@@ -98,14 +97,14 @@ class SweepLauncher(Launcher):
         task = deepcopy(config)
         with open_dict(task):
             del task["hydra"]
-        settings = build(task, "", TrainSettings)
-        if settings.resume:
+        composed = Composed.of(task)
+        if composed.settings.resume:
             raise ConfigError(
                 "resume= goes on with one run, without -m; a sweep goes on by itself when it is started again"
             )
         OmegaConf.resolve(task)  # while `hydra:` is this job's
         fixed = {name for name, override in self._overrides.items() if not override.is_sweep_override()}
-        return Job(overrides, label(overrides, fixed), settings, task, self._study)
+        return Job(overrides, label(overrides, fixed), composed, self._study)
 
     def _study_of_all(self) -> str:
         """`study_name`, where what it goes by may be swept: `digits+shd`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from hydra.errors import InstantiationException
@@ -12,39 +12,42 @@ from hydra.utils import instantiate
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.config import ConfigError
-from snn_zo.config.schema import TrainSettings
+from snn_zo.config import Composed, ConfigError
 from snn_zo.config.trainer import DOUBLE
 from snn_zo.ops.backends import resolve
 from snn_zo.runs.folder import RunFolder
-from snn_zo.training import CapturedClassifier, SpikingClassifier
+from snn_zo.runs.summary import Summary
+from snn_zo.training import CapturedModule, SpikingModule
 from snn_zo.training.replay import reason_against
 
 log = logging.getLogger(__name__)
 
 
-def backend_of(settings: TrainSettings, config: DictConfig) -> str:
+def backend_of(composed: Composed) -> str:
     """Name of the backend that a run uses on this machine.
 
     Raises:
         ConfigError: the one that was asked for does not run here.
     """
-    gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    gpu = composed.config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     try:
-        return resolve(settings.backend, "cuda" if gpu else "cpu")
+        return resolve(composed.settings.backend, "cuda" if gpu else "cpu")
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def make_module(settings: TrainSettings, config: DictConfig, backend: str, trains: bool = True) -> SpikingClassifier:
+def make_module(composed: Composed, backend: str, trains: bool = True) -> SpikingModule:
     """The LightningModule of a run, with its model and, if it `trains`, with its optimizer and schedule."""
+    settings, config = composed.settings, composed.config
     # arguments that are objects already go past instantiate, which would turn dataclasses into configs
     make_model = instantiate(config.model, _partial_=True, _convert_="all")
+    task = settings.task
     model = make_model(
         in_shape=settings.data.in_shape,
-        outputs=settings.data.target.outputs,
+        outputs=task.target.outputs,
         strategy=settings.strategy,
         backend=backend,
+        **({"every_step": True} if settings.loss.every_step else {}),
     )
     optimizer = instantiate(config.optim, _partial_=True) if trains else _no_optimizer
     schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
@@ -52,10 +55,10 @@ def make_module(settings: TrainSettings, config: DictConfig, backend: str, train
     reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
-    classifier = CapturedClassifier if captured and not reason else SpikingClassifier
-    module = classifier(
+    kind = CapturedModule if captured and not reason else SpikingModule
+    module = kind(
         model,
-        settings.data.classes,
+        task,
         settings.seed,
         optimizer=optimizer,
         schedule=schedule,
@@ -72,7 +75,7 @@ def require_optimizer(config: DictConfig) -> None:
     Raises:
         ConfigError: it does not accept them.
     """
-    made: Any = [torch.nn.Parameter(torch.zeros(1, 1))]
+    made: object = [torch.nn.Parameter(torch.zeros(1, 1))]
     for group, others in (("optim", {}), ("schedule", {"total_steps": 100})):
         if config.get(group):
             try:
@@ -85,7 +88,7 @@ def _no_optimizer(*_: object) -> NoReturn:
     raise ConfigError("a run that was loaded has no optimizer: make_optimizer of the module is to be set first")
 
 
-def make_logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) -> WandbLogger | None:
+def make_logger(config: DictConfig, folder: RunFolder, summary: Summary) -> WandbLogger | None:
     """The wandb logger of a run, whose id is put into the summary; None where none is wanted."""
     if not config.get("logger"):
         return None
@@ -97,7 +100,7 @@ def make_logger(config: DictConfig, folder: RunFolder, summary: dict[str, Any]) 
     return logger
 
 
-def _run_id(summary: dict[str, Any]) -> str | None:
+def _run_id(summary: Summary) -> str | None:
     """wandb's name of the run, which becomes a part of paths; None where the summary says none that can."""
     found = summary["wandb_id"]
     return found if isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found) else None

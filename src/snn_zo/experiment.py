@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lightning
 from hydra.utils import instantiate
@@ -19,13 +19,13 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord
 from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
-from snn_zo.config import ConfigError
+from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
-from snn_zo.config.schema import TrainSettings
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import load_weights
@@ -39,9 +39,11 @@ from snn_zo.runs.process import processes, rank, run_apart
 from snn_zo.runs.resumable import require_resumable
 from snn_zo.runs.resumed_state import ResumedFiles
 from snn_zo.runs.signals import terminate_like_ctrl_c
+from snn_zo.runs.status import Status
+from snn_zo.runs.summary import NOTHING_MEASURED, Contributor, Summary, headline_entry
 from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
-from snn_zo.training import DivergedError, SpikingClassifier
+from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.untrusted import said
 
@@ -63,35 +65,34 @@ class LoadedRun(NamedTuple):
         summary: its summary.json.
     """
 
-    module: SpikingClassifier
+    module: SpikingModule
     data: EventDataModule
     config: DictConfig
-    summary: dict[str, Any]
+    summary: Summary
 
 
-def run(settings: TrainSettings, config: DictConfig, study: str, overrides: list[str]) -> float:
+def run(composed: Composed, study: str, overrides: list[str]) -> float:
     """Train, test the best checkpoint, and write a new run folder.
 
     Args:
-        settings: the checked root of the config.
-        config: the same, as Hydra composed it.
+        composed: the run's config.
         study: name of the run's study where the settings give none.
         overrides: of the command line.
 
     Returns:
-        The objective: validation accuracy, or what else the checkpoint is chosen by, of the tested weights.
+        The objective: the validation value that the checkpoint is chosen by, of the tested weights.
 
     Raises:
         ConfigError: the backend does not run here, or the run's name is taken.
         RunFailed: the run ended early.
     """
-    backend = backend_of(settings, config)
-    require_optimizer(config)
-    folder = new_run(settings, config, study, overrides)
-    if processes(config) != 1:
+    backend = backend_of(composed)
+    require_optimizer(composed.config)
+    folder = new_run(composed, study, overrides)
+    if processes(composed.config) != 1:
         return run_apart(folder)
     with folder.only_here():
-        return _execute(settings, config, folder, backend)
+        return _execute(composed, folder, backend)
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:
@@ -109,19 +110,20 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
         RunFailed: the run ended early.
     """
     folder = RunFolder(path)
-    settings, config = open_run(folder)
+    composed = open_run(folder)
+    config = composed.config
     if command is not None:
         config.logger = command.logger
     elif config.get("logger"):
         _log_here(config.logger)
     with folder.only_here():
-        if folder.read_summary().get("status") == "completed":
+        if folder.read_summary()["status"] is Status.COMPLETED:
             raise ConfigError(f"{path} is completed: there is nothing to resume")
-        _same_data(settings, folder)
-        backend = backend_of(settings, config)
-        require_resumable(folder, make_module(settings, config, backend, trains=False))
+        _same_data(composed, folder)
+        backend = backend_of(composed)
+        require_resumable(folder, make_module(composed, backend, trains=False))
         if processes(config) == 1:
-            return _execute(settings, config, folder, backend)
+            return _execute(composed, folder, backend)
     requeue(folder, config)
     return run_apart(folder)
 
@@ -150,19 +152,19 @@ def execute(path: Path) -> None:
     """
     folder = RunFolder(path)
     try:
-        settings, config = open_run(folder, trusted=True)
-        backend = backend_of(settings, config)
-        require_optimizer(config)
+        composed = open_run(folder, trusted=True)
+        backend = backend_of(composed)
+        require_optimizer(composed.config)
         if rank() > 0:
-            _take_part(settings, config, folder, backend)
+            _take_part(composed, folder, backend)
             return
         with folder.only_here():
-            if folder.read_summary().get("status") not in ("completed", "failed"):
-                require_resumable(folder, make_module(settings, config, backend, trains=False))
-                _execute(settings, config, folder, backend)
+            if not folder.read_summary()["status"].has_result:
+                require_resumable(folder, make_module(composed, backend, trains=False))
+                _execute(composed, folder, backend)
     except ConfigError as error:
         if rank() == 0:
-            write_json(folder.summary, folder.read_summary() | {"status": "failed", "reason": str(error)})
+            write_json(folder.summary, folder.read_summary() | {"status": Status.FAILED, "reason": str(error)})
         raise
 
 
@@ -176,12 +178,12 @@ def load_run(path: str | Path) -> LoadedRun:
         ConfigError: the folder is not a run, or its content is not to be trusted.
     """
     folder = RunFolder(expanded(str(path)))
-    settings, config = open_run(folder)
-    module = make_module(settings, config, backend_of(settings, config), trains=False)
+    composed = open_run(folder)
+    module = make_module(composed, backend_of(composed), trains=False)
     load_weights(folder.best, module)
     summary = folder.read_summary()
-    data = EventDataModule(settings.data, settings.seed, summary.get("data_content"))
-    return LoadedRun(module.eval(), data, config, summary)
+    data = EventDataModule(composed.settings.data, composed.settings.seed, summary.get("data_content"))
+    return LoadedRun(module.eval(), data, composed.config, summary)
 
 
 def evaluate(path: Path) -> dict[str, float]:
@@ -193,12 +195,12 @@ def evaluate(path: Path) -> dict[str, float]:
         return dict(trainer.test(loaded.module, loaded.data, verbose=False)[0])
 
 
-def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str) -> float:
+def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
     """Fit, from the last checkpoint if there is one, test, and say in summary.json how it ended."""
-    earlier = folder.read_summary()
-    summary: dict[str, Any] = {
-        "status": "running",
-        **beginning(settings, config, earlier.get("data_content")),
+    settings, earlier = composed.settings, folder.read_summary()
+    summary: Summary = {
+        **beginning(composed, earlier.get("data_content")),
+        "status": Status.RUNNING,
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
@@ -209,19 +211,19 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:
-            summary["data_content"] = _same_data(settings, folder)
-            summary["identity"] = identity(config, summary["data_content"])
+            summary["data_content"] = _same_data(composed, folder)
+            summary["identity"] = identity(composed.config, summary["data_content"])
             write_json(folder.summary, summary)
-            logger = make_logger(config, folder, summary)
-            result = _fit_and_test(settings, config, folder, backend, logger)
-            completed = summary | result | {"status": "completed"}
+            logger = make_logger(composed.config, folder, summary)
+            result = _fit_and_test(composed, folder, backend, logger)
+            completed: Summary = {**summary, **result, "status": Status.COMPLETED}
             write_json(folder.summary, completed)  # what cannot be written down has not been completed
             summary = completed
         except BaseException as error:
             log.info("the run ended early", exc_info=True)
             interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
             reason = "stopped by a signal" if interrupted else _reason(error)
-            summary |= {"status": "interrupted" if interrupted else "failed", "reason": reason}
+            summary["status"], summary["reason"] = Status.INTERRUPTED if interrupted else Status.FAILED, reason
             summary["traceback"] = None if interrupted else traceback.format_exc()
             _write_how_it_ended(folder, summary)
             hint = f"; {resuming(folder.path)} goes on" if folder.last.exists() else ""
@@ -232,14 +234,14 @@ def _execute(settings: TrainSettings, config: DictConfig, folder: RunFolder, bac
     return float(summary["objective"])
 
 
-def _same_data(settings: TrainSettings, folder: RunFolder) -> dict[str, Any]:
+def _same_data(composed: Composed, folder: RunFolder) -> dict[str, object]:
     """The content of a run's data.
 
     Raises:
         ConfigError: the run has been trained on another one.
         DataError: the data is missing or damaged.
     """
-    content = content_of(settings.data.splits())
+    content = content_of(composed.settings.data.splits())
     changed = difference(folder.read_summary().get("data_content"), content)
     if changed and folder.last.exists():
         raise ConfigError(
@@ -249,26 +251,22 @@ def _same_data(settings: TrainSettings, folder: RunFolder) -> dict[str, Any]:
     return content
 
 
-def _take_part(settings: TrainSettings, config: DictConfig, folder: RunFolder, backend: str) -> None:
+def _take_part(composed: Composed, folder: RunFolder, backend: str) -> None:
     """Fit and test beside the process of rank 0, which alone writes and speaks."""
     with logging_to(None), terminate_like_ctrl_c():
-        _fit_and_test(settings, config, folder, backend, logger=None)
+        _fit_and_test(composed, folder, backend, logger=None)
 
 
-def _fit_and_test(
-    settings: TrainSettings,
-    config: DictConfig,
-    folder: RunFolder,
-    backend: str,
-    logger: WandbLogger | None,
-) -> dict[str, Any]:
+def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: WandbLogger | None) -> Summary:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
     last = str(folder.last) if folder.last.exists() else None
+    settings, config = composed.settings, composed.config
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
-    module = make_module(settings, config, backend)
+    module = make_module(composed, backend)
     record = RunRecord(folder)
-    checkpoint, callbacks = _callbacks(config, folder)
+    headline = module.task.headline
+    checkpoint, callbacks = _callbacks(config, folder, headline)
     trainer = _trainer(config, module, folder, [*callbacks, record, OwnTermination()], logger)
     with ending_together(trainer):
         trainer.fit(module, data, ckpt_path=last)
@@ -278,36 +276,39 @@ def _fit_and_test(
         load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
-        write_matrix(folder.confusion, module.confusion.compute().tolist())
-    best = checkpoint.best
-    return {
-        "objective": best.score,
-        "monitor": checkpoint.monitor,
-        "mode": checkpoint.mode,
-        "checkpoint": {"epoch": best.epoch, "step": best.step},
-        "metrics": {**(tested[0] if tested else {}), **best.metrics},
-        **_sparsity(trainer),
-        "energy": _energy(trainer, folder),
-        "timing": record.summary(),
-        "epochs": trainer.current_epoch,
-        "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
-    }
+        write_matrix(folder.tested(module.tested.name), module.tested.rows())
+    value = tested[0].get(headline.logged("test")) if tested else None
+    summary = Summary(
+        headline=headline_entry(headline, value),
+        metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
+        epochs=trainer.current_epoch,
+        parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
+    )
+    summary |= NOTHING_MEASURED
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Contributor):
+            summary |= callback.contribution()
+        if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
+            write_records(folder.energy, list(callback.bill.rows()))
+    return summary
 
 
-def _callbacks(config: DictConfig, folder: RunFolder) -> tuple[Checkpoint, list[lightning.Callback]]:
+def _callbacks(
+    config: DictConfig, folder: RunFolder, headline: Headline
+) -> tuple[Checkpoint, list[lightning.Callback]]:
     """The one that chooses the weights, which every run has, and all that the config asks for."""
     named = {name: callback for name, callback in (instantiate(config.get("callbacks")) or {}).items() if callback}
     found = [callback for callback in named.values() if isinstance(callback, Checkpoint)]
     if len(found) > 1:
         raise ConfigError("callbacks: a run has one Checkpoint, which chooses what is tested; leave out the others")
-    checkpoint = found[0] if found else Checkpoint()
+    checkpoint = found[0] if found else Checkpoint(headline.logged("val"), headline.direction)
     checkpoint.dirpath = folder.checkpoints.resolve()
     return checkpoint, [KnownMonitors(named), *named.values(), *([] if found else [checkpoint])]
 
 
 def _trainer(
     config: DictConfig,
-    module: SpikingClassifier,
+    module: SpikingModule,
     folder: RunFolder,
     callbacks: list[lightning.Callback],
     logger: WandbLogger | None,
@@ -315,7 +316,7 @@ def _trainer(
     """Lightning's, with nothing of its own that the config does not ask for."""
     # with several devices, the data module shares out the batches, and callbacks put together what they count
     warnings.filterwarnings("ignore", "It is recommended to use `self.log", PossibleUserWarning)
-    own: dict[str, Any] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
+    own: dict[str, object] = {"default_root_dir": str(folder.path), "use_distributed_sampler": False}
     if not any(isinstance(callback, ProgressBar) for callback in callbacks):
         own["enable_progress_bar"] = False
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
@@ -329,7 +330,7 @@ def _trainer(
     return files.trainer
 
 
-def _write_how_it_ended(folder: RunFolder, summary: dict[str, Any]) -> None:
+def _write_how_it_ended(folder: RunFolder, summary: Summary) -> None:
     """On a full disk this may not hide why the run ended."""
     try:
         write_json(folder.summary, summary)
@@ -337,7 +338,7 @@ def _write_how_it_ended(folder: RunFolder, summary: dict[str, Any]) -> None:
         log.error("summary.json could not be written: %s", _reason(error))
 
 
-def _close(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
+def _close(logger: WandbLogger | None, summary: Summary) -> None:
     """End the wandb run, which may not hide how the run itself ended."""
     try:
         finish(logger, summary)
@@ -351,24 +352,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, (*EXPECTED, DivergedError)):
         return explain(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _sparsity(trainer: lightning.Trainer) -> dict[str, Any]:
-    """Fractions of the last epoch and whether a layer was dead in it; null where nothing measured them."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, SparsityMonitor) and callback.fractions:
-            layers = {name: values for name, values in callback.fractions.items() if name != "all"}
-            sparsity = {**callback.fractions["all"], "layers": layers}
-            dead = {"dead": bool(callback.dead), "dead_layers": callback.dead}
-            return {"sparsity": sparsity, **dead, "paths": callback.paths}
-    return {"sparsity": None, "dead": None, "dead_layers": None, "paths": None}
-
-
-def _energy(trainer: lightning.Trainer, folder: RunFolder) -> dict[str, Any] | None:
-    """Energy of the training, its lines also in energy.csv; null where nothing counted it."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EnergyMonitor):
-            if callback.bill.lines and trainer.is_global_zero:
-                write_records(folder.energy, list(callback.bill.rows()))
-            return callback.summary()
-    return None

@@ -24,3 +24,7 @@ class Headline:
     title: str
     direction: Direction = "max"
     unit: str = ""
+
+    def logged(self, stage: str) -> str:
+        """Name of the logged value of a stage, `train`, `val` or `test`."""
+        return f"{stage}/{self.name}"

@@ -1,4 +1,4 @@
-"""The leaky integrate-and-fire neuron and the leaky readout, as settings."""
+"""The leaky integrate-and-fire neuron and the readouts, as settings."""
 
 from __future__ import annotations
 
@@ -88,3 +88,20 @@ class Readout:
     def beta(self) -> float:
         """Leak exp(-dt / tau) a time step."""
         return _leak(self.tau, self.dt)
+
+
+@dataclass(frozen=True)
+class CountReadout:
+    """Output neurons that spike: an output is the number of its neuron's spikes over all time steps, times a factor.
+
+    Attributes:
+        neuron: settings of the output neurons.
+        scale: factor of the counts.
+    """
+
+    neuron: Neuron
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise ValueError(f"scale must be a positive number, got {self.scale:g}")

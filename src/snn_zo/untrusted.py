@@ -197,12 +197,18 @@ def at(value: Any, *names: str) -> Any:
     return value
 
 
-def positive(value: Any, *names: str) -> float | None:
-    """A finite number, 0 or more, see `at`; None where there is none."""
+def number(value: Any, *names: str) -> float | None:
+    """A finite number, see `at`; None where there is none."""
     value = at(value, *names)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e300:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
         return None
     return float(value)
+
+
+def positive(value: Any, *names: str) -> float | None:
+    """A finite number, 0 or more, see `at`; None where there is none."""
+    found = number(value, *names)
+    return found if found is not None and found >= 0 else None
 
 
 def fraction(value: Any, *names: str) -> float | None:

@@ -45,7 +45,7 @@ class Scripted(lightning.LightningModule):
 def checkpoint(folder: Path, **options: object) -> Checkpoint:
     """As runs use it."""
     node = OmegaConf.load(root() / "conf" / "callbacks" / "default.yaml").checkpoint
-    return instantiate(node, dirpath=str(folder), **options)
+    return instantiate(node, dirpath=str(folder), **{"monitor": "val/acc", "mode": "max"} | options)
 
 
 def fit(

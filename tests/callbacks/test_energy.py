@@ -86,7 +86,7 @@ class Training:
 
 
 def test_epochs_sum_up_to_the_training():
-    monitor = EnergyMonitor(TABLE, targets=(0.5, 0.8, 0.9))
+    monitor = EnergyMonitor(TABLE, "val/acc", targets=(0.5, 0.8, 0.9))
     training = Training(monitor)
     training.start()
     epochs = [training.epoch(accuracy) for accuracy in (0.4, 0.85, 0.7)]
@@ -115,7 +115,7 @@ def test_epochs_sum_up_to_the_training():
 def test_optimizer_is_counted_by_its_steps():
     energies = []
     for accumulate in (1, 2, 4):
-        monitor = EnergyMonitor(TABLE)
+        monitor = EnergyMonitor(TABLE, "val/acc")
         training = Training(monitor)
         training.start()
         energies.append(training.epoch(0.5, batches=4, accumulate=accumulate)["energy/optimizer"])
@@ -123,20 +123,20 @@ def test_optimizer_is_counted_by_its_steps():
 
 
 def test_resumed_training_counts_the_same():
-    whole = EnergyMonitor(TABLE)
+    whole = EnergyMonitor(TABLE, "val/acc")
     training = Training(whole)
     training.start()
-    first = Training(EnergyMonitor(TABLE))
+    first = Training(EnergyMonitor(TABLE, "val/acc"))
     first.start()
     for accuracy in (0.6, 0.9):
         training.epoch(accuracy)
     torch.manual_seed(0)
-    part = EnergyMonitor(TABLE)
+    part = EnergyMonitor(TABLE, "val/acc")
     resumed = Training(part)
     resumed.start()
     resumed.epoch(0.6)
     saved = part.state_dict()
-    again = EnergyMonitor(TABLE)
+    again = EnergyMonitor(TABLE, "val/acc")
     resumed.monitor = again
     resumed.start()
     again.load_state_dict(saved)
@@ -149,7 +149,7 @@ def test_resumed_training_counts_the_same():
 
 
 def test_state_loads_with_weights_only(tmp_path):
-    training = Training(EnergyMonitor(TABLE))
+    training = Training(EnergyMonitor(TABLE, "val/acc"))
     training.start()
     training.epoch(0.5)
     state = training.monitor.state_dict()
@@ -162,7 +162,7 @@ def test_state_loads_with_weights_only(tmp_path):
 @pytest.mark.parametrize("measure", [True, False])
 def test_not_measured_is_said_and_never_0(measure, monkeypatch):
     monkeypatch.setattr("snn_zo.energy.sensors.POWERCAP", Path("/nowhere"))
-    monitor = EnergyMonitor(TABLE, measure=measure)
+    monitor = EnergyMonitor(TABLE, "val/acc", measure=measure)
     training = Training(monitor)
     training.start()
     logged = training.epoch(0.5)
@@ -186,11 +186,11 @@ def test_measured_is_beside_modelled(monkeypatch):
 
     monkeypatch.setattr("snn_zo.callbacks.energy.sensor", lambda kind, index: Counter())
     monkeypatch.setattr("snn_zo.energy.meter.IDLE_S", 0.01)
-    monitor = EnergyMonitor(TABLE)
+    monitor = EnergyMonitor(TABLE, "val/acc")
     training = Training(monitor)
     training.start()
     logged = [training.epoch(0.5)["measured/energy"] for _ in range(2)]
-    other = EnergyMonitor(TABLE)
+    other = EnergyMonitor(TABLE, "val/acc")
     Training(other).start()
     assert other.summary()["measurement"] == {"sensor": "rapl", "reason": "another run uses the device"}
     other.on_exception(None, None, RuntimeError())
@@ -204,7 +204,7 @@ def test_measured_is_beside_modelled(monkeypatch):
 
 
 def test_model_that_cannot_be_counted_is_said_once(caplog):
-    monitor = EnergyMonitor(TABLE)
+    monitor = EnergyMonitor(TABLE, "val/acc")
     training = Training(monitor)
     training.module.model = torch.nn.Linear(2, 2)
     with caplog.at_level(logging.WARNING):
@@ -215,7 +215,7 @@ def test_model_that_cannot_be_counted_is_said_once(caplog):
 
 
 def test_optimizer_without_a_rule_is_counted_by_its_state(caplog):
-    monitor = EnergyMonitor(TABLE)
+    monitor = EnergyMonitor(TABLE, "val/acc")
     training = Training(monitor, Surrogate(), torch.optim.Adagrad)
     training.start()
     training.epoch(0.5)
@@ -227,13 +227,13 @@ def test_optimizer_without_a_rule_is_counted_by_its_state(caplog):
 
 def test_activity_of_all_devices_is_priced():
     """In a process group (of one); each replica of the optimizer makes its steps."""
-    alone = EnergyMonitor(TABLE, measure=False)
+    alone = EnergyMonitor(TABLE, "val/acc", measure=False)
     training = Training(alone)
     training.start()
     expected = training.epoch(0.5)
     torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
     try:
-        monitor = EnergyMonitor(TABLE)
+        monitor = EnergyMonitor(TABLE, "val/acc")
         training = Training(monitor)
         training.trainer.world_size = 2
         training.start()

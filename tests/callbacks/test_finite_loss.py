@@ -63,7 +63,7 @@ def test_finite_loss_names_the_last_checkpoint(tmp_path):
     """The one on disk holds the weights from before the epoch that diverged."""
     module = Scripted([0.0] * 7 + [float("nan")] + [0.0])
     last = tmp_path / "last.ckpt"
-    checkpoint = Checkpoint(dirpath=str(tmp_path))
+    checkpoint = Checkpoint("val/acc", dirpath=str(tmp_path))
     with pytest.raises(DivergedError, match=f"epoch 2, step 7; last good checkpoint: {re.escape(str(last))}") as caught:
         fit(module, FiniteLoss(), checkpoint)
     assert "\n" not in str(caught.value)
@@ -71,7 +71,7 @@ def test_finite_loss_names_the_last_checkpoint(tmp_path):
 
 
 def test_finite_loss_no_checkpoint_yet(tmp_path):
-    checkpoint = Checkpoint(dirpath=str(tmp_path))
+    checkpoint = Checkpoint("val/acc", dirpath=str(tmp_path))
     with pytest.raises(DivergedError, match="epoch 0, step 1; last good checkpoint: none yet"):
         fit(Scripted([0.0, float("nan"), 0.0]), FiniteLoss(), checkpoint)
 

@@ -1,29 +1,32 @@
-import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from snn_zo.callbacks.step_clock import StepClock
-from snn_zo.training import CapturedClassifier
+from snn_zo.target import Classes
+from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.training import CapturedModule
 
 
 def module(device: str, **attributes: object) -> SimpleNamespace:
     return SimpleNamespace(device=torch.device(device), **attributes)
 
 
-def test_step_clock_sums_by_part():
+def test_step_clock_sums_by_part(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     clock = StepClock(gpu=False)
     for _ in range(3):
         clock.start()
-        time.sleep(0.02)
+        now += 0.02
         clock.lap("forward")
+        now += 0.01
         clock.lap("backward")
-        time.sleep(0.05)  # the optimizer's
+        now += 0.05  # the optimizer's
     seconds = clock.seconds()
     assert list(seconds) == ["forward_s", "backward_s"]
-    assert 0.06 <= seconds["forward_s"] < 0.15
-    assert seconds["backward_s"] < 0.02
+    assert seconds == pytest.approx({"forward_s": 0.06, "backward_s": 0.03})
 
 
 def test_step_clock_without_a_step_has_no_parts():
@@ -31,7 +34,9 @@ def test_step_clock_without_a_step_has_no_parts():
 
 
 def test_step_clock_only_where_time_can_be_told():
-    captured = CapturedClassifier(torch.nn.Linear(1, 1), classes=2, seed=0, optimizer=torch.optim.SGD)
+    captured = CapturedModule(
+        torch.nn.Linear(1, 1), make_task(Classes(2), CrossEntropy()), seed=0, optimizer=torch.optim.SGD
+    )
     assert StepClock.of(captured) is None
     assert StepClock.of(module("mps")) is None
     assert StepClock.of(module("cpu")).gpu is False

@@ -148,7 +148,30 @@ def test_build_sweeps_compose():
         (["schedule={_target_:torch.optim.lr_scheduler.ConstantLR}", "~schedule.final"], "schedule._target_: torch"),
         (["+callbacks.early_stopping.patiense=3"], "callbacks.early_stopping.patiense is not a setting; did you"),
         (["callbacks.early_stopping.patience=-1"], "callbacks.early_stopping.patience must be at least 0, got -1"),
-        (["~callbacks.early_stopping.monitor"], "callbacks.early_stopping.monitor is missing"),
+        (["+callbacks.early_stopping.monitr=x"], "callbacks.early_stopping.monitr is not a setting; did you mean"),
+        (["~loss"], "loss=null does not exist; choose from cross_entropy, mae, mse, mse_count, tet"),
+        (["loss=mse"], "loss=mse is for real numbers, and the data's targets are classes: choose from cross_entropy,"),
+        (["loss=mae"], "loss=mae is for real numbers, and the data's targets are classes: choose from cross_entropy,"),
+        (["loss._target_=snn_zo.neuron.Readout"], "loss"),
+        (["+loss.weights=[1]"], "loss.weights is not a setting; did you mean loss.class_weights?"),
+        (["loss.class_weights=blanced"], "loss.class_weights must be balanced, a list of numbers or null, got"),
+        (["loss.class_weights=[1,2]"], "loss.class_weights must hold 10 numbers, one a class, got 2"),
+        (["loss.class_weights=[1,2,3,4,5,6,7,8,9,-1]"], "loss.class_weights must be numbers, 0 or more, and not all 0"),
+        (["loss.class_weights=[0,0,0,0,0,0,0,0,0,0]"], "loss.class_weights must be numbers, 0 or more, and not all 0"),
+        (["loss.label_smoothing=1"], "loss.label_smoothing must be at least 0 and below 1, got 1"),
+        (["loss=tet", "loss.lambda_=2"], "loss.lambda_ must lie in 0 to 1, got 2"),
+        (["loss=tet", "loss.phi=inf"], "loss.phi must be a number, got inf"),
+        (
+            ["loss=tet", "model/readout=count"],
+            "loss looks at the readout at every time step: model/readout=leaky",
+        ),
+        (["loss=mse_count"], "loss takes spike counts: model/readout=count gives them, with a scale of 1"),
+        (["loss=mse_count", "model/readout=count", "model.readout.scale=2"], "loss takes spike counts: model/readout"),
+        (["loss=mse_count", "model/readout=count", "loss.true_rate=1.5"], "loss.true_rate must lie in 0 to 1 spikes a"),
+        (
+            ["loss=mse_count", "model/readout=count", "loss.other_rate=0.95"],
+            "loss.other_rate must be below true_rate",
+        ),
         (["callbacks.checkpoint.mode=maximum"], "callbacks.checkpoint.mode must be min or max, got 'maximum'"),
         (["+callbacks.checkpoint.dirpath=x"], "callbacks.checkpoint.dirpath is not a setting"),
         (["callbacks.energy=3"], "callbacks.energy must be a group of settings, got '3'"),
@@ -188,6 +211,12 @@ def test_build_mistakes(overrides, line):
         ["~callbacks.energy"],
         ["~energy", "callbacks.energy=null"],
         ["callbacks.early_stopping=null"],
+        ["callbacks.checkpoint.monitor=val/loss"],
+        ["loss.class_weights=balanced"],
+        ["loss.class_weights=[1,2,3,4,5,6,7,8,9,10]", "loss.label_smoothing=0.1"],
+        ["loss=tet"],
+        ["loss=mse_count", "model/readout=count"],
+        ["model/readout=count"],
         ["trainer.limit_test_batches=0"],
         ["trainer.limit_train_batches=3"],
         ["+trainer.max_steps=10", "trainer.max_epochs=-1"],
@@ -247,7 +276,7 @@ def test_register_entry_point(monkeypatch):
 def test_feed_forward_settings_match_the_model():
     from snn_zo.models import FeedForward
 
-    given_by_the_platform = {"self", "in_shape", "outputs", "strategy", "backend"}
+    given_by_the_platform = {"self", "in_shape", "outputs", "strategy", "backend", "every_step"}
     parameters = signature(FeedForward.__init__).parameters
     assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - given_by_the_platform
 

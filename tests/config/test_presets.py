@@ -26,11 +26,18 @@ OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.
 PRESETS = [f"{path.parent.name}={path.stem}" for path in OF_TRAIN]
 SWEEPS = [path.stem for path in sorted((root() / "sweeps").glob("*.yaml"))]
 CHOICES = {group: [preset for preset in PRESETS if preset.startswith(f"{group}=")] for group in ("optim", "schedule")}
+COMPANIONS = {
+    "loss=mse_count": ("model/readout=count",),
+    "loss=mse": ("data=randman_regression",),
+    "loss=mae": ("data=randman_regression",),
+    "data=randman_regression": ("loss=mse",),
+}
+"""What a preset takes beside it."""
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_compose_and_build(preset):
-    built = settings(preset)
+    built = settings(preset, *COMPANIONS.get(preset, ()))
     group, _, choice = preset.partition("=")
     assert {"strategy": built.method, "data": built.dataset}.get(group, choice) == choice
 
@@ -72,12 +79,12 @@ def test_optim_and_schedule_go_together(overrides):
 
 
 def test_callbacks_are_callbacks():
-    callbacks = instantiate(composed().callbacks)
+    callbacks = instantiate(settings().callbacks)
     assert all(isinstance(callback, Callback) for callback in callbacks.values())
 
 
 def test_best_is_chosen_by_validation_accuracy():
-    callbacks = composed().callbacks
+    callbacks = settings().callbacks
     for name in ("checkpoint", "early_stopping"):
         assert (callbacks[name].monitor, callbacks[name].mode) == ("val/acc", "max")
 

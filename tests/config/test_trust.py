@@ -18,9 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from snn_zo import experiment, load_run
 from snn_zo.compose import make_logger
-from snn_zo.config import build
+from snn_zo.config import Composed
 from snn_zo.config.mistakes import EXPECTED
-from snn_zo.config.schema import TrainSettings
 from snn_zo.config.sources import root
 from snn_zo.config.trust import GROUPS, require_trusted
 from snn_zo.runs import wandb_logger
@@ -148,6 +147,20 @@ def test_require_trusted_accepts_every_composed_config(group):
 
 
 @pytest.mark.parametrize(
+    "override", ["model/readout=count", "+strategy@model.layers.hidden2.strategy=sparse_surrogate"]
+)
+def test_require_trusted_accepts_parts_of_a_model(override):
+    require_trusted(OmegaConf.create(OmegaConf.to_container(composed(override), resolve=True)))
+
+
+@pytest.mark.parametrize("place", ["model.readout", "model.layers.hidden2.strategy", "model.layers.hidden2.neuron"])
+def test_require_trusted_refuses_other_parts_of_a_model(place):
+    config = composed()
+    OmegaConf.update(config, f"{place}._target_", "snn_zo.data.digits.Digits", force_add=True)
+    assert f"as {place}" in refused(OmegaConf.to_container(config, resolve=True))
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "os.system",
@@ -228,8 +241,8 @@ def test_require_trusted_refuses_what_is_no_building_block(target):
     [
         "snn_zo.cli.train",
         "snn_zo.cli.evaluate",
-        "snn_zo.cli._job",
-        "snn_zo.cli._resumed",
+        "snn_zo.cli.hydra_commands._train",
+        "snn_zo.cli.hydra_commands._to_resume",
         "snn_zo.experiment.run",
         "snn_zo.experiment.resume",
         "snn_zo.experiment.load_run",
@@ -409,7 +422,7 @@ def run(tmp_path_factory):
     limits = [f"trainer.{name}=1" for name in ("max_epochs", *(f"limit_{s}_batches" for s in ("train", "val", "test")))]
     overrides = ["model.hidden=[5]", "logger=none", "schedule=none", "name=good", "trainer.accelerator=cpu"]
     config = composed(*limits, *overrides, f"outputs={outputs}")
-    experiment.run(build(config, "", TrainSettings), config, "digits", [])
+    experiment.run(Composed.of(config), "digits", [])
     return outputs / "digits" / "good"
 
 
@@ -583,11 +596,11 @@ def test_load_run_data_of_this_machine(received, tmp_path, monkeypatch):
     monkeypatch.setenv("SNN_ZO_DATA", str(tmp_path / "mine"))
     (tmp_path / "home").mkdir()
     folder = received(data=data | {"root": str(tmp_path / "home"), "cache_dir": str(tmp_path / "home")})
-    settings, _ = open_run(RunFolder(folder))
+    settings = open_run(RunFolder(folder)).settings
     assert settings.data.root == str(tmp_path / "mine")
     assert settings.data.cache_dir == os.environ["SNN_ZO_CACHE"]
     (tmp_path / "home" / "NMNIST").mkdir()
-    assert open_run(RunFolder(folder))[0].data.root == str(tmp_path / "home")
+    assert open_run(RunFolder(folder)).settings.data.root == str(tmp_path / "home")
 
 
 def test_load_run_escaped_interpolation(received, tmp_path):
@@ -639,7 +652,7 @@ def test_load_run_git_hook(received, tmp_path):
 def test_load_run_writes_no_file(received, tmp_path):
     """Two of our own functions: one makes a Path of a setting, the other writes to it."""
     target = tmp_path / "bashrc"
-    path = {"_target_": "snn_zo.cli._resumed", "settings": {"resume": str(target)}, "overrides": []}
+    path = {"_target_": "snn_zo.cli.hydra_commands._to_resume", "settings": {"resume": str(target)}, "overrides": []}
     write = {"_target_": "snn_zo.experiment.write_atomically", "_args_": [path, "touch it"]}
     folder = received(optim=write)
     with suppress(*EXPECTED):

@@ -375,9 +375,12 @@ class Output(Layer):
         forms: Forms,
         meter: Meter,
         blocks: int = 1,
+        every_step: bool = False,
     ) -> None:
         self.b, self.t, self.i = x.shape
         self.n, self.settings, self.forms, self.meter = len(weight), settings, forms, meter
+        self.every_step = every_step
+        self.over_time = [[[0.0] * self.n for _ in range(self.t)] for _ in range(self.b)]
         self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
         self.neurons, self.inputs = cut(self.n, blocks), cut(self.i, blocks)
         self.beta = math.exp(-settings.dt / settings.tau)
@@ -397,13 +400,17 @@ class Output(Layer):
             for n in block:
                 m.number("potentials").mac().do("updates").number("potentials")
                 o[n] = self.beta * o[n] + (1 - self.beta) * current[n]
-                if reduce == "max" and o[n] > total[n]:
+                if self.every_step:
+                    if self.settings.scale != 1:
+                        m.mac()
+                    self.over_time[b][t][n] = o[n] * self.settings.scale
+                elif reduce == "max" and o[n] > total[n]:
                     total[n], self.peak[b][n] = o[n], t
                 elif reduce in ("sum", "mean"):
                     total[n] += o[n]
                 elif reduce == "last":
                     total[n], self.peak[b][n] = o[n], t
-        for n in range(self.n):
+        for n in range(0 if self.every_step else self.n):
             if reduce == "mean":
                 m.mac()
                 total[n] /= self.t
@@ -416,15 +423,22 @@ class Output(Layer):
         m, settings = self.meter, self.settings
         m.phase = "neuron"
         self.adjoint = [[[0.0] * self.n for _ in range(self.t)] for _ in range(self.b)]
-        share = (1 - self.beta) * settings.scale / (self.t if settings.reduce == "mean" else 1)
+        share = (1 - self.beta) * settings.scale
+        if settings.reduce == "mean" and not self.every_step:
+            share /= self.t
         for b in range(self.b):
             for n in range(self.n):
-                m.mac()
-                once, now = share * grad[b][n], 0.0
+                if not self.every_step:
+                    m.mac()
+                    once = share * grad[b][n]
+                now = 0.0
                 for t in reversed(range(self.t)):
                     m.number("adjoints").mac().number("adjoints")
                     now *= self.beta
-                    if settings.reduce in ("sum", "mean") or t == self.peak[b][n]:
+                    if self.every_step:
+                        m.mac().add()
+                        now += share * grad[b][t][n]
+                    elif settings.reduce in ("sum", "mean") or t == self.peak[b][n]:
                         m.add()
                         now += once
                     self.adjoint[b][t][n] = now

@@ -53,7 +53,7 @@ def form(request, monkeypatch):
 class Network:
     """Two layers and a readout after a training step, and what is needed to do it again by hand."""
 
-    def __init__(self, strategy, neuron, readout, backend, bias=False, density=0.1):
+    def __init__(self, strategy, neuron, readout, backend, bias=False, density=0.1, every_step=False):
         generator = torch.Generator().manual_seed(0)
         self.strategy, self.neuron, self.settings = strategy, neuron, readout
         x = (torch.rand(B, T, WIDTHS[0], generator=generator) < density).double()
@@ -73,7 +73,8 @@ class Network:
             made.handle.retain_grad()
             self.spikes.append(made)
         self.read = Record()
-        logits = leaky_readout(self.spikes[-1], self.weights[2], self.biases[2], readout, backend, self.read)
+        last = (self.spikes[-1], self.weights[2], self.biases[2])
+        logits = leaky_readout(*last, readout, backend, self.read, every_step)
         self.grad = torch.randn(logits.shape, generator=generator).double()
         (logits * self.grad).sum().backward()
         self.logits = logits.detach()
@@ -185,6 +186,21 @@ def test_readout_counts_equal_those_of_the_instrumented_loop(blocks, name, reduc
     gradient = output.grad_input(None if x.active is None else mask)
     torch.testing.assert_close(gradient * mask, network._grad(x))
     assert_counted(counts.readout(a, settings, bias, Schedule(blocks=blocks)), meter)
+
+
+@pytest.mark.parametrize(("scale", "bias"), [(1.0, False), (7.0, True)])
+@pytest.mark.parametrize("name", ["local_zo", "sigmoid"])
+def test_readout_counts_of_every_step(name, scale, bias):
+    settings, meter = Readout(tau=8.0, scale=scale), Meter()
+    network = Network(STRATEGIES[name], Neuron(tau=5.0, v_th=0.6), settings, "cpu", bias=bias, every_step=True)
+    x = network.spikes[2]
+    a, parts = readout_activity(x.detach(), CLASSES, network.read), (network.weights[2], network.biases[2])
+    output = Output(x.to_dense().detach(), *parts, settings, a.forms, meter, every_step=True)
+    torch.testing.assert_close(torch.tensor(output.over_time, dtype=torch.double), network.logits)
+    output.backward(network.grad.tolist())
+    torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
+    output.grad_input(None if x.active is None else network._mask(x))
+    assert_counted(counts.readout(a, settings, bias, every_step=True), meter)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -7,7 +7,7 @@ from torch import nn
 from snn_zo.energy.counts import Schedule
 from snn_zo.layers import LeakyReadout, SpikingLayer, SpikingLinear, layers_of, recording
 from snn_zo.models import FeedForward
-from snn_zo.neuron import Neuron, Readout
+from snn_zo.neuron import CountReadout, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, lif, spiking_linear
 from snn_zo.strategies import Draw, LocalZO, Surrogate
 
@@ -146,3 +146,28 @@ def test_dense_current_of_a_convolution_is_counted():
 
 def test_layer_prints_its_shapes():
     assert "conv: [2, 5, 4] -> [3, 5, 4]" in repr(TorchConv((2, 5, 4), 3, Surrogate()))
+
+
+def test_spike_counts_are_counts_of_spikes():
+    settings = CountReadout(NEURON, scale=2.0)
+    model = FeedForward((6,), 3, LocalZO(delta=0.4), [5], NEURON, settings, gain=6.0)
+    x = images(6)
+    with recording() as layers:
+        output = model(x, draw())
+        output.readout.sum().backward()
+    assert [done.layer.name for done in layers] == ["hidden1", "readout"]
+    assert list(output.hidden) == ["hidden1"], "the regulariser does not see the output neurons"
+    last = layers[1]
+    assert torch.equal(output.readout, 2 * last.spikes.count())
+    assert output.readout.sum() > 0
+    assert model.layers[0].weight.grad.any()
+    # each layer has a stream of its own
+    expected = spiking_linear(
+        layers[1].x, model.layers[1].weight, None, NEURON, LocalZO(delta=0.4), draw().for_layer(1)
+    )
+    assert torch.equal(last.spikes.g, expected.g)
+    activity = last.layer.activity(last)
+    plain = SpikingLinear.work(last.layer, activity)["neuron"]
+    work = last.layer.work(activity)["neuron"]
+    assert work.additions - plain.additions == last.spikes.event_count
+    assert work.multiply_adds - plain.multiply_adds == B * 3

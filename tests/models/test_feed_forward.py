@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from snn_zo.models import FeedForward, Output
-from snn_zo.neuron import Neuron, Readout
+from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops import Rows, Spikes, leaky_readout, spiking_linear
+from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import Draw, LocalZO, Surrogate
 
 B, T, N_IN, C = 3, 9, 6, 4
@@ -53,6 +54,22 @@ def test_forward_is_its_operations(backend, hidden, bias):
         assert torch.equal(got.active_elements(), x.active_elements())
         assert torch.equal(got.g, x.g)
     assert torch.equal(out.readout, leaky_readout(x, last.weight, last.bias, READOUT, backend))
+
+
+@pytest.mark.parametrize("reduce", REDUCTIONS)
+def test_forward_every_step(backend, reduce):
+    """The values of every step, and what they reduce to."""
+    torch.manual_seed(0)
+    arguments = ((N_IN,), C, LocalZO(delta=0.5), [7], NEURON, Readout(tau=4.0, reduce=reduce, scale=3.0))
+    model = FeedForward(*arguments, gain=3.0, backend=backend, every_step=True)
+    out = model(make_data(), make_draw())
+    model.layers[-1].every_step = False
+    alone = model(make_data(), make_draw())
+    assert out.over_time.shape == (B, T, C)
+    assert alone.over_time is None
+    torch.testing.assert_close(out.readout, alone.readout)
+    torch.testing.assert_close(out.readout, reduced(out.over_time, reduce))
+    assert out.readout.abs().max() > 0.1
 
 
 def test_forward_layers_draw_apart(backend):

@@ -95,12 +95,17 @@ def spiking_linear(x: Tensor, weight: Tensor, bias: Tensor | None, neuron, strat
     return lif(linear(x, weight, bias), neuron, strategy, draw)
 
 
-def readout(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout) -> Tensor:
+def over_time(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout) -> Tensor:
     """o[t] = (1 - beta) * sum over r <= t of beta^(t - r) I[r]."""
     beta, steps = leak(settings), torch.arange(x.shape[1])
     lag = steps[:, None] - steps
     decay = torch.where(lag >= 0, (1 - beta) * beta ** lag.clamp(min=0).to(x.dtype), 0.0)
-    o = torch.einsum("tr,brc->btc", decay, linear(x, weight, bias))
+    return torch.einsum("tr,brc->btc", decay, linear(x, weight, bias))
+
+
+def readout(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout) -> Tensor:
+    """`over_time`, reduced."""
+    o = over_time(x, weight, bias, settings)
     if settings.reduce == "max":
         first = (o == o.amax(1, keepdim=True)).int().cumsum(1).cumsum(1) == 1
         return (o * first).sum(1)

@@ -5,6 +5,7 @@ import torch
 
 from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
+from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import SparseSurrogate, Surrogate
 from tests.ops import oracle
 from tests.ops.oracle import assert_grads_near, assert_near, twin
@@ -147,6 +148,86 @@ def test_leaky_readout_mixed_types(backend):
     logits = leaky_readout(Spikes.from_dense(x.float()), weight, bias, Readout(3.0), backend)
     assert logits.dtype == torch.float64
     assert_near(logits, oracle.readout(x, weight, bias, Readout(3.0)))
+
+
+# ---- the values of every step
+
+
+def check_every_step(leaves, readout, backend, tolerance=1e-12):
+    """Against the oracle at each step, and against the operation's own reduction."""
+    others = tuple(None if leaf is None else leaf.detach().double().requires_grad_() for leaf in leaves)
+    x, weight, bias = leaves
+    values = leaky_readout(Spikes.from_dense(x), weight, bias, readout, backend, every_step=True)
+    expected = readout.scale * oracle.over_time(*others, readout)
+    grad = torch.randn(expected.shape, dtype=torch.float64)
+    (values * grad).sum().backward()
+    (expected * grad).sum().backward()
+    assert values.dtype == weight.dtype
+    assert_near(values.double(), expected, tolerance)
+    for leaf, other in zip(leaves, others, strict=True):
+        if leaf is not None:
+            assert_near(leaf.grad.double(), other.grad, tolerance)
+    alone = leaky_readout(Spikes.from_dense(x.detach()), weight, bias, readout, backend)
+    assert_near(reduced(values, readout.reduce).double(), alone.double(), max(tolerance, 1e-12))
+
+
+@reductions
+@pytest.mark.parametrize("tau", [0.5, 3.0, 50.0])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_leaky_readout_every_step_oracle(backend, reduce, tau, bias):
+    check_every_step(make(bias=bias), Readout(tau, reduce=reduce, scale=7.0), backend)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 1), (3, 1, 2, 5), (1, 7, 2, 5), (3, 7, 1, 5), (3, 7, 2, 1), (2, 33, 11, 70), (17, 4, 3, 5)]
+)
+def test_leaky_readout_every_step_shapes(backend, shape):
+    check_every_step(make(*shape), Readout(4.0), backend)
+
+
+def test_leaky_readout_every_step_float32(backend):
+    check_every_step(make(dtype=torch.float32), Readout(3.0, scale=2.0), backend, 1e-6)
+
+
+def test_leaky_readout_every_step_triton():
+    """Composed of kernels and products of torch, once where the other tests of the interpreter are left out."""
+    pytest.importorskip("triton")
+    check_every_step(make(), Readout(4.0, scale=7.0), "triton")
+
+
+def test_leaky_readout_every_step_hand_computed(backend):
+    """beta = 1/2 and one spike of weight 8 at t = 1: o = 0, 4, 2, 1."""
+    tau = 1 / torch.tensor(2.0, dtype=torch.float64).log().item()
+    x = torch.tensor([0.0, 1.0, 0.0, 0.0], dtype=torch.float64).view(1, 4, 1)
+    weight = torch.full((1, 1), 8.0, dtype=torch.float64)
+    values = leaky_readout(Spikes.from_dense(x), weight, None, Readout(tau), backend, every_step=True)
+    assert values.flatten().tolist() == pytest.approx([0, 4, 2, 1], abs=1e-12)
+
+
+@pytest.mark.parametrize("strategy", [SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4), Surrogate(slope=5.0)])
+def test_leaky_readout_every_step_hidden_layer(backend, strategy):
+    """The gradient of the handle is dL/ds at the active elements of the layer below."""
+    x, weight, bias = make()
+    lower = torch.randn(N_IN, N_IN, dtype=torch.float64, requires_grad=True)
+    spikes = spiking_linear(Spikes.from_dense(x), lower, None, Neuron(tau=5.0), strategy, backend=backend)
+    spikes.handle.retain_grad()
+    grad = torch.randn(B, T, C, dtype=torch.float64)
+    (leaky_readout(spikes, weight, bias, Readout(3.0), backend, every_step=True) * grad).sum().backward()
+    s = spikes.to_dense().detach().requires_grad_()
+    (oracle.over_time(s, weight, bias, Readout(3.0)) * grad).sum().backward()
+    active = spikes.active_elements()
+    found = spikes.handle.grad if len(spikes.handle) == len(active) else spikes.handle.grad[active]
+    assert_near(found, s.grad.flatten()[active])
+
+
+@pytest.mark.parametrize("wanted", ["x", "weight", "bias", "weight bias"])
+def test_leaky_readout_every_step_frozen_parts(backend, wanted):
+    leaves = make()
+    for name, leaf in zip(("x", "weight", "bias"), leaves, strict=True):
+        leaf.requires_grad_(name in wanted.split())
+    x, weight, bias = leaves
+    leaky_readout(Spikes.from_dense(x), weight, bias, Readout(3.0), backend, every_step=True).sum().backward()
+    assert all((leaf.grad is not None) == leaf.requires_grad for leaf in leaves)
 
 
 def wrong(shape):

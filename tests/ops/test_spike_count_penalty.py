@@ -7,7 +7,9 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Rows, Spikes, leaky_readout, spike_count_penalty, spiking_linear
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import SparseSurrogate, Surrogate
-from snn_zo.training import SpikingClassifier
+from snn_zo.target import Classes
+from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.training import SpikingModule
 from tests.ops import oracle
 from tests.ops.oracle import assert_near
 
@@ -234,7 +236,9 @@ def test_training_step_adds_the_sum_over_layers(backend):
     batch = Batch(Spikes.from_dense(counts()), torch.tensor([0, 1, 0]), torch.arange(B))
     loss, logged = {}, {}
     for name in ("off", "both"):
-        module = SpikingClassifier(model, C, 0, torch.optim.SGD, regularizer=BOUNDS[name], backend=backend)
+        module = SpikingModule(
+            model, make_task(Classes(C), CrossEntropy()), 0, torch.optim.SGD, regularizer=BOUNDS[name], backend=backend
+        )
         module.log = lambda key, value, **_: logged.update({key: value})
         module.log_dict = lambda *_, **__: None
         loss[name] = module.training_step(batch, 0)["loss"]

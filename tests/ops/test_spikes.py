@@ -3,7 +3,7 @@ import torch
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes, lif, spiking_linear
-from snn_zo.strategies import Surrogate
+from snn_zo.strategies import LocalZO, Surrogate
 from tests.ops.oracle import assert_near
 from tests.ops.oracle import lif as oracle_lif
 from tests.ops.oracle import spiking_linear as oracle_spiking_linear
@@ -216,8 +216,8 @@ def test_to_cpu():
 
 def test_to_meta():
     """Every part moves."""
-    moved = Spikes.from_dense(DENSE["odd"].double().requires_grad_()).to("meta")
-    assert {part.device.type for part in (*moved.events, *moved.active, moved.g, moved.handle)} == {"meta"}
+    spikes = lif(torch.rand(2, 3, 4).requires_grad_(), Neuron(), LocalZO(), backend="reference").to("meta")
+    assert {part.device.type for part in (*spikes.events, *spikes.active, spikes.g, spikes.handle)} == {"meta"}
 
 
 def test_repr_counts():

@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from snn_zo.config.sources import register, root
+from snn_zo.headline import Headline
 
+ACCURACY = Headline("acc", "accuracy", "max", "%")
+R2 = Headline("r2", "R2", "max")
+ERROR = Headline("error", "mean error", "min", "mV")
 EPOCHS, STEPS, TESTED, CLASSES, LAYERS = 40, 20, 359, 10, ("hidden1", "hidden2")
 HOSTILE = (
     '<script>window.hacked=1</script><b onclick="hacked=1">\'&[bold red]{{7*7}}$x$%_\\=SUM(A1)\x1b[31m\u2028\u202e'
@@ -58,6 +63,7 @@ def write_run(
     name: str | None = None,
     reason: str = "DivergedError: the loss is nan in epoch 11",
     accuracy: float | None = None,
+    headline: Headline = ACCURACY,
     hardware: Mapping[str, Any] | None = None,
 ) -> Path:
     """One run folder.
@@ -74,6 +80,7 @@ def write_run(
         name: of the folder.
         reason: of a run that failed or was interrupted.
         accuracy: on the test set.
+        headline: what the accuracy is called in its place, and which one is the best.
         hardware: changes of env.json's.
     """
     settings = dict(settings or {})
@@ -89,7 +96,7 @@ def write_run(
     if status == "queued":
         _write_json(path / "summary.json", summary)
         return path
-    summary |= {"backend": "cpu", "wandb_id": None}
+    summary |= {"backend": "cpu", "wandb_id": None, "headline": asdict(ACCURACY) | {"value": None}}
     _write_json(path / "env.json", _environment(overrides, hardware or {}))
     done = epochs if status == "completed" else epochs // 3
     rows, times = _epochs(rng, method, settings, done, dead, accuracy, seed)
@@ -101,10 +108,22 @@ def write_run(
         summary |= {"reason": reason} | ({"traceback": traceback} if status == "failed" else {})
     if status == "completed":
         summary |= _results(rng, rows, times, dead, accuracy)
-        correct = round(summary["metrics"]["test/acc"] * TESTED)
+        correct = round(summary["headline"]["value"] * TESTED)
         (path / "confusion.csv").write_text("".join(f"{','.join(map(str, r))}\n" for r in _confusion(rng, correct)))
+    if headline != ACCURACY:
+        _judge_by(headline, path, summary)
     _write_json(path / "summary.json", summary)
     return path
+
+
+def _judge_by(headline: Headline, path: Path, summary: dict[str, Any]) -> None:
+    """Have a run's accuracy be another metric, of the same values."""
+    table = path / "metrics.csv"
+    table.write_text(table.read_text().replace("/acc,", f"/{headline.name},", 2))
+    value = summary["headline"]["value"]
+    summary["headline"] = asdict(headline) | {"value": value}
+    metrics = summary.get("metrics", {})
+    summary |= {"metrics": {name.replace("/acc", f"/{headline.name}"): v for name, v in metrics.items()}}
 
 
 def write_study(
@@ -291,6 +310,7 @@ def _results(
     }
     return {
         "objective": best,
+        "headline": asdict(ACCURACY) | {"value": tested},
         "metrics": {"test/loss": 0.2, "test/acc": tested, "test/top3": min(1.0, tested + 0.02), "val/acc": best},
         "sparsity": {key: last[f"sparsity/{key}"] for key in measures} | {"layers": layers},
         "dead": dead,

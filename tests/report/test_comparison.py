@@ -5,7 +5,7 @@ import pytest
 
 from snn_zo.report.comparison import MANY, Comparison, compare
 from snn_zo.report.runs import read_runs
-from tests.report.synthetic import write_run, write_study
+from tests.report.synthetic import ACCURACY, ERROR, R2, write_run, write_study
 
 
 def compared(path) -> Comparison:
@@ -106,6 +106,17 @@ def test_baseline_is_the_most_accurate_dense_one_that_does_the_same_work(tmp_pat
     assert comparison.baselines["digits"].settings["model.hidden"] == (400,)
 
 
+@pytest.mark.parametrize(("headline", "best"), [(ACCURACY, 20), (R2, 20), (ERROR, 10)])
+def test_baseline_is_the_best_by_its_metric(tmp_path, headline, best):
+    for slope, value in ((10.0, 0.8), (20.0, 0.9)):
+        write_run(tmp_path, "surrogate", settings={"strategy.slope": slope}, accuracy=value, headline=headline)
+    write_run(tmp_path, headline=headline)
+    comparison = compared(tmp_path)
+    found = comparison.baseline_of(comparison.variants[0])
+    assert found is comparison.baselines["digits"]
+    assert found.settings["strategy.slope"] == best
+
+
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [
@@ -135,6 +146,29 @@ def test_pairs_are_of_common_seeds(tmp_path):
     assert pair.improvement == pytest.approx((0.5, 0, 1, 3))
 
 
+def test_pairs_have_the_one_with_less_error_first(tmp_path):
+    errors = {"local_zo": (0.2, 0.3, 0.5), "ssg": (0.4, 0.3, 0.9)}
+    for method, seed in itertools.product(errors, range(3)):
+        write_run(tmp_path, method, seed, accuracy=errors[method][seed], headline=ERROR)
+    (pair,) = compared(tmp_path).pairs()
+    assert (pair.a.method, pair.b.method) == ("local_zo", "ssg")
+    assert pair.difference == pytest.approx((-0.2, -0.4, 0, 3))
+    # two wins, one tie
+    assert pair.improvement == pytest.approx((2.5 / 3, 0.5, 1, 3))
+
+
+def test_pairs_are_of_one_metric(tmp_path):
+    for headline in (ACCURACY, R2, ERROR):
+        write_run(tmp_path, "local_zo", headline=headline, settings={"optim.lr": 0.1}, name=f"zo {headline.name}")
+        write_run(tmp_path, "ssg", headline=headline, settings={"optim.lr": len(headline.name)}, name=headline.name)
+    comparison = compared(tmp_path)
+    assert comparison.data == ("digits (max acc %)", "digits (max r2)", "digits (min error mV)")
+    assert [comparison.headline_of(data) for data in comparison.data] == [ACCURACY, R2, ERROR]
+    assert comparison.titles == "accuracy and R2 and mean error (less is better)"
+    assert all(pair.a.headline == pair.b.headline for pair in comparison.pairs())
+    assert comparison.headline_of("nmnist") is None
+
+
 @pytest.mark.parametrize("n", [4, 5])
 def test_pairs_agree_with_all_resamples_of_seeds(tmp_path, n):
     rng = np.random.default_rng(n)
@@ -143,7 +177,7 @@ def test_pairs_agree_with_all_resamples_of_seeds(tmp_path, n):
         for seed, accuracy in enumerate(row):
             write_run(tmp_path, method, seed, accuracy=float(accuracy))
     (pair,) = compared(tmp_path).pairs()
-    first, second = ({run.seed: run.accuracy for run in variant.done} for variant in (pair.a, pair.b))
+    first, second = ({run.seed: run.score for run in variant.done} for variant in (pair.a, pair.b))
     differences, wins = [], []
     for seeds in itertools.product(range(n), repeat=n):
         differences.append(np.mean([first[s] - second[s] for s in seeds]))
@@ -175,7 +209,7 @@ def test_pairs_of_many_variants_are_with_the_best_and_the_baseline(tmp_path):
     assert len(comparison.pairs()) == MANY * (MANY - 1) / 2
     write_run(tmp_path, settings={"strategy.delta": deltas[-1]}, accuracy=1.0)
     comparison = compared(tmp_path)
-    best = max(comparison.variants, key=lambda variant: variant.estimate("accuracy").mean)
+    best = max(comparison.variants, key=lambda variant: variant.estimate("score").mean)
     pairs = comparison.pairs()
     assert len(pairs) == MANY + MANY - 1
     assert all({pair.a, pair.b} & {best, comparison.baselines["digits"]} for pair in pairs)
@@ -189,7 +223,7 @@ def test_pareto_agrees_with_brute_force(tmp_path):
     for i in range(25):
         write_run(tmp_path, settings={"strategy.delta": 0.01 * (i + 1)}, accuracy=float(rng.integers(1, 9)) / 10)
     comparison = compared(tmp_path)
-    points = {v.label: (v.estimate("accuracy").mean, v.estimate("joules").mean) for v in comparison.variants}
+    points = {v.label: (v.estimate("score").mean, v.estimate("joules").mean) for v in comparison.variants}
     front = {
         label
         for label, (accuracy, cost) in points.items()
@@ -198,6 +232,14 @@ def test_pareto_agrees_with_brute_force(tmp_path):
     found = [variant.label for variant in comparison.pareto("joules")]
     assert set(found) == front
     assert found == sorted(found, key=lambda label: points[label][1])
+
+
+@pytest.mark.parametrize(("headline", "front"), [(R2, ["ssg", "surrogate"]), (ERROR, ["ssg"])])
+def test_pareto_goes_by_the_better_direction(tmp_path, headline, front):
+    """Of the two `surrogate` costs more."""
+    for method, value in (("ssg", 0.5), ("surrogate", 0.9)):
+        write_run(tmp_path, method, accuracy=value, headline=headline)
+    assert [variant.label for variant in compared(tmp_path).pareto("joules")] == front
 
 
 def test_pareto_is_of_a_data_set_and_a_cost_table_without_the_dead(tmp_path):

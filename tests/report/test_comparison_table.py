@@ -3,11 +3,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import compare
 from snn_zo.report.runs import read_runs
-from snn_zo.report.table import SHOWN, accuracy_text, print_comparison
-from tests.report.synthetic import HOSTILE, write_every_kind, write_run, write_study
+from snn_zo.report.table import SHOWN, print_comparison, score_text
+from tests.report.synthetic import ACCURACY, ERROR, HOSTILE, R2, write_every_kind, write_run, write_study
 
 
 def printed(path, width=100, **options) -> str:
@@ -94,5 +95,38 @@ def test_table_shows_hostile_text_as_it_is(tmp_path):
         (Estimate(1.0, 1.0, 1.0, 2), "100.0 [100.0, 100.0]"),
     ],
 )
-def test_accuracy_text(estimate, text):
-    assert accuracy_text(estimate) == text
+def test_score_text(estimate, text):
+    assert score_text(ACCURACY, estimate) == text
+
+
+def test_score_text_of_another_metric_than_a_share():
+    assert score_text(ERROR, Estimate(12.3456, 9.87654, 15.0, 4)) == "12.35 [9.877, 15]"
+    assert score_text(R2, Estimate(-0.25, None, None, 1)) == "-0.25"
+
+
+@pytest.mark.parametrize(
+    ("headline", "heading", "note"),
+    [
+        (ACCURACY, "accuracy %", "accuracy: mean of"),
+        (R2, "R2 ", "R2: mean of"),
+        (ERROR, "mean error mV", "mean error (less is better): mean of"),
+    ],
+)
+def test_table_is_headed_by_the_metric(tmp_path, headline, heading, note):
+    write_run(tmp_path, headline=headline, accuracy=0.5)
+    text = printed(tmp_path)
+    assert heading in text.splitlines()[3]
+    assert note in text
+    assert row(text, "local_zo")[1] == {"%": "50.0"}.get(headline.unit, "0.5")
+
+
+def test_table_of_each_metric_of_a_data_set(tmp_path):
+    write_run(tmp_path, headline=R2)
+    write_run(tmp_path, "surrogate", headline=ERROR)
+    titles = [line.strip() for line in printed(tmp_path).splitlines() if line.strip().startswith("digits")]
+    assert titles == ["digits (max r2)", "digits (min error mV)"]
+
+
+def test_table_shows_what_a_stranger_calls_the_metric_as_it_is(tmp_path):
+    write_run(tmp_path, headline=Headline("[red]x", "\x1b[31m[bold]{0}", "max", "[/]"))
+    assert "\ufffd[31m[bold]{0} [/]" in printed(tmp_path, 200)

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison, compare
 from snn_zo.report.export import escape_latex, latex, runs_csv, summary_csv
 from snn_zo.report.runs import read_runs
-from tests.report.synthetic import HOSTILE, write_every_kind, write_run, write_study
+from tests.report.synthetic import ACCURACY, ERROR, HOSTILE, R2, write_every_kind, write_run, write_study
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_runs_csv_has_a_line_a_run(comparison):
     for run in comparison.runs:
         row = found[str(run.path)]
         assert (row["status"], row["reason"]) == (run.status, run.reason or "")
-        for name in ("seed", "accuracy", "joules", "forward_s", "dead"):
+        for name in ("seed", "score", "joules", "forward_s", "dead"):
             assert row[name] == ("" if getattr(run, name) is None else str(getattr(run, name)))
         assert row["strategy.delta"] == str(run.settings.get("strategy.delta", ""))
 
@@ -40,9 +41,9 @@ def test_summary_csv_has_a_line_a_variant(comparison):
     assert [row["variant"] for row in found] == [variant.label for variant in comparison.variants]
     for row, variant in zip(found, comparison.variants, strict=True):
         assert (int(row["runs"]), int(row["failed"])) == (len(variant.runs), len(variant.failed))
-        estimate = variant.estimate("accuracy")
-        assert row["accuracy"] == (str(estimate.mean) if estimate else "")
-        assert row["accuracy n"] == (str(estimate.n) if estimate else "0")
+        estimate = variant.estimate("score")
+        assert row["score"] == (str(estimate.mean) if estimate else "")
+        assert row["score n"] == (str(estimate.n) if estimate else "0")
         speed_up = comparison.speed_up(variant)
         assert row["speed-up"] == (str(speed_up) if speed_up else "")
 
@@ -70,6 +71,32 @@ def test_latex_has_as_many_cells_in_each_row(comparison):
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {8}
     for command in ("begin", "end"):
         assert text.count(rf"\{command}{{tabular}}") == len(comparison.data)
+
+
+@pytest.mark.parametrize(
+    ("headline", "heading", "cell"),
+    [(ACCURACY, r"Test accuracy [\%]", "50.0"), (R2, "Test R2", "0.5"), (ERROR, "Test mean error [mV]", "0.5")],
+)
+def test_latex_is_headed_by_the_metric(tmp_path, headline, heading, cell):
+    write_run(tmp_path, accuracy=0.5, headline=headline)
+    header, row = (line for line in latex(compare(read_runs([tmp_path]))).splitlines() if line.endswith(r"\\"))
+    assert (header.split(" & ")[2], row.split(" & ")[2]) == (heading, cell)
+
+
+def test_latex_prints_what_a_stranger_calls_the_metric(tmp_path):
+    write_run(tmp_path, headline=Headline("a", "100% of\n\\input{x}", "max", "$"))
+    text = latex(compare(read_runs([tmp_path])))
+    assert r"Test 100\% of \textbackslash{}input\{x\} [\$]" in text
+    assert all("input" not in line for line in text.splitlines()[1:] if "textbackslash" not in line)
+
+
+@pytest.mark.parametrize("headline", [ACCURACY, R2, ERROR])
+def test_csv_names_the_metric(tmp_path, headline):
+    write_run(tmp_path, accuracy=0.5, headline=headline)
+    comparison = compare(read_runs([tmp_path]))
+    for text in (runs_csv(comparison), summary_csv(comparison)):
+        (row,) = rows(text)
+        assert (row["metric"], row["score"]) == (headline.name, "0.5")
 
 
 def test_escape_latex():

@@ -1,11 +1,12 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from snn_zo.report.runs import read_runs
 from snn_zo.report.variants import Variant, short_names, shown, variants
-from tests.report.synthetic import write_run, write_study
+from tests.report.synthetic import ACCURACY, ERROR, R2, write_run, write_study
 
 
 def made(path: Path) -> dict[str, Variant]:
@@ -134,13 +135,36 @@ def test_variants_count_runs_by_how_they_ended(tmp_path):
     assert (variant.dead, len(variant.alive)) == (1, 3)
 
 
+def test_variants_of_two_metrics_are_apart(tmp_path):
+    """A run that says none belongs to those with its settings, else to the first of the data set."""
+    write_run(tmp_path, headline=R2, seed=0)
+    write_run(tmp_path, headline=ERROR, seed=0, settings={"optim.lr": 0.1})
+    write_run(tmp_path, seed=1, settings={"optim.lr": 0.1}, status="queued")
+    write_run(tmp_path, "ssg", status="queued")
+    found = [(each.data, each.label, each.headline, len(each.runs)) for each in variants(read_runs([tmp_path]))]
+    assert found == [
+        ("digits (max r2)", "local_zo", R2, 1),
+        ("digits (max r2)", "ssg", R2, 1),
+        ("digits (min error mV)", "local_zo", ERROR, 2),
+    ]
+
+
+@pytest.mark.parametrize(("headline", "order"), [(ACCURACY, -0.5), (R2, -0.5), (ERROR, 0.5)])
+def test_order_has_the_best_first(tmp_path, headline, order):
+    for seed, value in enumerate((0.4, 0.6)):
+        write_run(tmp_path, seed=seed, accuracy=value, headline=headline)
+    write_run(tmp_path, "ssg", status="failed", headline=headline)
+    scored, failed = variants(read_runs([tmp_path]))
+    assert (scored.order, failed.order) == (pytest.approx(order), math.inf)
+
+
 def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):
     write_run(tmp_path, seed=0, accuracy=0.9)
     write_run(tmp_path, seed=1, accuracy=0.7)
     write_run(tmp_path, seed=2, accuracy=0.1, dead=True)
     write_run(tmp_path, seed=3, accuracy=0.8, status="failed")
     (variant,) = made(tmp_path).values()
-    assert variant.estimate("accuracy") == pytest.approx((1.7 / 3, 0.1, 0.9, 3))
+    assert variant.estimate("score") == pytest.approx((1.7 / 3, 0.1, 0.9, 3))
     for name in ("joules", "epoch_s", "active", "energy_ratio", "backward_s"):
         values = [getattr(run, name) for run in variant.runs[:2]]
         assert variant.estimate(name) == pytest.approx((sum(values) / 2, min(values), max(values), 2))
@@ -149,8 +173,8 @@ def test_estimate_leaves_dead_runs_out_of_costs_but_not_of_accuracy(tmp_path):
 def test_estimate_of_what_there_is_not(tmp_path):
     write_run(tmp_path, status="running")
     (variant,) = made(tmp_path).values()
-    assert variant.estimate("accuracy") is None
-    with pytest.raises(ValueError, match="quantity must be one of accuracy"):
+    assert variant.estimate("score") is None
+    with pytest.raises(ValueError, match="quantity must be one of score"):
         variant.estimate("acuracy")
 
 

@@ -3,14 +3,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from snn_zo.headline import Headline
 from snn_zo.report import workspace
 from snn_zo.report.workspace import WorkspaceError, create, varied_settings
 from tests.fake_wandb import KEY, FakeWandb, serving
+from tests.report.synthetic import ACCURACY, ERROR, R2
 
 pytest.importorskip("wandb_workspaces")
 
@@ -28,14 +31,14 @@ def config(base: dict, **changes: Any) -> dict:
     return base | changes | {"strategy": base["strategy"] | changes.get("strategy", {})}
 
 
-def node(name: str, config: dict) -> dict:
+def node(name: str, config: dict, headline: Headline = ACCURACY) -> dict:
     """A run as the server describes it."""
     wrapped = json.dumps({key: {"value": value} for key, value in config.items()})
     return {
         "id": name,
         "name": name,
         "config": wrapped,
-        "summaryMetrics": "{}",
+        "summaryMetrics": json.dumps({"headline": asdict(headline) | {"value": 0.5}}),
         "systemMetrics": "{}",
         "state": "finished",
     }
@@ -47,8 +50,8 @@ def command(*arguments: str, url: str, key: str = KEY) -> subprocess.CompletedPr
     return subprocess.run(call, env=variables, capture_output=True, text=True, check=False)
 
 
-def spec(studies: list[str], varied: list[str]) -> dict:
-    built = workspace.build("me", "snn_zo", studies, varied)
+def spec(studies: list[str], varied: list[str], headlines: Sequence[Headline] = (ACCURACY,)) -> dict:
+    built = workspace.build("me", "snn_zo", studies, varied, headlines)
     return json.loads(built._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))["section"]
 
 
@@ -79,7 +82,9 @@ def test_command_saves_the_comparison_of_a_study():
     view = fake.said("UpsertView2")
     assert (view["entityName"], view["projectName"]) == ("me", "snn_zo")
     assert view["displayName"] == "Comparison of quick"
-    (shown,) = json.loads(view["spec"])["section"]["runSets"]
+    section = json.loads(view["spec"])["section"]
+    (shown,) = section["runSets"]
+    assert {"validation accuracy", "test accuracy"} <= panels(section).keys()
     assert [key["name"] for key in shown["grouping"]] == ["method.value", "strategy.value.delta"]
     assert result.stdout == f"{fake.url}/me/snn_zo?nw={view['name'].removeprefix('nw-').removesuffix('-v')}\n"
     assert result.stderr == ""
@@ -156,6 +161,23 @@ def test_build_panel_groups_by_method_or_by_what_varies():
     for panel in (alone, varied):
         assert (panel["aggregate"], panel["groupAgg"], panel["groupArea"]) == (True, "mean", "stddev")
         assert (panel["xAxis"], panel["metrics"]) == ("epoch", ["val/acc"])
+
+
+def test_build_shows_each_metric():
+    section = spec([], [], [R2, ERROR])
+    shown = panels(section)
+    for title, name in (("R2", "r2"), ("mean error", "error")):
+        assert shown[f"validation {title}"]["config"]["metrics"] == [f"val/{name}"]
+        assert f"summary:test/{name}" in set(leaves(shown[f"test {title} against active fraction"]["config"]))
+    assert "settings, activity, energy, R2 and mean error" in shown
+    names = [part["name"] for part in section["panelBankConfig"]["sections"]]
+    assert {"R2", "R2 against cost", "Mean error", "Mean error against cost"} <= set(names)
+
+
+def test_build_of_runs_that_are_not_over_shows_no_score():
+    shown = panels(spec([], [], []))
+    assert {"training loss", "settings, activity and energy"} <= shown.keys()
+    assert not [title for title in shown if title.startswith("test ")]
 
 
 def test_build_names_what_a_run_logs(train, tmp_path):

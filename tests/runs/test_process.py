@@ -69,7 +69,7 @@ def instead(tmp_path, monkeypatch):
         popen = subprocess.Popen
 
         def replaced(command, **options):
-            assert command[1:5] == ["-X", "faulthandler", "-m", "snn_zo.runs.process"]
+            assert command[1:5] == ["-X", "faulthandler", "-m", "snn_zo.worker"]
             return popen([sys.executable, "-X", "faulthandler", str(script), *command[5:]], **options)
 
         monkeypatch.setattr(module.subprocess, "Popen", replaced)
@@ -158,7 +158,7 @@ def test_stop_ends_all_runs_as_ctrl_c_does_and_starts_no_other(tmp_path, instead
     for each in folders[:2]:
         assert each.read_summary() == {"status": "interrupted", "reason": "stopped by a signal"}
     assert runs.run(folders[2].path) == 1
-    assert folders[2].read_summary() == {}
+    assert folders[2].read_summary() == {"status": "unknown"}
 
 
 def test_stop_kills_what_does_not_end(folder, instead, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import wandb
 from omegaconf import OmegaConf
 
-from snn_zo.config import ConfigError
+from snn_zo.config import Composed, ConfigError
 from snn_zo.runs import wandb_logger as module
 from snn_zo.runs import wandb_server
 from snn_zo.runs.new import new_run
@@ -235,5 +235,5 @@ def test_mode_that_does_not_exist_is_refused_before_there_is_a_folder(tmp_path, 
     monkeypatch.setenv("WANDB_MODE", "sometimes")
     config, settings = OmegaConf.create({"logger": {"mode": "offline"}}), SimpleNamespace(outputs=tmp_path)
     with pytest.raises(ConfigError, match="WANDB_MODE must be offline, online or disabled, got 'sometimes'"):
-        new_run(settings, config, "study", [])
+        new_run(Composed(settings, config), "study", [])
     assert not list(tmp_path.iterdir())

@@ -7,8 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from snn_zo.config import build
-from snn_zo.config.schema import TrainSettings
+from snn_zo.config import Composed
 from snn_zo.config.sources import root
 from snn_zo.sweep.jobs import Job
 
@@ -32,6 +31,6 @@ def job(config: DictConfig, tmp_path: Path) -> Callable[..., Job]:
     def make(*overrides: str, study: str = "study") -> Job:
         own = OmegaConf.merge(config, {"outputs": str(tmp_path)}, OmegaConf.from_dotlist(list(overrides)))
         assert isinstance(own, DictConfig)
-        return Job(list(overrides), " ".join(overrides), build(own, "", TrainSettings), own, study)
+        return Job(list(overrides), " ".join(overrides), Composed.of(own), study)
 
     return make

@@ -5,8 +5,7 @@ import sys
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from snn_zo.config import build
-from snn_zo.config.schema import TrainSettings
+from snn_zo.config import Composed
 from snn_zo.config.sources import root
 from snn_zo.sweep.jobs import Job, place
 
@@ -15,5 +14,5 @@ with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
 jobs = []
 for seed in range(20):
     own = OmegaConf.merge(config, {"seed": seed})
-    jobs.append(Job([], "", build(own, "", TrainSettings), own, "study"))
+    jobs.append(Job([], "", Composed.of(own), "study"))
 place(jobs, None)

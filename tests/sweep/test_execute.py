@@ -12,7 +12,7 @@ from snn_zo.sweep.jobs import place
 def executed(monkeypatch):
     """Folders that a training would have begun in."""
     folders = []
-    monkeypatch.setattr(experiment, "_execute", lambda settings, config, folder, backend: folders.append(folder.path))
+    monkeypatch.setattr(experiment, "_execute", lambda composed, folder, backend: folders.append(folder.path))
     return folders
 
 

@@ -7,8 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from snn_zo.atomic import write_json
-from snn_zo.config import ConfigError, build
-from snn_zo.config.schema import TrainSettings
+from snn_zo.config import Composed, ConfigError
 from snn_zo.sweep.jobs import label, place
 
 
@@ -171,7 +170,7 @@ def nmnist(job, tmp_path):
         given = OmegaConf.to_container(own.config.data)
         del given["test_fraction"]
         own.config.data = OmegaConf.create(given | settings)
-        own.settings = build(own.config, "", TrainSettings)
+        own.composed = Composed.of(own.config)
         return own
 
     return make

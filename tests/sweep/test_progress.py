@@ -1,12 +1,16 @@
 import io
+from dataclasses import asdict
 
 import pytest
 from rich.console import Console
 
 from snn_zo.atomic import write_json
+from snn_zo.headline import Headline
 from snn_zo.sweep import progress as module
 from snn_zo.sweep.jobs import place
 from snn_zo.sweep.progress import Progress, duration
+
+ACCURACY = Headline("acc", "accuracy", "max", "%")
 
 
 @pytest.fixture
@@ -27,8 +31,9 @@ def jobs(job):
     return made
 
 
-def be(job, status: str, epochs: int = 0, **entries) -> None:
-    write_json(job.folder.summary, {"status": status} | entries)
+def be(job, status: str, epochs: int = 0, headline: Headline = ACCURACY, **entries) -> None:
+    judged = {"headline": asdict(headline), "monitor": headline.logged("val"), "mode": headline.direction}
+    write_json(job.folder.summary, {"status": status} | judged | entries)
     job.folder.metrics.write_text("".join(f"{epoch}\n" for epoch in range(-1, epochs)))
 
 
@@ -184,6 +189,30 @@ def test_objective_is_shown_under_its_own_name_and_the_best_is_the_least_of_a_lo
     followed.update()
     assert "seed=1   val/loss 0.1912   " in said(capsys)[1]
     assert followed._lines() == ["3/3 done", "best val/loss 0.1912, seed=1"]
+
+
+@pytest.mark.parametrize(
+    ("headline", "best"),
+    [
+        (Headline("r2", "R2", "max"), "val/r2 0.75, seed=2"),
+        (Headline("error", "mean error", "min", "mV"), "val/error -0.5 mV, seed=1"),
+    ],
+)
+def test_lines_have_the_unit_and_the_direction_of_the_metric(jobs, clock, headline, best):
+    followed = Progress()
+    followed.add(jobs)
+    for each, objective in zip(jobs, (0.25, -0.5, 0.75), strict=True):
+        be(each, "completed", 10, headline, objective=objective)
+    followed.update()
+    assert followed._lines() == ["3/3 done", f"best {best}"]
+
+
+def test_lines_of_a_summary_that_says_no_metric(jobs, clock):
+    followed = Progress()
+    followed.add(jobs[:1])
+    write_json(jobs[0].folder.summary, {"status": "completed", "objective": 0.5, "monitor": ["a"], "mode": 3})
+    followed.update()
+    assert followed._lines() == ["1/1 done", "best objective 0.5, seed=0"]
 
 
 def test_objectives_of_two_names_are_not_compared(jobs, clock):

@@ -42,7 +42,7 @@ def processes(folder: Path) -> dict[int, str]:
             command = path.read_text()
         except OSError:
             continue
-        if "snn_zo.runs.process" in command and str(folder) in command:
+        if "snn_zo.worker" in command and str(folder) in command:
             found[int(path.parent.name)] = command
     return found
 

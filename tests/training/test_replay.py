@@ -16,7 +16,9 @@ from snn_zo.ops import Spikes
 from snn_zo.ops.backends import INTERPRETED
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
-from snn_zo.training import DivergedError, SpikingClassifier
+from snn_zo.target import Classes
+from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.replay import WARM_UP, Replay, for_replay, reason_against
 from snn_zo.training.schedules import cosine, one_cycle
 
@@ -32,7 +34,9 @@ def make_module(backend="triton"):
     )
     optimizer = partial(torch.optim.Adam, lr=2.0**-7)  # the same in float32, which the device keeps it in
     regularizer = SpikeCount(upper=0.1, at_most=0.5, lower=0.1, at_least=1.0)
-    return SpikingClassifier(model.double(), 3, 0, optimizer, regularizer=regularizer, backend=backend)
+    return SpikingModule(
+        model.double(), make_task(Classes(3), CrossEntropy()), 0, optimizer, regularizer=regularizer, backend=backend
+    )
 
 
 def make_batches(count=6, rates=None, size=3):
@@ -74,7 +78,7 @@ def test_replay_is_ordinary_training():
     module = make_module()
     replay = make_replay(module)
     losses = [float(replay(batch, step).loss) for step, batch in enumerate(batches)]
-    replay.settle()
+    replay.finish()
     expected, expected_losses = ordinary(batches)
     assert losses == pytest.approx(expected_losses)
     assert_same_weights(module, expected)
@@ -108,7 +112,7 @@ def test_replay_smaller_batches_stay_ordinary():
         replay(batch, step)
         if shapes:
             held.append(replay._limits)
-    replay.settle()
+    replay.finish()
     assert shapes == [(3, 4, 6)]
     assert all(limits is held[0] for limits in held)
     assert_same_weights(module, ordinary(batches)[0])
@@ -158,9 +162,9 @@ def test_replay_overflow_is_done_again():
     before = [p.clone() for p in module.model.parameters()]
     replay(batches[WARM_UP + 1], WARM_UP + 1)
     assert all(map(torch.equal, before, module.model.parameters()))
-    replay.settle()
+    replay.finish()
     replay(batches[WARM_UP + 2], WARM_UP + 2)
-    replay.settle()
+    replay.finish()
     assert_same_weights(module, ordinary(batches)[0])
 
 
@@ -171,7 +175,7 @@ def test_replay_larger_input():
     replay = make_replay(module)
     for step, batch in enumerate(batches):
         replay(batch, step)
-    replay.settle()
+    replay.finish()
     assert_same_weights(module, ordinary(batches)[0])
 
 
@@ -189,12 +193,12 @@ def test_replay_not_finite(at):
     batches = make_batches(WARM_UP + 1)
     for step in range(at):
         replay(batches[step], step)
-        replay.settle()
+        replay.finish()
     before = [p.clone() for p in module.model.parameters()]
 
     def diverge():
         replay(batches[at], at)
-        replay.settle()
+        replay.finish()
 
     with pytest.raises(DivergedError, match=f"nan or infinite in step {at}"):
         diverge()
@@ -223,16 +227,16 @@ def test_captured_classifier_in_lightning(tmp_path):
     """Lightning counts the steps, logs and validates as with ordinary ones, to the same weights."""
     import lightning
 
-    from snn_zo.training import CapturedClassifier
+    from snn_zo.training import CapturedModule
 
-    class OnThisMachine(CapturedClassifier):
+    class OnThisMachine(CapturedModule):
         def on_fit_start(self):
             super().on_fit_start()
             self.replay.capture = lambda work: work
 
     batches = make_batches(WARM_UP + 2)
     weights = []
-    for kind, backend in ((OnThisMachine, "triton"), (SpikingClassifier, "reference")):
+    for kind, backend in ((OnThisMachine, "triton"), (SpikingModule, "reference")):
         module = make_module(backend)
         module.__class__ = kind
         off = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)

@@ -26,7 +26,9 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.regularizer import SpikeCount
 from snn_zo.runs.folder import RunFolder
 from snn_zo.strategies import LocalZO, SparseSurrogate, Strategy, Surrogate
-from snn_zo.training import DivergedError, SpikingClassifier
+from snn_zo.target import Classes
+from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import ending_together, of_all_devices
 from snn_zo.training.schedules import cosine
 
@@ -81,7 +83,7 @@ class Witness(lightning.Callback):
         self.samples["test"].append(batch.sample.tolist())
 
 
-class Diverging(SpikingClassifier):
+class Diverging(SpikingModule):
     """The loss of one device becomes nan in the third step."""
 
     def compute(self, batch: Any, step: Any) -> Any:
@@ -102,13 +104,13 @@ def make_data() -> EventDataModule:
     )  # fmt: skip
 
 
-def make_module(case: str, kind: type[SpikingClassifier] = SpikingClassifier) -> SpikingClassifier:
+def make_module(case: str, kind: type[SpikingModule] = SpikingModule) -> SpikingModule:
     strategy, backend, _ = CASES[case]
     torch.manual_seed(0)
     model = FeedForward((23,), 5, strategy, [13, 11], Neuron(tau=5.0, v_th=0.5), Readout(), gain=5.0, backend=backend)
     return kind(
         model,
-        5,
+        make_task(Classes(5), CrossEntropy()),
         seed=3,
         optimizer=functools.partial(torch.optim.Adam, lr=0.01),
         schedule=cosine,
@@ -140,8 +142,8 @@ def train(folder: Path, case: str, devices: int, last: int = 1, name: str = "", 
     name = name or case
     rank = int(os.environ.get("LOCAL_RANK", 0))
     run = RunFolder(folder / f"{resumed or name}-{rank}")
-    witness, sparsity, energy = Witness(last), SparsityMonitor(), EnergyMonitor(TABLE, measure=False)
-    checkpoint = Checkpoint(dirpath=folder / f"{resumed or name}-0" / "checkpoints")
+    witness, sparsity, energy = Witness(last), SparsityMonitor(), EnergyMonitor(TABLE, "val/acc", measure=False)
+    checkpoint = Checkpoint("val/acc", dirpath=folder / f"{resumed or name}-0" / "checkpoints")
     trainer = make_trainer(case, devices, sparsity, energy, FiniteLoss(), checkpoint, RunRecord(run), witness)
     module, data = make_module(case), make_data()
     start = str(Path(str(checkpoint.dirpath)) / "last.ckpt") if resumed else None
@@ -154,7 +156,7 @@ def train(folder: Path, case: str, devices: int, last: int = 1, name: str = "", 
         "steps": trainer.global_step,
         "weights": module.model.state_dict(),
         "tested": tested,
-        "confusion": module.confusion.compute(),
+        "confusion": module.tested.compute(),
         "sparsity": sparsity.fractions,
         "energy": energy.summary(),
         "threads": torch.get_num_threads(),

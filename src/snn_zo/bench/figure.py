@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from snn_zo.bench.report import Result, Row
+from snn_zo.bench.result import Result, Row
 from snn_zo.quantity import percent
 
 

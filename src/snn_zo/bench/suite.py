@@ -12,7 +12,8 @@ from snn_zo.bench.contestants import Contestant, Entry, Inputs, ours
 from snn_zo.bench.device import Clock, prepare
 from snn_zo.bench.memory import peak_bytes, saved_bytes
 from snn_zo.bench.peers import peers
-from snn_zo.bench.report import Result, Row, print_result, write_numbers, write_page
+from snn_zo.bench.report import print_result, write_numbers, write_page
+from snn_zo.bench.result import Result, Row
 from snn_zo.bench.settings import BenchSettings, require_known
 from snn_zo.bench.timing import interleaved, summarise
 from snn_zo.config import ConfigError

@@ -12,8 +12,11 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from snn_zo.data.store import Batch
+from snn_zo.headline import Direction
+from snn_zo.runs.summary import CheckpointEntry, Summary
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +47,14 @@ class Checkpoint(LightningCheckpoint):
 
     Args:
         monitor: metric of the validation by which the best weights are chosen.
-        mode: `max` or `min`.
+        mode: which of its values is the best.
         dirpath: folder of the two files; a run sets it.
 
     Attributes:
         best: what was validated of the weights in `best.ckpt`; None before the first validation.
     """
 
-    def __init__(self, monitor: str = "val/acc", mode: str = "max", dirpath: str | Path = ".") -> None:
+    def __init__(self, monitor: str, mode: Direction = "max", dirpath: str | Path = ".") -> None:
         self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
         self.best: Validated | None = None
         self._unsaved = self._stop = False
@@ -84,7 +87,7 @@ class Checkpoint(LightningCheckpoint):
         self,
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
-        outputs: Any,
+        outputs: STEP_OUTPUT,
         batch: Batch,
         batch_idx: int,
     ) -> None:
@@ -111,7 +114,7 @@ class Checkpoint(LightningCheckpoint):
         self._save_best(trainer)
         trainer.save_checkpoint(str(self.last_path))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What was chosen, and whether training was told to stop."""
         return {"best": dataclasses.asdict(self.best) if self.best else None, "stop": self._stop}
 
@@ -125,6 +128,12 @@ class Checkpoint(LightningCheckpoint):
             return
         metrics = {str(name): float(value) for name, value in best["metrics"].items()}
         self.best = Validated(float(best["score"]), int(best["epoch"]), int(best["step"]), metrics)
+
+    def contribution(self) -> Summary:
+        """The weights that were chosen, and by what."""
+        assert self.best is not None
+        checkpoint = CheckpointEntry(epoch=self.best.epoch, step=self.best.step)
+        return Summary(objective=self.best.score, monitor=self.monitor, mode=self.mode, checkpoint=checkpoint)
 
     def _merit(self, score: float) -> float:
         """The more, the better."""

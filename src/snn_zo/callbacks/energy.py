@@ -20,7 +20,9 @@ from snn_zo.energy.counts import OptimizerRule, optimizer_rule
 from snn_zo.energy.inference import InferenceCounts, neuron_counts
 from snn_zo.energy.meter import Meter
 from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
+from snn_zo.headline import Direction
 from snn_zo.layers import Done, Layer, layers_of
+from snn_zo.runs.summary import Summary
 from snn_zo.training.devices import of_all_devices
 
 log = logging.getLogger(__name__)
@@ -36,19 +38,21 @@ class EnergyMonitor(lightning.Callback):
 
     Args:
         table: prices.
-        targets: validation accuracies; the first epoch that reaches each is noted with the energy until then.
-        measure: whether to look for a sensor.
         monitor: logged value that is compared with the targets.
+        mode: whether a target is reached by a value at or above it, `max`, or at or below it, `min`.
+        targets: values of the monitor; the first epoch that reaches each is noted with the energy until then.
+        measure: whether to look for a sensor.
     """
 
     def __init__(
         self,
         table: CostTable,
+        monitor: str,
+        mode: Direction = "max",
         targets: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         measure: bool = True,
-        monitor: str = "val/acc",
     ) -> None:
-        self.table, self.monitor, self._measure = table, monitor, measure
+        self.table, self.monitor, self.mode, self._measure = table, monitor, mode, measure
         self.bill, self.dense = Bill(), Bill()
         self.reached: dict[str, dict[str, float] | None] = {f"{target:g}": None for target in targets}
         self.meter: Meter | None = None
@@ -139,9 +143,9 @@ class EnergyMonitor(lightning.Callback):
         phases |= {"ratio": phases["total"] / dense.by_phase()["total"]}
         so_far = self.bill.by_phase()["total"]
         pl_module.log_dict({f"energy/{name}": value for name, value in phases.items()} | {"energy/so_far": so_far})
-        accuracy = float(trainer.callback_metrics.get(self.monitor, float("nan")))
+        value = float(trainer.callback_metrics.get(self.monitor, float("nan")))
         for target, reached in self.reached.items():
-            if reached is None and accuracy >= float(target):
+            if reached is None and (value >= float(target) if self.mode == "max" else value <= float(target)):
                 self.reached[target] = {"epoch": trainer.current_epoch, "joules": so_far}
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -204,6 +208,10 @@ class EnergyMonitor(lightning.Callback):
         self._samples, self._state = state_dict["samples"], state_dict["meter"]
         if self.meter and self._state:
             self.meter.load_state_dict(self._state)
+
+    def contribution(self) -> Summary:
+        """Energy of the training."""
+        return Summary(energy=self.summary())
 
     def summary(self) -> dict[str, Any]:
         """`modelled`, J by phase (null where the network cannot be counted), `measured`, J or "not measured", and more:

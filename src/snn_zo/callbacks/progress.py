@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+
+from snn_zo.training import SpikingModule
+
+Shown = dict[str, int | str | float | dict[str, float]]
+"""What Lightning's bars take: values by name."""
 
 
 def progress_bar() -> ProgressBar:
@@ -14,17 +18,18 @@ def progress_bar() -> ProgressBar:
     return _Bar(leave=False) if sys.stdout.isatty() else _EpochLines()
 
 
-def _shown(trainer: lightning.Trainer) -> dict[str, str]:
-    metrics = trainer.callback_metrics
-    names = dict.fromkeys(("loss", "val/acc", getattr(trainer.checkpoint_callback, "monitor", "loss")))
-    shown: dict[str, str] = {name: f"{float(metrics[name]):.4f}" for name in names if name in metrics}
+def _shown(trainer: lightning.Trainer) -> Shown:
+    metrics, module = trainer.callback_metrics, trainer.lightning_module
+    headline = [module.task.headline.logged("val")] if isinstance(module, SpikingModule) else []
+    names = dict.fromkeys(("loss", *headline, getattr(trainer.checkpoint_callback, "monitor", "loss")))
+    shown: Shown = {name: f"{float(metrics[name]):.4f}" for name in names if name in metrics}
     if "active" in metrics:
         shown["active"] = f"{100 * float(metrics['active']):.2f}%"
     return shown
 
 
 class _Bar(RichProgressBar):
-    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> Any:
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> Shown:
         return _shown(trainer)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from typing import Any
 
 import lightning
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from snn_zo.callbacks.step_clock import StepClock
 from snn_zo.data.store import Batch
 from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.summary import Summary
 from snn_zo.runs.table_file import TableFile
 from snn_zo.training.devices import of_all_devices
 
@@ -52,11 +53,11 @@ class RunRecord(lightning.Callback):
         for table in (self.metrics, self.timing):
             table.keep(lambda row: row.get("epoch") in done)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         """Seconds of training so far."""
         return {"fit_s": self.fit_s}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """Seconds of training before the run was resumed."""
         self._earlier_s = float(state_dict["fit_s"])
 
@@ -96,7 +97,7 @@ class RunRecord(lightning.Callback):
         self,
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
-        outputs: Any,
+        outputs: STEP_OUTPUT,
         batch: Batch,
         batch_idx: int,
     ) -> None:
@@ -134,6 +135,10 @@ class RunRecord(lightning.Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock of the training."""
         self._earlier_s, self._fit_start = self.fit_s, None
+
+    def contribution(self) -> Summary:
+        """Times of the training."""
+        return Summary(timing=self.summary())
 
     def summary(self) -> dict[str, float | None]:
         """`fit_s`, and medians over epochs of `epoch_s` (training without validation), of its parts `forward_s` and

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from snn_zo.data.store import Batch
 from snn_zo.ops import Spikes
+from snn_zo.runs.summary import Summary
 from snn_zo.training.devices import mean_of_devices, of_all_devices
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,14 @@ class SparsityMonitor(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """What the last epoch before the run was resumed was like."""
         self.fractions, self.paths, self.dead = (state_dict[name] for name in ("fractions", "paths", "dead"))
+
+    def contribution(self) -> Summary:
+        """Fractions of the last epoch, and which layers were dead in it."""
+        if not self.fractions:
+            return Summary()
+        layers = {name: values for name, values in self.fractions.items() if name != "all"}
+        sparsity = {**self.fractions["all"], "layers": layers}
+        return Summary(sparsity=sparsity, dead=bool(self.dead), dead_layers=self.dead, paths=self.paths)
 
     def _alive(self, name: str) -> tuple[float, float]:
         return self.fractions[name]["spike_rate"], self.fractions[name]["active"]

@@ -14,7 +14,8 @@ from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfi
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from snn_zo.config.limits import OF_THE_RUN, check_values
-from snn_zo.config.schema import CALLED_WITH, SCHEMAS
+from snn_zo.config.monitors import FOLLOW, FOLLOWERS
+from snn_zo.config.schema import CALLED_WITH, OF_ONES_OWN, SCHEMAS
 from snn_zo.config.signature import signature
 from snn_zo.config.sources import choices
 from snn_zo.config.trainer import ELSEWHERE, TRAINERS
@@ -112,6 +113,8 @@ def check_call(node: DictConfig, path: str, given: Iterable[str] = ()) -> None:
     kinds = {name: kind for name, kind in known.kinds.items() if name not in (*given, *OF_THE_RUN.get(target, ()))}
     if not known.takes_more:
         _require_known(node, path, kinds, ELSEWHERE if target in TRAINERS else {})
+    if target in FOLLOWERS:  # the task fills in what is open
+        kinds = {name: kind for name, kind in kinds.items() if name not in FOLLOW or node.get(name) is not None}
     values = {name: _typed(node, name, _join(path, name), kind) for name, kind in kinds.items() if name in node}
     for name in sorted(known.required & kinds.keys() - values.keys()):
         raise not_given(_join(path, name))
@@ -146,7 +149,7 @@ def _impossible(path: str, names: Iterable[str], error: ValueError) -> ConfigErr
     return ConfigError(f"{place}{error}")
 
 
-def not_given(path: str, value: Any = None) -> ConfigError:
+def not_given(path: str, value: object = None) -> ConfigError:
     """The answer to nothing, or to a plain value, where settings belong."""
     names = choices(path)
     if names:
@@ -166,7 +169,7 @@ def _schema(node: DictConfig, path: str) -> type | None:
     return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
 
 
-def _imported(target: str, path: str) -> Any:
+def _imported(target: str, path: str) -> object:
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
@@ -174,7 +177,7 @@ def _imported(target: str, path: str) -> Any:
         raise ConfigError(f"{path}._target_: cannot import '{target}' ({error})") from error
 
 
-def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: type) -> Any:
+def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: type) -> object:
     """One setting, checked against its field in a schema."""
     value, annotation = _read(node, field.name, path), str(field.type)
     if CALLED_WITH in field.metadata:
@@ -183,22 +186,26 @@ def _value(node: DictConfig, field: dataclasses.Field[Any], path: str, schema: t
         return _called(value, path, field)
     # a name in an annotation is one of the module in which the field is declared
     declared = next(base for base in schema.__mro__ if field.name in vars(base).get("__annotations__", {}))
-    named = vars(sys.modules[declared.__module__])
-    group = named.get(annotation.partition(" | ")[0])
-    if get_origin(group) is Literal:
+    names = vars(sys.modules[declared.__module__])
+    kinds = [names.get(kind) for kind in annotation.split(" | ")]
+    if get_origin(kinds[0]) is Literal:
         annotation = annotation.replace(annotation.partition(" | ")[0], "str")
     if annotation.startswith("dict[str, ") and isinstance(value, DictConfig):
-        schema_of_each = named.get(annotation[len("dict[str, ") : -1])
-        if dataclasses.is_dataclass(schema_of_each) and isinstance(schema_of_each, type):
-            return {name: _group_of(value, name, f"{path}.{name}", schema_of_each) for name in map(str, value)}
-    if isinstance(group, type) and group.__module__.startswith("snn_zo."):
-        return _group(value, path, group, field.default is None or "None" in annotation)
+        of_each = names.get(annotation[len("dict[str, ") : -1])
+        if isinstance(of_each, type) and dataclasses.is_dataclass(of_each):
+            return {name: _entry(value, name, f"{path}.{name}", of_each) for name in map(str, value)}
+    groups = tuple(kind for kind in kinds if isinstance(kind, type) and kind.__module__.startswith("snn_zo."))
+    if groups:
+        group = _group(value, path, groups, field.default is None or "None" in annotation)
+        if isinstance(group, DictConfig):
+            check_call(group, path, field.metadata.get(OF_ONES_OWN, ()))
+        return group
     if isinstance(value, DictConfig) and "_target_" in value and annotation != "Any":
         return build(value, path)
     return _typed(node, field.name, path, annotation if field.default is not None else f"{annotation} | None")
 
 
-def _group_of(node: DictConfig, name: str, path: str, schema: type) -> Any:
+def _entry(node: DictConfig, name: str, path: str, schema: type) -> object:
     """An entry of a mapping, all of whose entries have the same schema."""
     value = _read(node, name, path)
     if not isinstance(value, DictConfig):
@@ -206,19 +213,19 @@ def _group_of(node: DictConfig, name: str, path: str, schema: type) -> Any:
     return build(value, path, schema)
 
 
-def _group(value: Any, path: str, group: type, optional: bool) -> Any:
-    """The settings that one of our own classes describes, or a stand-in of it."""
+def _group(value: object, path: str, groups: tuple[type, ...], optional: bool) -> object:
+    """The settings that one of our own classes describes, or a stand-in of one."""
     if value is None and optional:
         return None
     if not isinstance(value, DictConfig) or "_target_" not in value:
         raise not_given(path, value)
     built = build(value, path)
-    if not isinstance(built, group | DictConfig):
-        raise ConfigError(f"{path}._target_: {value._target_} is no {group.__name__}")
+    if not isinstance(built, (*groups, DictConfig)):
+        raise ConfigError(f"{path}._target_: {value._target_} is no {' or '.join(group.__name__ for group in groups)}")
     return built
 
 
-def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
+def _called(value: object, path: str, field: dataclasses.Field[Any]) -> object:
     """A node that is for Hydra to call; a mapping of such nodes where they are called with nothing."""
     given = field.metadata[CALLED_WITH]
     nodes = {path: value}
@@ -236,14 +243,14 @@ def _called(value: Any, path: str, field: dataclasses.Field[Any]) -> Any:
     return value
 
 
-def _read(node: DictConfig, key: Any, path: str) -> Any:
+def _read(node: DictConfig, key: str, path: str) -> object:
     try:
         return node[key]
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _typed(node: DictConfig, key: str, path: str, annotation: str) -> Any:
+def _typed(node: DictConfig, key: str, path: str, annotation: str) -> object:
     """One setting as the first kind of its annotation that it can be, which is what the node then holds, too."""
     value, kinds = _read(node, key, path), annotation.split(" | ")
     if (value is None and "None" in kinds) or type(value).__name__ in kinds:
@@ -265,7 +272,7 @@ def _scalar(kind: str) -> str | None:
     return name if name in _SCALARS else None
 
 
-def _converted(value: Any, kind: str) -> Any:
+def _converted(value: object, kind: str) -> object:
     """A value as a scalar, or a list of scalars.
 
     Raises:
@@ -273,9 +280,8 @@ def _converted(value: Any, kind: str) -> Any:
         ValidationError: it cannot be one.
     """
     scalar = _scalar(kind)
-    if scalar is None or isinstance(value, ListConfig) == (kind == scalar):
-        raise TypeError(kind)
-    make = _SCALARS[scalar]
-    if kind == scalar:
-        return make(value, is_optional=False)._value()
-    return [make(item, is_optional=False)._value() for item in value]
+    if scalar == kind and not isinstance(value, ListConfig):
+        return _SCALARS[scalar](value, is_optional=False)._value()
+    if scalar and scalar != kind and isinstance(value, ListConfig):
+        return [_SCALARS[scalar](item, is_optional=False)._value() for item in value]
+    raise TypeError(kind)

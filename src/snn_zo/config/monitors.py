@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from collections.abc import Mapping
 
-_WORST = {"max": "loss", "min": "acc"}
-"""Ends of the names whose worst value a mode looks for."""
+from omegaconf import DictConfig, open_dict
+
+from snn_zo.headline import Direction, Headline
+
+FOLLOWERS = (
+    "snn_zo.callbacks.Checkpoint",
+    "snn_zo.callbacks.EnergyMonitor",
+    "lightning.pytorch.callbacks.EarlyStopping",
+)
+FOLLOW = ("monitor", "mode")
+"""Arguments of these callbacks that follow from the task where a config leaves them open."""
 
 
-def check_monitors(callbacks: DictConfig) -> None:
-    """Check `monitor` and `mode` of each callback.
+def follow_task(callbacks: DictConfig, headline: Headline, directions: Mapping[str, Direction]) -> None:
+    """Fill in `monitor` and `mode` where they are open: the headline metric, and the better direction of the monitor.
+
+    Args:
+        callbacks: nodes by name.
+        headline: of the task.
+        directions: of the task's metrics by name.
+    """
+    for callback in callbacks.values():
+        if not isinstance(callback, DictConfig) or callback.get("_target_") not in FOLLOWERS:
+            continue
+        with open_dict(callback):
+            if callback.get("monitor") is None:
+                callback.monitor = headline.logged("val")
+            if callback.get("mode") is None:
+                callback.mode = directions.get(_metric(callback.monitor), "max")
+
+
+def check_monitors(callbacks: DictConfig, headline: Headline, directions: Mapping[str, Direction]) -> None:
+    """Check `monitor` and `mode` of each callback; arguments as of `follow_task`.
 
     Raises:
         ValueError: a callback would go by the worst value, or the checkpoint by one that no validation measures.
@@ -18,10 +45,15 @@ def check_monitors(callbacks: DictConfig) -> None:
         monitor = callback.get("monitor") if isinstance(callback, DictConfig) else None
         if not isinstance(monitor, str):
             continue
-        place, target = f"callbacks.{name!s}", str(callback.get("_target_"))
-        mode = callback.get("mode", "min" if target.endswith(".EarlyStopping") else "max")
-        if mode in _WORST and monitor.endswith(_WORST[mode]):
-            advice = "it takes an accuracy" if target.endswith(".EnergyMonitor") else f"set {place}.mode to the other"
-            raise ValueError(f"{place}.monitor={monitor} with mode {mode} goes by the worst value: {advice}")
+        place, target, mode = f"callbacks.{name!s}", str(callback.get("_target_")), callback.get("mode")
+        better = directions.get(_metric(monitor), mode)
+        if mode is not None and mode != better:
+            raise ValueError(f"{place}.monitor={monitor} with mode {mode} goes by the worst value: take mode={better}")
         if target == "snn_zo.callbacks.Checkpoint" and not monitor.startswith("val/"):
-            raise ValueError(f"{place}.monitor={monitor} is not measured by validation: choose val/acc or val/loss")
+            measured = ", ".join(f"val/{each}" for each in (headline.name, "loss"))
+            raise ValueError(f"{place}.monitor={monitor} is not measured by validation: choose from {measured}")
+
+
+def _metric(monitor: str) -> str:
+    """Name of a metric without its stage."""
+    return monitor.rpartition("/")[2]

@@ -10,20 +10,25 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from snn_zo.config.monitors import check_monitors
+from snn_zo.config.monitors import check_monitors, follow_task
 from snn_zo.config.names import require_name
+from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.neuron import INITS, Neuron, Readout
+from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
 from snn_zo.strategies.registry import lookup
+from snn_zo.tasks import Loss, Task, make_task
 
 _NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
 
 NEURON = {field.name: field.default for field in fields(Neuron)}
 """Settings of a neuron with their defaults."""
+
+OF_ONES_OWN = "of_ones_own"
+"""Metadata of a field that may hold a class of the user's own: names of the arguments that the platform gives it."""
 
 CALLED_WITH = "called_with"
 """Metadata of a field whose node is for Hydra to call: names of further arguments; None for a mapping of such nodes."""
@@ -35,13 +40,16 @@ class TrainSettings:
 
     strategy: Strategy
     data: EventDataset
-    model: FeedForwardSettings | DictConfig
-    optim: Any = field(metadata={CALLED_WITH: ("params",)})
-    schedule: Any = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
-    trainer: Any = field(metadata={CALLED_WITH: ()})
+    model: FeedForwardSettings | DictConfig = field(
+        metadata={OF_ONES_OWN: ("in_shape", "outputs", "strategy", "backend")}
+    )
+    loss: Loss
+    optim: DictConfig = field(metadata={CALLED_WITH: ("params",)})
+    schedule: DictConfig | None = field(default=None, metadata={CALLED_WITH: ("optimizer", "total_steps")})
+    trainer: DictConfig = field(metadata={CALLED_WITH: ()})
     callbacks: Any = field(default=None, metadata={CALLED_WITH: None})
     regularizer: SpikeCount
-    logger: Any = field(default=None, metadata={CALLED_WITH: ()})
+    logger: DictConfig | None = field(default=None, metadata={CALLED_WITH: ()})
     method: str
     dataset: str
     outputs: str
@@ -72,8 +80,34 @@ class TrainSettings:
                 raise ValueError(f"callbacks.{name} writes to a logger: choose one, as logger=wandb")
         if self.energy is None and (self.callbacks or {}).get("energy"):
             raise ValueError("energy names the prices for callbacks.energy: choose one, or set that to null as well")
+        task = self.task
+        self._require_outputs()
         if isinstance(self.callbacks, DictConfig):
-            check_monitors(self.callbacks)
+            follow_task(self.callbacks, task.headline, task.directions)
+            check_monitors(self.callbacks, task.headline, task.directions)
+
+    @property
+    def task(self) -> Task:
+        """What is learned of the data, by the loss.
+
+        Raises:
+            ValueError: the loss does not fit the data.
+        """
+        return make_task(self.data.target, self.loss)
+
+    def _require_outputs(self) -> None:
+        """The model gives what the loss looks at; of one of the user's own, only its arguments are known."""
+        if isinstance(self.model, FeedForwardSettings):
+            readout = self.model.readout
+            if self.loss.counts and not (isinstance(readout, CountReadout) and readout.scale == 1):
+                raise ValueError("loss takes spike counts: model/readout=count gives them, with a scale of 1")
+            if self.loss.every_step and isinstance(readout, CountReadout):
+                raise ValueError("loss looks at the readout at every time step: model/readout=leaky gives that")
+        elif self.loss.every_step:
+            target = str(self.model.get("_target_"))
+            known = signature(target)
+            if known and not known.takes_more and "every_step" not in known.kinds:
+                raise ValueError(f"loss looks at the readout at every time step, and {target} takes no every_step")
 
 
 @dataclass(frozen=True)
@@ -96,7 +130,7 @@ class FeedForwardSettings:
 
     hidden: list[int]
     neuron: Neuron
-    readout: Readout
+    readout: Readout | CountReadout
     init: str = "uniform"
     gain: float = 1.0
     bias: bool = False

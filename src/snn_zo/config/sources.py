@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
@@ -40,19 +40,19 @@ def register(arguments: list[str]) -> None:
             ConfigStore.instance().store(group="strategy", name=entry.name, node=_defaults(entry.load()))
 
 
-def study_name(hydra: Any) -> str:
+def study_name(hydra: HydraConf) -> str:
     """The study of a run whose settings give none: the sweep, the experiment or else the data set that was chosen.
 
     Args:
         hydra: Hydra's own config.
     """
     choices = hydra.runtime.choices
-    return automatic_name(str(choices.get("sweeps") or choices.get("experiment") or choices.data))
+    return automatic_name(str(choices.get("sweeps") or choices.get("experiment") or choices["data"]))
 
 
-def _defaults(cls: type) -> dict[str, Any]:
+def _defaults(cls: type) -> dict[str, object]:
     """Config node of a class: its target and, for a dataclass, its default settings."""
-    node: dict[str, Any] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
+    node: dict[str, object] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
         if field.default is not dataclasses.MISSING:
             node[field.name] = field.default

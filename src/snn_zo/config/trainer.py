@@ -17,7 +17,7 @@ COUNT_OR_SHARE = ("limit_train_batches", "limit_val_batches", "limit_test_batche
 DOUBLE = ("64-true", "64", 64)
 """Names of float64."""
 
-_ONE_OF: dict[str, tuple[Any, ...]] = {
+_ONE_OF: dict[str, tuple[object, ...]] = {
     "accelerator": ("auto", "cpu", "gpu", "cuda"),
     "strategy": ("auto", "ddp"),
     "num_nodes": (1,),
@@ -87,7 +87,7 @@ def check_trainer(values: Mapping[str, Any]) -> None:
         raise ValueError("gradient_clip_algorithm does nothing without trainer.gradient_clip_val")
 
 
-def _check_count_or_share(name: str, value: Any) -> None:
+def _check_count_or_share(name: str, value: object) -> None:
     count = type(value) is int and value >= 1
     share = type(value) is float and 0 < value <= 1
     none = name == "limit_test_batches" and type(value) in (int, float) and value == 0
@@ -96,7 +96,7 @@ def _check_count_or_share(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a number of batches, or a share of them up to 1.0, got {value}{reason}")
 
 
-def _check_devices(devices: Any) -> None:
+def _check_devices(devices: object) -> None:
     numbers = devices if isinstance(devices, list | ListConfig) else [devices]
     if devices not in ("auto", "-1") and not (numbers and all(type(number) is int for number in numbers)):
         raise ValueError(f"devices must be a number, a list of numbers as [0,1], or auto, got '{devices}'")

@@ -20,13 +20,13 @@ from snn_zo.config.limits import LIGHTNING_CALLBACKS
 from snn_zo.config.sources import STRATEGIES, root
 from snn_zo.untrusted import line
 
-GROUPS = ("strategy", "data", "model", "optim", "trainer", "regularizer")
+GROUPS = ("strategy", "data", "model", "loss", "optim", "trainer", "regularizer")
 """What every run's config has."""
 
 LIGHTNING = {f"lightning.pytorch.callbacks.{name}" for name in LIGHTNING_CALLBACKS}
 """Lightning's callbacks that neither write files of their own nor connect to anything."""
 
-_OWN = ("strategy", "data", "model", "optim", "schedule", "callbacks")
+_OWN = ("strategy", "data", "model", "loss", "optim", "schedule", "callbacks")
 """Groups in which a package of the user's own can have something."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
@@ -61,14 +61,14 @@ def require_trusted(config: DictConfig | ListConfig) -> None:
             raise ConfigError(f"config.yaml is not a run's config: {group} must be a group of settings")
 
 
-def _items(node: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
+def _items(node: object, place: Place) -> Iterator[tuple[Place, str | None, Any]]:
     """Places, keys and values at any depth; a `_target_` comes with whatever it is, everything else as plain values."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "_target_":
                 yield place, key, value if isinstance(value, str) else repr(value)
             else:
-                yield place, key, None
+                yield place, str(key), None
                 yield from _items(value, (*place, str(key)))
     elif isinstance(node, list):
         for item in node:
@@ -97,13 +97,15 @@ def _presets() -> defaultdict[Place, set[str]]:
     found: defaultdict[Place, set[str]] = defaultdict(set)
     presets = root() / "conf"
     for path in presets.glob("*/**/*.yaml"):
-        group = path.relative_to(presets).parts[0]
-        if group == "hydra":
+        # what is in a folder `base` is for the place of whoever includes it
+        group = tuple(part for part in path.relative_to(presets).parent.parts if part != "base")
+        if group[0] == "hydra":
             continue
-        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), (group,)):
+        for place, key, value in _items(yaml.load(path.read_text(), Loader=yaml.CSafeLoader), group):
             if key == "_target_":
                 found[_kind(place)].add(value)
     found["callbacks", "*", "table"] = found["energy",]
+    found["model", "readout", "neuron"] = found["model", "neuron"]
     found["trainer",].add("lightning.pytorch.Trainer")
     return found
 
@@ -117,7 +119,7 @@ def _kind(place: Place) -> Place:
     return ("callbacks", "*", *place[2:]) if place[:1] == ("callbacks",) and len(place) > 1 else place
 
 
-def _is_name(target: Any) -> bool:
+def _is_name(target: object) -> bool:
     return isinstance(target, str) and _NAME.fullmatch(target) is not None
 
 
@@ -171,6 +173,6 @@ def _advice(target: str, place: Place) -> str:
     return ""
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     """As one line of bounded length."""
     return (line(str(value)) or repr(value))[:200]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
@@ -19,10 +20,10 @@ _UNTOUCHED = {
     "job.chdir": (False, _PLACES),
     "job.name": ("snn_zo", _PLACES),
 }
-_OF_JOBS: dict[str, tuple[Any, str]] = {"job.env_set": ({}, _VARIABLES), "job.env_copy": ([], _VARIABLES)}
+_OF_JOBS: dict[str, tuple[object, str]] = {"job.env_set": ({}, _VARIABLES), "job.env_copy": ([], _VARIABLES)}
 
 
-def require_effect(hydra: Any, outputs: str) -> None:
+def require_effect(hydra: HydraConf, outputs: str) -> None:
     """Check that Hydra's settings say nothing about places, as runs have folders of their own.
 
     Args:
@@ -35,7 +36,7 @@ def require_effect(hydra: Any, outputs: str) -> None:
     _require(hydra, _UNTOUCHED | {"sweep.dir": (outputs, _PLACES)})
 
 
-def require_effect_on_jobs(hydra: Any, callbacks: list[Callback]) -> None:
+def require_effect_on_jobs(hydra: HydraConf, callbacks: list[Callback]) -> None:
     """Check, for a sweep, that nothing is to be done around each job: they are processes, elsewhere perhaps.
 
     Args:
@@ -55,7 +56,7 @@ def require_effect_on_jobs(hydra: Any, callbacks: list[Callback]) -> None:
                 )
 
 
-def _require(hydra: Any, untouched: Mapping[str, tuple[Any, str]]) -> None:
+def _require(hydra: Any, untouched: Mapping[str, tuple[object, str]]) -> None:
     for name, (value, instead) in untouched.items():
         if OmegaConf.select(hydra, name) != value:
             raise ConfigError(f"hydra.{name} has no effect here: {instead}")

@@ -87,17 +87,21 @@ def layer(a: Activity, neuron: Neuron, search: Search, bias: bool, plan: Schedul
     }
 
 
-def readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
+def readout(
+    a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32, every_step: bool = False
+) -> dict[str, Work]:
     """Work of a leaky readout, by phase.
 
     o = beta o + (1 - beta) I is an update and a multiply-add; its reduction over time is in the update's addition. The
     backward pass lets (1 - beta) dL/do decay, and takes dL/dlogits in at each step (sum, mean) or once (max, last).
+    Where the loss sees `every_step`, it takes dL/do in at each, and what is scaled has a value for each.
     """
     logits, elements = a.samples * a.neurons, a.rows * a.neurons
     scaled = (settings.reduce == "mean") + (settings.scale != 1)
-    taken_in = elements if settings.reduce in ("sum", "mean") else logits
+    taken_in = elements if every_step or settings.reduce in ("sum", "mean") else logits
+    factors = (1 + (settings.scale != 1)) * elements if every_step else (1 + scaled) * logits
     state = {"potentials": 2 * elements * plan.word, "adjoints": 2 * elements * plan.word}
-    neuron = Work(additions=taken_in, multiply_adds=2 * elements + (scaled + 1) * logits, updates=elements, moved=state)
+    neuron = Work(additions=taken_in, multiply_adds=2 * elements + factors, updates=elements, moved=state)
     additions, w = a.events_in * a.neurons, plan.word
     moved = {"input events": a.events_in * INDEX * plan.blocks}
     moved |= {"adjoints": additions * w, "weight gradient": 2 * additions * w}
@@ -124,9 +128,11 @@ def dense_layer(a: Activity, neuron: Neuron, bias: bool, plan: Schedule = FP32) 
     return {"neuron": work} | _products(a, bias, plan)
 
 
-def dense_readout(a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32) -> dict[str, Work]:
+def dense_readout(
+    a: Activity, settings: Readout, bias: bool, plan: Schedule = FP32, every_step: bool = False
+) -> dict[str, Work]:
     """Work of the same readout with dense products."""
-    return readout(a, settings, bias, plan) | _products(a, bias, plan)
+    return readout(a, settings, bias, plan, every_step) | _products(a, bias, plan)
 
 
 class OptimizerRule(NamedTuple):

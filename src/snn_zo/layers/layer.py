@@ -1,21 +1,22 @@
-"""What every layer offers."""
+"""What every layer offers, and how what the layers of a network did is gathered."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
 
 from torch import nn
 
-from snn_zo.energy import counts
-from snn_zo.energy.activity import Activity, layer_activity
+from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.inference import InferenceCounts
 from snn_zo.energy.work import Work
-from snn_zo.layers.recording import Done, note
-from snn_zo.neuron import Neuron
+from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
-from snn_zo.strategies import Draw, Strategy
 
 Shape = tuple[int, ...]
 """Of the features of one sample at one time step: (N,), or (C, H, W)."""
@@ -24,7 +25,7 @@ Shape = tuple[int, ...]
 class Layer(nn.Module):
     """A part of a network that takes spikes in, and says what it did in a step and what that costs.
 
-    A layer calls `snn_zo.layers.recording.note` in its `forward`.
+    A layer calls `note` in its `forward`.
 
     Args:
         name: by which tables, figures and logs know it; no two layers of a network share one.
@@ -61,6 +62,18 @@ class Layer(nn.Module):
         """How active elements are found."""
         return Search()
 
+    def note(self, x: Spikes, record: Record, spikes: Spikes | None = None) -> None:
+        """Say what the layer has just done, to whoever is `recording`.
+
+        Args:
+            x: its input.
+            record: of its operation.
+            spikes: what it emitted; None for a readout.
+        """
+        done = _recording.get()
+        if done is not None:
+            done.append(Done(self, x.detach(), record, None if spikes is None else spikes.detach()))
+
     @abstractmethod
     def activity(self, done: Done) -> Activity:
         """What happened in a training step, after its backward pass."""
@@ -82,66 +95,34 @@ class Layer(nn.Module):
         return f"{self.name}: {list(self.in_shape)} -> {list(self.out_shape)}"
 
 
-class SpikingLayer(Layer):
-    """A connection in front of leaky integrate-and-fire neurons.
+class Done(NamedTuple):
+    """What a layer did, without the autograd graph.
 
-    A subclass makes the current and the spikes in `forward`. Where it makes the current with torch's own dense
-    operations and the spikes with `lif`, it says so by `dense_current`.
-
-    Args:
-        name, in_shape, out_shape: as of `Layer`.
-        neuron: leak, threshold and reset.
-        strategy: local derivative of the spikes.
-        backend: `auto` or the name of a backend.
+    Attributes:
+        layer: that did it.
+        x: its input.
+        record: of its operation; complete after the backward pass.
+        spikes: what it emitted; None for a readout.
     """
 
-    def __init__(
-        self, name: str, in_shape: Shape, out_shape: Shape, neuron: Neuron, strategy: Strategy, backend: str = "auto"
-    ) -> None:
-        super().__init__(name, in_shape, out_shape)
-        self.neuron, self.strategy, self.backend = neuron, strategy, backend
+    layer: Layer
+    x: Spikes
+    record: Record
+    spikes: Spikes | None
 
-    @abstractmethod
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
-        """Spikes of the layer.
 
-        Args:
-            x: [B, T, *in_shape] input spikes.
-            draw: randomness of the strategy in a training step, of this layer's own stream.
-        """
+_recording: ContextVar[list[Done] | None] = ContextVar("recording", default=None)
 
-    @property
-    def has_bias(self) -> bool:
-        """Whether something is added to every current."""
-        return any(parameter.dim() == 1 for parameter in self.parameters())
 
-    @property
-    def search(self) -> Search:
-        """That of the strategy."""
-        return Search.of(self.strategy)
-
-    def activity(self, done: Done) -> Activity:
-        """From the lengths of index lists."""
-        assert done.spikes is not None
-        drawn = self.strategy.lookup == "drawn"
-        found = layer_activity(done.x, done.spikes, self.neuron.reset, drawn)
-        return found.of_connection(self.products, self.weights)
-
-    def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
-        """See `Layer.work`."""
-        return counts.layer(activity, self.neuron, self.search, self.has_bias, plan)
-
-    def dense_work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
-        """See `Layer.dense_work`."""
-        return counts.dense_layer(activity, self.neuron, self.has_bias, plan)
-
-    def dense_current(self, x: Spikes, spikes: Spikes) -> Spikes:
-        """Note that torch's dense operations made the current of `spikes`, and will make its gradients."""
-        record = spikes.record
-        record.forward = record.weight_gradient = record.input_gradient = "dense"
-        record.to_input = x.handle.requires_grad
-        note(self, x, record, spikes)
-        return spikes
+@contextmanager
+def recording() -> Iterator[list[Done]]:
+    """Gather what the layers that are called inside do, in the order of the calls."""
+    done: list[Done] = []
+    token = _recording.set(done)
+    try:
+        yield done
+    finally:
+        _recording.reset(token)
 
 
 def layers_of(model: nn.Module) -> dict[str, Layer]:

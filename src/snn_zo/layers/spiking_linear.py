@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from snn_zo.energy.inference import InferenceCounts, linear_counts
-from snn_zo.layers.layer import Shape, SpikingLayer
-from snn_zo.layers.recording import note
+from snn_zo.layers.layer import Shape
+from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_linear
 from snn_zo.strategies import Draw, Strategy
@@ -46,7 +46,7 @@ class SpikingLinear(SpikingLayer):
     def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
         """See `SpikingLayer.forward`."""
         spikes = spiking_linear(x, self.weight, self.bias, self.neuron, self.strategy, draw, self.backend)
-        note(self, x, spikes.record, spikes)
+        self.note(x, spikes.record, spikes)
         return spikes
 
     def inference(self, x: Spikes) -> InferenceCounts:

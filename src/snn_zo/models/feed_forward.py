@@ -8,11 +8,12 @@ from typing import NotRequired, TypedDict, cast
 
 from torch import nn
 
-from snn_zo.layers import LeakyReadout, SpikingLinear
+from snn_zo.layers import LeakyReadout, SpikeCounts, SpikingLinear
 from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
-from snn_zo.neuron import Init, Neuron, Readout
+from snn_zo.neuron import CountReadout, Init, Neuron, Readout
 from snn_zo.ops import Spikes
+from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -32,12 +33,13 @@ class FeedForward(nn.Module):
         strategy: local derivative of the hidden layers' spikes.
         hidden: neurons of each hidden layer; the layers are called hidden1, hidden2 and so on.
         neuron: settings of the hidden neurons.
-        readout: settings of the output.
+        readout: settings of the output; output neurons that spike have the strategy of the hidden layers.
         init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
         gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
         layers: what a hidden layer, given by its name, has of its own.
         backend: `auto` or the name of a backend.
+        every_step: whether the output holds the values of the readout at every time step as well.
     """
 
     def __init__(
@@ -47,12 +49,13 @@ class FeedForward(nn.Module):
         strategy: Strategy,
         hidden: Sequence[int],
         neuron: Neuron,
-        readout: Readout,
+        readout: Readout | CountReadout,
         init: Init = "uniform",
         gain: float = 1.0,
         bias: bool = False,
         layers: Mapping[str, OwnSettings] | None = None,
         backend: str = "auto",
+        every_step: bool = False,
     ) -> None:
         super().__init__()
         stack: list[SpikingLinear | LeakyReadout] = []
@@ -63,7 +66,10 @@ class FeedForward(nn.Module):
             own_strategy = own.get("strategy", strategy)
             stack.append(SpikingLinear(in_shape, neurons, own_neuron, own_strategy, name, bias, backend))
             in_shape = (neurons,)
-        stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend))
+        if isinstance(readout, CountReadout):
+            stack.append(SpikeCounts(in_shape, outputs, readout, strategy, bias=bias, backend=backend))
+        else:
+            stack.append(LeakyReadout(in_shape, outputs, readout, bias=bias, backend=backend, every_step=every_step))
         for layer in stack:
             _initialise(layer, init, gain)
         self.layers = nn.ModuleList(stack)
@@ -80,7 +86,12 @@ class FeedForward(nn.Module):
         for i, layer in enumerate(cast("list[SpikingLinear]", layers)):
             x = layer(x, draw.for_layer(i) if draw else None)
             hidden[layer.name] = x
-        return Output(readout(x), hidden)
+        if isinstance(readout, SpikeCounts):
+            return Output(readout(x, draw.for_layer(len(layers)) if draw else None), hidden)
+        values = readout(x)
+        if isinstance(readout, LeakyReadout) and readout.every_step:
+            return Output(reduced(values, readout.readout.reduce), hidden, values)
+        return Output(values, hidden)
 
 
 def _initialise(layer: SpikingLinear | LeakyReadout, init: Init, gain: float) -> None:

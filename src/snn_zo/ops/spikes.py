@@ -127,8 +127,7 @@ class Spikes:
         index = torch.arange(len(flat), device=x.device).repeat_interleave(flat)
         spikes = cls.from_events((b, t, n), Rows.from_flat(index, b * t, n), x.dtype, features)
         if x.requires_grad and torch.is_grad_enabled():
-            everything = torch.arange(x.numel(), device=x.device)
-            spikes.active = Rows.from_flat(everything, b * t, n)
+            spikes.active = None  # all of them
             spikes.handle = x.flatten()
             spikes.g = torch.ones_like(x.detach()).flatten()
         return spikes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
+from snn_zo.report.score import sign_of, title_of
 from snn_zo.report.variants import Prices, Variant, variants
 
 BASELINE = "surrogate"
@@ -33,7 +36,7 @@ class Pair(NamedTuple):
     Attributes:
         a: one.
         b: the other.
-        difference: test accuracy of a minus that of b.
+        difference: test score of a minus that of b, whichever is the better.
         improvement: probability that a is better than b with the same seed; a tie counts half.
         n: number of seeds.
     """
@@ -52,12 +55,18 @@ class Comparison:
     Attributes:
         runs: all of them, failed ones too.
         variants: by data set, method and settings.
-        baselines: of each data set that has one, the most accurate variant of the dense method.
+        baselines: of each data set that has one, the best variant of the dense method.
     """
 
     runs: tuple[Run, ...]
     variants: tuple[Variant, ...]
     baselines: dict[str, Variant]
+
+    @property
+    def titles(self) -> str:
+        """What the variants are judged by, in words."""
+        named = (f"{title_of(v.headline)}{' (less is better)' * (sign_of(v.headline) < 0)}" for v in self.variants)
+        return " and ".join(dict.fromkeys(named))
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -69,17 +78,21 @@ class Comparison:
         """Dotted names of the settings that differ among variants."""
         return tuple(dict.fromkeys(name for variant in self.variants for name in variant.varied))
 
+    def headline_of(self, data: str) -> Headline | None:
+        """What its variants are judged by; None where no run of theirs says it."""
+        return next((variant.headline for variant in self.of(data)), None)
+
     def of(self, data: str) -> tuple[Variant, ...]:
         """The variants of a data set."""
         return tuple(variant for variant in self.variants if variant.data == data)
 
     def baseline_of(self, variant: Variant) -> Variant | None:
-        """The most accurate dense variant that does the same work, see WORKLOAD; None where there is none."""
+        """The best dense variant that does the same work, see WORKLOAD; None where there is none."""
         return self._dense.get((variant.data, _workload(variant))) if variant.settings else None
 
     @cached_property
     def _dense(self) -> dict[tuple[str, Workload], Variant]:
-        """The most accurate dense variant of each data set and workload."""
+        """The best dense variant of each data set and workload."""
         dense = _ranked(variant for variant in self.variants if variant.method == BASELINE)
         return {(variant.data, _workload(variant)): variant for variant in reversed(dense)}
 
@@ -100,7 +113,7 @@ class Comparison:
         return statistics.median(dense[place]) / statistics.median(own[place])
 
     def pareto(self, quantity: str) -> tuple[Variant, ...]:
-        """Variants that no other one of their data set beats in accuracy at the same or a lower cost, cheapest first.
+        """Variants that no other one of their data set beats in score at the same or a lower cost, cheapest first.
 
         Variants of which no run is alive take no part. Energies are compared at the same prices.
 
@@ -109,16 +122,16 @@ class Comparison:
         """
         groups: dict[tuple[str, Prices | None], list[tuple[float, float, Variant]]] = {}
         for variant in self.variants:
-            accuracy, cost = variant.estimate("accuracy"), variant.estimate(quantity)
-            if accuracy and cost:
+            cost = variant.estimate(quantity)
+            if cost and variant.order < math.inf:
                 prices = variant.prices if quantity in ("joules", "energy_ratio") else None
-                groups.setdefault((variant.data, prices), []).append((cost.mean, -accuracy.mean, variant))
+                groups.setdefault((variant.data, prices), []).append((cost.mean, variant.order, variant))
         return tuple(variant for points in groups.values() for variant in _front(points))
 
     def pairs(self) -> list[Pair]:
-        """All pairs of variants of a data set with common seeds, the more accurate one first.
+        """All pairs of variants of a data set with common seeds, the better one first.
 
-        With more than MANY variants each is compared with the most accurate one and with the baseline only.
+        With more than MANY variants each is compared with the best one and with the baseline only.
         """
         return [pair for data in self.data for pair in self._pairs(data)]
 
@@ -140,10 +153,8 @@ def compare(runs: Iterable[Run]) -> Comparison:
 
 
 def _ranked(candidates: Iterable[Variant]) -> list[Variant]:
-    """Those with a test accuracy, the best first."""
-    accuracies = {variant: [a for run in variant.done if (a := run.accuracy) is not None] for variant in candidates}
-    tested = [variant for variant, found in accuracies.items() if found]
-    return sorted(tested, key=lambda variant: -statistics.fmean(accuracies[variant]))
+    """Those with a test score, the best first."""
+    return sorted((variant for variant in candidates if variant.order < math.inf), key=lambda variant: variant.order)
 
 
 def _workload(variant: Variant) -> Workload:
@@ -161,11 +172,11 @@ def _times(variant: Variant) -> dict[str, list[float]]:
 
 
 def _front(points: Sequence[tuple[float, float, Variant]]) -> list[Variant]:
-    """Of (cost, -accuracy), those that no other one is below in one and not above in the other."""
+    """Of (cost, order), those that no other one is below in one and not above in the other."""
     return [
         variant
-        for cost, loss, variant in sorted(points, key=lambda point: point[:2])
-        if not any(c <= cost and a <= loss and (c, a) != (cost, loss) for c, a, _ in points)
+        for cost, order, variant in sorted(points, key=lambda point: point[:2])
+        if not any(c <= cost and o <= order and (c, o) != (cost, order) for c, o, _ in points)
     ]
 
 
@@ -174,9 +185,10 @@ def _pair(a: Variant, b: Variant) -> Pair | None:
     seeds = sorted(first.keys() & second.keys())
     differences = [first[seed] - second[seed] for seed in seeds]
     difference = estimate(differences)
-    improvement = estimate([(d > 0) + 0.5 * (d == 0) for d in differences])
+    sign = sign_of(a.headline)
+    improvement = estimate([(sign * d > 0) + 0.5 * (d == 0) for d in differences])
     return Pair(a, b, difference, improvement, len(seeds)) if difference and improvement else None
 
 
 def _by_seed(variant: Variant) -> dict[int, float]:
-    return {run.seed: run.accuracy for run in variant.done if run.seed is not None and run.accuracy is not None}
+    return {run.seed: run.score for run in variant.done if run.seed is not None and run.score is not None}

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from snn_zo.headline import Headline
 from snn_zo.quantity import joules, percent
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import read_runs
+from snn_zo.report.score import headline_of, is_share, scored, title_of, value_of
+from snn_zo.untrusted import at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +28,7 @@ def main() -> None:
     """Print the table, and write the stacked bars if a file is named."""
     parser = argparse.ArgumentParser(prog="python -m snn_zo.report.energy", description="energy of runs by phase")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of run folders")
-    parser.add_argument("--target", default="0.8", help="validation accuracy that callbacks.energy.targets lists")
+    parser.add_argument("--target", default="0.8", help="validation score that callbacks.energy.targets lists")
     parser.add_argument("--patterns", action="store_true", help="also by computation pattern and memory level")
     parser.add_argument("--figure", type=Path, help="write stacked bars to this file")
     arguments = parser.parse_args()
@@ -37,7 +40,9 @@ def main() -> None:
         sys.exit("error: none of these runs has modelled energy")
     console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
     summaries = [run.summary | {"method": run.method} for run in runs]  # as text that a terminal can show
-    console.print(energy_table(summaries, f"{float(arguments.target):g}"))
+    for headline in dict.fromkeys(map(headline_of, summaries)):
+        alike = [summary for summary in summaries if headline_of(summary) == headline]
+        console.print(energy_table(alike, f"{float(arguments.target):g}"))
     for path in [run.path / "energy.csv" for run in runs if arguments.patterns]:
         if path.exists():
             console.print(pattern_table(path))
@@ -47,16 +52,17 @@ def main() -> None:
 
 
 def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
-    """A row a run, and one for full backpropagation of the first of them."""
-    table = Table()
-    for column in ("method", "epochs", "test accuracy", f"to {percent(float(target))}", *PHASES, "total", "of dense"):
+    """A row a run of those judged by one metric, and one for full backpropagation of the first of them."""
+    table, headline = Table(), headline_of(runs[0])
+    score, to = f"test {title_of(headline)}", f"to {_scored(headline, float(target))}"
+    for column in ("method", "epochs", score, to, *PHASES, "total", "of dense"):
         table.add_column(column.replace("_", " "), justify="left" if column == "method" else "right")
     table.add_column("measured", justify="right")
     for run in runs:
         energy, modelled = run["energy"], run["energy"]["modelled"]
         reached = energy["to_reach"].get(target)
         cells = [
-            str(run["epochs"]), percent(run["metrics"].get("test/acc")),
+            str(run["epochs"]), _scored(headline, value_of(headline, at(run, "headline", "value"))),
             f"{joules(reached['joules'])}, epoch {reached['epoch'] + 1}" if reached else "not reached",
             *(joules(modelled[name]) for name in (*PHASES, "total")), percent(modelled["ratio"]),
         ]  # fmt: skip
@@ -66,6 +72,10 @@ def energy_table(runs: list[dict[str, Any]], target: str) -> Table:
     dense = [joules(first["energy"]["dense"][name]) for name in (*PHASES, "total")]
     table.add_row("dense products", str(first["epochs"]), "", "", *dense, percent(1.0), "")
     return table
+
+
+def _scored(headline: Headline | None, value: float | None) -> str:
+    return percent(value) if is_share(headline) else scored(headline, value)
 
 
 def pattern_table(path: Path) -> Table:

@@ -7,15 +7,14 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 
+from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
+from snn_zo.report.score import title_of
 from snn_zo.report.table import cells
 from snn_zo.report.variants import COSTS, RESULTS
 from snn_zo.untrusted import clean
 
-HEADER = (
-    *("Method", "Runs", r"Test accuracy [\%]", r"Active [\%]", r"Spikes [\%]", r"Energy [\% of dense]", "Energy [J]"),
-    *("Epoch [s]", "Speed-up"),
-)
+COST_HEADER = (r"Active [\%]", r"Spikes [\%]", r"Energy [\% of dense]", "Energy [J]", "Epoch [s]", "Speed-up")
 ESCAPES = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -35,7 +34,7 @@ def runs_csv(comparison: Comparison) -> str:
     for variant in comparison.variants:
         for run in variant.runs:
             row: dict[str, object] = {"data": run.data, "variant": variant.label, "method": run.method}
-            row |= {"seed": run.seed, "status": run.status}
+            row |= {"metric": variant.headline and variant.headline.name, "seed": run.seed, "status": run.status}
             row |= {name: run.settings.get(name) for name in comparison.swept}
             row |= {name: getattr(run, name) for name in (*RESULTS, *COSTS, "dead", "reason", "study", "name")}
             rows.append(row | {"path": clean(str(run.path)), "problems": "; ".join(run.problems)})
@@ -47,6 +46,7 @@ def summary_csv(comparison: Comparison) -> str:
     rows = []
     for variant in comparison.variants:
         row: dict[str, object] = {"data": variant.data, "variant": variant.label, "method": variant.method}
+        row |= {"metric": variant.headline and variant.headline.name}
         row |= {name: variant.settings.get(name) for name in comparison.swept}
         row |= {"runs": len(variant.runs), "completed": len(variant.done), "failed": len(variant.failed)}
         row |= {"unfinished": len(variant.unfinished), "dead": variant.dead}
@@ -60,15 +60,16 @@ def summary_csv(comparison: Comparison) -> str:
 
 def latex(comparison: Comparison) -> str:
     """A table for each data set, with intervals; needs the package booktabs."""
-    lines = ["% \\usepackage{booktabs}; accuracy: mean [95 % bootstrap interval over seeds]"]
+    lines = [f"% \\usepackage{{booktabs}}; {comparison.titles}: mean [95 % bootstrap interval over seeds]"]
     for data in comparison.data:
+        header = ("Method", "Runs", _latex_heading(comparison.headline_of(data)), *COST_HEADER)
         lines += [
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{escape_latex(data)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(HEADER) - 1)}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             r"    \toprule",
-            rf"    {' & '.join(HEADER)} \\",
+            rf"    {' & '.join(header)} \\",
             r"    \midrule",
         ]
         for variant in comparison.of(data):
@@ -77,6 +78,11 @@ def latex(comparison: Comparison) -> str:
             lines.append(rf"    {{}}{' & '.join(map(escape_latex, row))} \\")
         lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
+
+
+def _latex_heading(headline: Headline | None) -> str:
+    unit = f" [{escape_latex(headline.unit)}]" if headline and headline.unit else ""
+    return f"Test {escape_latex(title_of(headline))}{unit}"
 
 
 def escape_latex(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.quantity import decimal, joules, percent
+from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
+from snn_zo.report.score import headline_of, measured, scored
 from snn_zo.untrusted import said
 
 PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory")
-SHARES = ("acc", "top3")
-"""Ends of the names of metrics that are fractions."""
 
 
-def score(name: str, value: float) -> str:
-    """A metric with its name: an accuracy as a percentage, anything else as a number."""
-    return f"{name} {decimal(value) if name.rpartition('/')[2] in SHARES else f'{value:.4g}'}"
-
-
-def print_result(folder: Path, summary: dict[str, Any]) -> None:
-    """Test accuracy, activity by layer, time, and where everything is."""
-    metrics, timing, sparsity = summary["metrics"], summary["timing"], summary["sparsity"]
+def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Test score, activity by layer, time, and where everything is."""
+    timing, sparsity = summary["timing"], summary["sparsity"]
     console = Console()
     table = Table()
     for column in ("layer", "active", "spike rate", "silent neurons"):
@@ -32,9 +28,8 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
     for name, values in (sparsity["layers"] | {"all": sparsity} if sparsity else {}).items():
         table.add_row(name, *(percent(values[key]) for key in ("active", "spike_rate", "silent")))
     console.print(table)
-    chosen = "" if summary["monitor"] == "val/acc" else f", chosen by {score(summary['monitor'], summary['objective'])}"
-    tested = decimal(metrics["test/acc"]) if "test/acc" in metrics else "not tested (trainer.limit_test_batches=0)"
-    console.print(f"test accuracy  {tested}   (validation {decimal(metrics['val/acc'])}{chosen})")
+    if headline := headline_of(summary):
+        console.print(_score(headline, summary), markup=False, soft_wrap=True)
     console.print(
         f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
         f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
@@ -44,6 +39,16 @@ def print_result(folder: Path, summary: dict[str, Any]) -> None:
     if summary["dead"]:
         console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
     console.print(Text(f"everything in  {said(folder)}"), soft_wrap=True)
+
+
+def _score(headline: Headline, summary: Mapping[str, Any]) -> str:
+    """The headline metric on test and validation, and what chose the weights if that was another one."""
+    value, monitor = summary["headline"]["value"], summary["monitor"]
+    tested = "not tested (trainer.limit_test_batches=0)" if value is None else scored(headline, value)
+    validated = scored(headline, summary["metrics"].get(headline.logged("val")))
+    is_own = monitor == headline.logged("val")
+    chosen = "" if is_own else f", chosen by {measured(headline, monitor, summary['objective'])}"
+    return f"{f'test {headline.title}':<13}  {tested}   (validation {validated}{chosen})"
 
 
 def _print_energy(console: Console, energy: dict[str, Any]) -> None:

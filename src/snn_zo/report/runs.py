@@ -10,13 +10,15 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from snn_zo.config.trainer import COUNT_OR_SHARE
+from snn_zo.headline import Headline
+from snn_zo.report.score import headline_of, value_of
 from snn_zo.runs.folder import ASIDE
 from snn_zo.runs.identity import flatten
 from snn_zo.untrusted import (
@@ -86,17 +88,27 @@ class Run:
         """Its run.log."""
         return self.path / "run.log"
 
-    @property
-    def accuracy(self) -> float | None:
-        """On the test set."""
-        return fraction(self.summary, "metrics", "test/acc")
+    @cached_property
+    def headline(self) -> Headline | None:
+        """The metric that it is judged by; None where nothing says it, and then it has no score."""
+        return headline_of(self.summary)
 
     @property
-    def val_accuracy(self) -> float | None:
-        """The best on validation, so far."""
-        final = fraction(self.summary, "metrics", "val/acc")
-        column = self.metrics.get("val/acc", np.empty(0))
-        return float(np.nanmax(column)) if final is None and np.isfinite(column).any() else final
+    def score(self) -> float | None:
+        """Value of the headline metric on the test set."""
+        return value_of(self.headline, at(self.summary, "headline", "value"))
+
+    @property
+    def val_score(self) -> float | None:
+        """Its value on validation: of the tested weights, else the best so far."""
+        if self.headline is None:
+            return None
+        name = self.headline.logged("val")
+        final = value_of(self.headline, at(self.summary, "metrics", name))
+        column = self.metrics.get(name, np.empty(0))
+        if final is not None or not np.isfinite(column).any():
+            return final
+        return float((np.nanmin if self.headline.direction == "min" else np.nanmax)(column))
 
     @property
     def active(self) -> float | None:
@@ -208,6 +220,8 @@ def _read(path: Path) -> Run | None:
     if not os.path.lexists(path / "summary.json") and config and not isinstance(config.get("strategy"), dict):
         return None
     status = summary.get("status")
+    if status == "completed" and headline_of(summary) is None:
+        problems.append("summary.json does not say what the run is judged by: it has no score")
     seed = summary.get("seed", config.get("seed"))
     return Run(
         path,

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
+from snn_zo.report.score import bare, heading_of
 from snn_zo.report.variants import Variant
 from snn_zo.untrusted import clean
 
@@ -21,12 +23,9 @@ PIPE_WIDTH = 120
 SHOWN = 20
 """Lines of a list, after which the rest is only counted."""
 
-COLUMNS = (
-    *("runs", "test\naccuracy %", "active\n%", "spikes\n%", "energy\n% dense", "energy\nJ", "s /\nepoch"),
-    *("speed-\nup", "dead"),
-)
+COSTS = ("active\n%", "spikes\n%", "energy\n% dense", "energy\nJ", "s /\nepoch", "speed-\nup", "dead")
 NOTE = (
-    "runs: completed / all; accuracy: mean of completed runs, dead ones too, [95 % bootstrap interval over seeds; "
+    "runs: completed / all; {}: mean of completed runs, dead ones too, [95 % bootstrap interval over seeds; "
     "their range where there are 2 or 3]; the rest: of runs that are not dead; energy: modelled, of the whole "
     "training; speed-up: time of an epoch of the dense surrogate on the same hardware over own"
 )
@@ -37,7 +36,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console = console or Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     for data in comparison.data:
         console.print(_table(comparison, data))
-    console.print(NOTE, style="dim", highlight=False)
+    console.print(NOTE.format(comparison.titles), markup=False, style="dim", highlight=False)
     failed = [(variant, run) for variant in comparison.variants for run in variant.failed]
     _print_list(
         console,
@@ -52,25 +51,26 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     _print_list(console, "note", notes, "yellow")
 
 
-def accuracy_text(found: Estimate | None) -> str:
-    """In percent, with its interval where there is one."""
+def score_text(headline: Headline | None, found: Estimate | None) -> str:
+    """Without its unit, with its interval where there is one."""
     if found is None:
         return "-"
-    mean = f"{100 * found.mean:.1f}"
-    return (
-        mean if found.low is None or found.high is None else f"{mean} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-    )
+    mean = bare(headline, found.mean)
+    if found.low is None or found.high is None:
+        return mean
+    return f"{mean} [{bare(headline, found.low)}, {bare(headline, found.high)}]"
 
 
 def cells(comparison: Comparison, variant: Variant) -> list[str]:
-    """Of a variant's row, from the accuracy to the speed-up."""
+    """Of a variant's row, from the score to the speed-up."""
     shares = dict.fromkeys(("active", "spike_rate", "energy_ratio"), 100.0)
     means = [
         f"{scale * found.mean:.3g}" if (found := variant.estimate(name)) else "-"
         for name, scale in (shares | {"joules": 1.0, "epoch_s": 1.0}).items()
     ]
     speed_up = comparison.speed_up(variant)
-    return [accuracy_text(variant.estimate("accuracy")), *means, "-" if speed_up is None else f"{speed_up:.2f}"]
+    score = score_text(variant.headline, variant.estimate("score"))
+    return [score, *means, "-" if speed_up is None else f"{speed_up:.2f}"]
 
 
 def _table(comparison: Comparison, data: str) -> Table:
@@ -78,8 +78,9 @@ def _table(comparison: Comparison, data: str) -> Table:
     failed, unfinished = any(v.failed for v in variants), any(v.unfinished for v in variants)
     table = Table(title=Text(data), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
     table.add_column("method", overflow="fold", min_width=16)
-    for name in (*COLUMNS, *["failed"] * failed, *["not\ndone"] * unfinished):
-        table.add_column(name, justify="right", no_wrap=True)
+    score = f"test\n{heading_of(comparison.headline_of(data))}"
+    for name in ("runs", score, *COSTS, *["failed"] * failed, *["not\ndone"] * unfinished):
+        table.add_column(Text(name), justify="right", no_wrap=True)
     for variant in variants:
         counts = [variant.dead] + [len(variant.failed)] * failed + [len(variant.unfinished)] * unfinished
         row = [f"{len(variant.done)}/{len(variant.runs)}", *cells(comparison, variant), *map(str, counts)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
+from snn_zo.report.score import sign_of
 
-RESULTS = ("accuracy", "val_accuracy", "epochs")
+RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
 
@@ -27,7 +32,8 @@ class Variant:
 
     Attributes:
         label: the method, and the settings by which it differs from others: `local_zo delta=0.1 m=5`.
-        data: the data set.
+        data: the data set, and where its runs are judged by several metrics, by which one.
+        headline: that metric; None where no run says it.
         method: the strategy's name.
         varied: those settings, by dotted name.
         runs: by seed.
@@ -35,6 +41,7 @@ class Variant:
 
     label: str
     data: str
+    headline: Headline | None
     method: str
     varied: dict[str, Any]
     runs: tuple[Run, ...]
@@ -76,6 +83,12 @@ class Variant:
         table = (item for item in self.settings.items() if item[0].startswith("callbacks.energy.table."))
         return name, frozenset(table)
 
+    @cached_property
+    def order(self) -> float:
+        """What the best variant of a data set has least of: its mean score, negated where more is better, or inf."""
+        scores = [score for run in self.done if (score := run.score) is not None]
+        return -sign_of(self.headline) * statistics.fmean(scores) if scores else math.inf
+
     def estimate(self, quantity: str) -> Estimate | None:
         """Mean and 95 % interval over seeds of the completed runs; None where none has the quantity.
 
@@ -90,28 +103,64 @@ class Variant:
 
 
 def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
-    """Runs by data set, method and settings, in that order."""
+    """Runs by data set, method and settings, in that order; those judged by different metrics are never together."""
+    headlines = _headlines(runs)
+    places = _places(headlines)
     groups: dict[tuple[str, str, frozenset[Any]], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.data, run.method, frozenset(run.settings.items())), []).append(run)
+    for run, data in places.items():
+        groups.setdefault((data, run.method, frozenset(run.settings.items())), []).append(run)
+    judged_by = {data: headlines[run] for run, data in places.items()}
     made: list[Variant] = []
     for data in sorted({data for data, _, _ in groups}):
         of_data = [(method, group) for (where, method, _), group in groups.items() if where == data]
         # strategy.* differs across methods because they are other methods
         common = [name for name in _varied([group[0] for _, group in of_data]) if not _of_strategy(name)]
         for method in sorted({method for method, _ in of_data}):
-            made += _of_method(data, method, [group for other, group in of_data if other == method], common)
+            of_method = [group for other, group in of_data if other == method]
+            made += [
+                Variant(label, data, judged_by[data], method, varied, group)
+                for label, varied, group in _of_method(method, of_method, common)
+            ]
     return tuple(made)
 
 
-def _of_method(data: str, method: str, groups: Sequence[list[Run]], common: Sequence[str]) -> list[Variant]:
+def _headlines(runs: Iterable[Run]) -> dict[Run, Headline | None]:
+    """The metric of each run; of one that says none, that of others with its settings, else of its data set."""
+    same = {run: (run.data, run.method, frozenset(run.settings.items())) for run in runs}
+    known: dict[object, Headline] = {}
+    for run, key in same.items():
+        if run.headline:
+            known.setdefault(key, run.headline)
+            known.setdefault(run.data, run.headline)
+    return {run: run.headline or known.get(key) or known.get(run.data) for run, key in same.items()}
+
+
+def _places(headlines: Mapping[Run, Headline | None]) -> dict[Run, str]:
+    """Each run's data set, with the metric behind it where runs of the data set are judged by several."""
+    kinds: dict[str, set[str]] = {}
+    for run, headline in headlines.items():
+        kinds.setdefault(run.data, set()).add(_kind(headline))
+    return {
+        run: run.data if len(kinds[run.data]) == 1 else f"{run.data} ({_kind(headline)})"
+        for run, headline in headlines.items()
+    }
+
+
+def _kind(headline: Headline | None) -> str:
+    return " ".join(filter(None, (headline.direction, headline.name, headline.unit))) if headline else ""
+
+
+def _of_method(
+    method: str, groups: Sequence[list[Run]], common: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any], tuple[Run, ...]]]:
+    """Label, varied settings and runs by seed of each variant."""
     runs = [group[0] for group in groups]
     names = [*filter(_of_strategy, _varied(runs)), *common]
     names += _telling_apart(runs, names)
     short = short_names(names)
     found = [({name: _value(group[0], name) for name in names}, group) for group in groups]
     found.sort(key=lambda pair: [_order(value) for value in pair[0].values()])
-    made, taken = [], Counter[str]()
+    taken = Counter[str]()
     for values, group in found:
         varied = {name: value for name, value in values.items() if value is not ...}
         label = " ".join([method, *(f"{short[name]}={shown(name, value)}" for name, value in varied.items())])
@@ -120,8 +169,7 @@ def _of_method(data: str, method: str, groups: Sequence[list[Run]], common: Sequ
         taken[label] += 1
         label += f" ({taken[label]})" if taken[label] > 1 else ""
         ordered = sorted(group, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
-        made.append(Variant(label, data, method, varied, tuple(ordered)))
-    return made
+        yield label, varied, tuple(ordered)
 
 
 def _of_strategy(name: str) -> bool:

@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from snn_zo.headline import Headline
 from snn_zo.report.result import PHASES
+from snn_zo.report.score import headline_of
 from snn_zo.runs.identity import flatten
 from snn_zo.runs.wandb_server import one_line, unreachable
 
 if TYPE_CHECKING:
+    import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-GROUPS = ("dataset", "strategy", "model", "data", "optim", "schedule", "regularizer", "trainer")
+GROUPS = ("dataset", "strategy", "model", "loss", "data", "optim", "schedule", "regularizer", "trainer")
 """Settings, and groups of them, whose values a study may compare."""
 
-ACCURACY, ACTIVE, ENERGY = "test/acc", "sparsity/active", "energy/so_far"
+ACTIVE, ENERGY = "sparsity/active", "energy/so_far"
 MAX_RUNS = 1000
 
 
@@ -60,11 +63,11 @@ def create(path: str, studies: Sequence[str] = ()) -> str:
     if reason := unreachable():
         raise WorkspaceError(f"wandb: {reason}; without it, snn-zo-report compares run folders")
     with _explained():
-        configs = _configs(path, studies)
+        configs, headlines = _synced(path, studies)
     if not configs:
         folders = " ".join(f"outputs/{study}/*/wandb/offline-run-*" for study in studies or ("*",))
         raise WorkspaceError(f"{path} holds no run of {' or '.join(studies) or 'ours'}; first: wandb sync {folders}")
-    workspace = build(entity, project, studies, varied_settings(configs))
+    workspace = build(entity, project, studies, varied_settings(configs), headlines)
     with _explained():
         workspace.save()
         return str(workspace.url)
@@ -78,12 +81,14 @@ def _explained() -> Iterator[None]:
         raise WorkspaceError(f"wandb: {one_line(error)}") from error
 
 
-def _configs(path: str, studies: Sequence[str]) -> list[dict[str, Any]]:
-    """Of the synced runs."""
+def _synced(path: str, studies: Sequence[str]) -> tuple[list[dict[str, Any]], list[Headline]]:
+    """Configs of the synced runs, and the metrics that those which are over are judged by."""
     import wandb
 
     filters = {"group": {"$in": list(studies)}} if studies else {}
-    return [run.config for run in wandb.Api().runs(path, filters, per_page=500, lazy=False)]
+    runs = list(wandb.Api().runs(path, filters, per_page=500, lazy=False))
+    headlines = dict.fromkeys(headline_of(run.summary_metrics) for run in runs)
+    return [run.config for run in runs], [headline for headline in headlines if headline]
 
 
 def varied_settings(configs: Sequence[dict[str, Any]]) -> list[str]:
@@ -101,27 +106,30 @@ def varied_settings(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [name for name in varied if "dataset" not in varied or not name.startswith("data.")]
 
 
-def build(entity: str, project: str, studies: Sequence[str], varied: Sequence[str]) -> ws.Workspace:
+def build(
+    entity: str, project: str, studies: Sequence[str], varied: Sequence[str], headlines: Sequence[Headline]
+) -> ws.Workspace:
     """The workspace, which no network has seen yet; runs are grouped by method and the settings that vary."""
     import wandb_workspaces.workspaces as ws
+
+    scores = [headline.logged("test") for headline in headlines]
 
     return ws.Workspace(
         entity,
         project,
         name=f"Comparison of {', '.join(studies) or 'all studies'}",
-        sections=list(_sections(varied)),
+        sections=list(_sections(varied, headlines)),
         settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
             filters=f"Metric('Group') in {list(studies)!r}" if studies else "",
             groupby=[ws.Config(name) for name in ("method", *varied)],
-            pinned_columns=["run:state", *(f"summary:{name}" for name in (ACCURACY, ACTIVE, ENERGY))],
+            pinned_columns=["run:state", *(f"summary:{name}" for name in (*scores, ACTIVE, ENERGY))],
         ),
     )
 
 
-def _sections(varied: Sequence[str]) -> Iterator[ws.Section]:
+def _sections(varied: Sequence[str], headlines: Sequence[Headline]) -> Iterator[ws.Section]:
     import wandb_workspaces.reports.v2 as wr
-    import wandb_workspaces.workspaces as ws
 
     # a panel groups by one key at most; without one it takes the grouping of the list of runs
     spread: dict[str, Any] = {
@@ -135,43 +143,58 @@ def _sections(varied: Sequence[str]) -> Iterator[ws.Section]:
     def curves(title: str, *names: str, **more: Any) -> wr.LinePlot:
         return wr.LinePlot(title=title, x="epoch", y=list(names), **spread, **more)
 
-    def accuracy_against(title: str, cost: str) -> wr.ScatterPlot:
-        x, y = wr.SummaryMetric(cost), wr.SummaryMetric(ACCURACY)
-        return wr.ScatterPlot(title=f"test accuracy against {title}", x=x, y=y, log_x=True)
-
-    def section(name: str, *panels: Any) -> ws.Section:
-        layout = ws.SectionLayoutSettings(columns=min(len(panels), 3), rows=1)
-        return ws.Section(name, panels=list(panels), is_open=True, layout_settings=layout)
-
-    yield section(
-        "Accuracy",
-        curves("validation accuracy", "val/acc"),
-        curves("training loss", "train/loss"),
-        wr.BarPlot(title="test accuracy", metrics=[ACCURACY], **spread),
-    )
-    yield section(
-        "Accuracy against cost",
-        accuracy_against("active fraction", ACTIVE),
-        accuracy_against("modelled J of the training", ENERGY),
-    )
-    yield section(
+    for headline in headlines:
+        title, score = headline.title, headline.logged("test")
+        name = title[0].upper() + title[1:]
+        yield _section(
+            name,
+            curves(f"validation {title}", headline.logged("val")),
+            wr.BarPlot(title=f"test {title}", metrics=[score], **spread),
+        )
+        yield _section(
+            f"{name} against cost",
+            _against(f"test {title} against active fraction", ACTIVE, score),
+            _against(f"test {title} against modelled J of the training", ENERGY, score),
+        )
+    yield _section("Loss", curves("training loss", "train/loss"), curves("validation loss", "val/loss"))
+    yield _section(
         "Energy",
         wr.BarPlot(title="modelled J of the last epoch", metrics=[f"energy/{phase}" for phase in PHASES], **spread),
         curves("modelled J so far", ENERGY),
         curves("modelled J over those of dense products", "energy/ratio"),
     )
-    yield section(
+    yield _section(
         "Activity",
         curves("active fraction by layer", metric_regex="^sparsity/[^/]+/active$"),
         curves("spike rate by layer", metric_regex="^sparsity/[^/]+/spike_rate$"),
     )
+    yield _section("Settings", _coordinates(varied, headlines))
+
+
+def _section(name: str, *panels: Any) -> ws.Section:
+    import wandb_workspaces.workspaces as ws
+
+    layout = ws.SectionLayoutSettings(columns=min(len(panels), 3), rows=1)
+    return ws.Section(name, panels=list(panels), is_open=True, layout_settings=layout)
+
+
+def _against(title: str, cost: str, score: str) -> wr.ScatterPlot:
+    import wandb_workspaces.reports.v2 as wr
+
+    return wr.ScatterPlot(title=title, x=wr.SummaryMetric(cost), y=wr.SummaryMetric(score), log_x=True)
+
+
+def _coordinates(varied: Sequence[str], headlines: Sequence[Headline]) -> wr.ParallelCoordinatesPlot:
+    import wandb_workspaces.reports.v2 as wr
+
+    def column(metric: str, title: str, log: bool) -> wr.ParallelCoordinatesPlotColumn:
+        return wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(metric), title, log=log)
+
     columns = [wr.ParallelCoordinatesPlotColumn(wr.Config(name), name) for name in ("method", *varied)]
-    results = {"active": ACTIVE, "J": ENERGY, "test accuracy": ACCURACY}
-    columns += [
-        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), title, log=title != "test accuracy")
-        for title, name in results.items()
-    ]
-    yield section("Settings", wr.ParallelCoordinatesPlot(columns, title="settings, activity, energy and accuracy"))
+    columns += [column(ACTIVE, "active", True), column(ENERGY, "J", True)]
+    columns += [column(headline.logged("test"), f"test {headline.title}", False) for headline in headlines]
+    *others, last = ["settings", "activity", "energy", *(headline.title for headline in headlines)]
+    return wr.ParallelCoordinatesPlot(columns, title=f"{', '.join(others)} and {last}")
 
 
 if __name__ == "__main__":

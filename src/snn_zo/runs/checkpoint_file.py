@@ -19,6 +19,9 @@ from snn_zo.untrusted import MEGABYTE, open_file
 
 log = logging.getLogger(__name__)
 
+Checkpoint = dict[str, Any]
+"""What Lightning puts into one: weights, states and progress, by name."""
+
 MAX_VALUES = 200_000
 """Tensors, numbers, texts and collections in a checkpoint."""
 
@@ -37,7 +40,7 @@ class CheckpointFiles(TorchCheckpointIO):
         super().__init__()
         self.module = module
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object = None) -> None:
         """Put the checkpoint in the place of the previous one.
 
         Raises:
@@ -55,12 +58,14 @@ class CheckpointFiles(TorchCheckpointIO):
             raise ConfigError(f"{path} is not written, as the state of the run would be {error}") from error
         write_atomically(Path(path), content)
 
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: str | Path, map_location: object = "cpu", weights_only: bool | None = None
+    ) -> Checkpoint:
         """See `read_checkpoint`."""
         return read_checkpoint(Path(path), self.module)
 
 
-def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
+def read_checkpoint(path: Path, module: nn.Module) -> Checkpoint:
     """A checkpoint, on the CPU.
 
     Args:
@@ -74,7 +79,7 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
         with open_file(path, _most_bytes(module)) as file:
             content = file.read()
         sealed = is_sealed(content)
-        checkpoint: dict[str, Any] = torch.load(checked(content), map_location="cpu", weights_only=True)
+        checkpoint: Checkpoint = torch.load(checked(content), map_location="cpu", weights_only=True)
         checkpoint["state_dict"]
         _require_small(checkpoint)
     except FileNotFoundError as error:
@@ -90,7 +95,7 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(path: Path, module: nn.Module) -> dict[str, Any]:
+def load_weights(path: Path, module: nn.Module) -> Checkpoint:
     """Put the weights of a checkpoint into a module; the checkpoint.
 
     Raises:
@@ -114,9 +119,10 @@ def _say_unsealed(path: Path) -> None:
     log.warning("%s has no checksum of the whole: an earlier version wrote it, and only its parts were checked", path)
 
 
-def _require_small(checkpoint: Any) -> None:
+def _require_small(checkpoint: Checkpoint) -> None:
     """Refuse what grows where it is used: collections that hold one another many times, tensors that repeat values."""
-    left, seen = [checkpoint], 0
+    left: list[object] = [checkpoint]
+    seen = 0
     while left:
         value = left.pop()
         seen += 1

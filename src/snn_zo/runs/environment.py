@@ -9,7 +9,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 PACKAGES = (
     "snn_zo", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tonic", "wandb", "numpy", "scipy",
@@ -31,7 +30,7 @@ _PLAIN = (
 owner is trusted already."""
 
 
-def environment(backend: str) -> dict[str, Any]:
+def environment(backend: str) -> dict[str, object]:
     """Versions, git commit and uncommitted changes of the code, hardware, and the backend that runs."""
     import torch
 
@@ -60,7 +59,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
+def _git(folder: Path) -> dict[str, object] | None:
     """Commit and changes of the checkout that the package lies in; None when it is installed without one.
 
     `diff` is what has changed since the commit, up to MAX_DIFF bytes, and `untracked` names up to MAX_UNTRACKED files

@@ -11,11 +11,13 @@ from datetime import datetime
 from errno import EEXIST, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Literal, cast
 
 from filelock import FileLock, Timeout
 
 from snn_zo.atomic import PARTIAL, make_folder, sync_folder
+from snn_zo.runs.status import Status, written
+from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
 
 ASIDE = ".new-"
@@ -30,7 +32,7 @@ class RunFolder:
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    confusion.csv (test set), run.log and summary.json.
+    confusion.csv or predictions.csv (test set), run.log and summary.json.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,10 +46,14 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"
         self.last = self.checkpoints / "last.ckpt"
-        self.confusion = path / "confusion.csv"
+        self.confusion, self.predictions = self.tested("confusion"), self.tested("predictions")
         self.log = path / "run.log"
         self.summary = path / "summary.json"
         self.lock = path / ".lock"
+
+    def tested(self, name: Literal["confusion", "predictions"]) -> Path:
+        """The table of that name which is made of the test."""
+        return self.path / f"{name}.csv"
 
     @classmethod
     def create(cls, parent: Path, name: str | None, stem: str, fill: Callable[[RunFolder], None]) -> RunFolder:
@@ -99,15 +105,14 @@ class RunFolder:
         # what is dated in the future was written under a clock that has been put right since
         return cls(max(begun, key=lambda path: (begun[path] < now, begun[path])).parent)
 
-    def read_summary(self) -> dict[str, Any]:
-        """summary.json; empty where it is missing or damaged. Its status is a word, whoever wrote it."""
+    def read_summary(self) -> Summary:
+        """summary.json, with a status in any case; nothing else where it is missing or damaged."""
         try:
             content = json.loads(read_text(self.summary))
         except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(content, dict):
-            return {}
-        return content if isinstance(content.get("status", ""), str) else content | {"status": "unknown"}
+            content = None
+        known: dict[str, object] = content if isinstance(content, dict) else {}
+        return cast("Summary", known | {"status": Status(str(known.get("status")))})
 
     def clear(self) -> None:
         """Remove what writers that were killed have left behind; for the one process that may write here."""
@@ -138,14 +143,6 @@ class RunFolder:
 def _is_there(path: Path) -> bool:
     """Whether there is something, other than an empty folder."""
     return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
-
-
-def written(path: Path) -> int:
-    """When a file was last written, in ns; 0 where it is not there, or not any more."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _names(stem: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +16,7 @@ IGNORED = (
 """Settings that say where a run is kept, shown or read from, and change nothing about its result."""
 
 
-def identity(config: DictConfig, content: dict[str, Any] | None = None) -> str:
+def identity(config: DictConfig, content: Mapping[str, object] | None = None) -> str:
     """What two runs share if they are the same experiment: 16 hexadecimal digits of the settings, and 16 of the data.
 
     Args:
@@ -26,17 +26,17 @@ def identity(config: DictConfig, content: dict[str, Any] | None = None) -> str:
     """
     settings = flatten(OmegaConf.to_container(config, resolve=True))
     digits = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    fingerprint = content.get("fingerprint") if isinstance(content, dict) else None
+    fingerprint = content.get("fingerprint") if isinstance(content, Mapping) else None
     return f"{digits}-{fingerprint}" if fingerprint else digits
 
 
-def flatten(content: Any) -> dict[str, Any]:
+def flatten(content: object) -> dict[str, Any]:
     """A resolved config as {dotted name: value} without what is `IGNORED`; lists stay whole."""
     ignored = tuple(f"{name}." for name in IGNORED)
     return {name: value for name, value in _leaves(content, "") if not f"{name}.".startswith(ignored)}
 
 
-def _leaves(node: Any, name: str) -> Iterator[tuple[str, Any]]:
+def _leaves(node: object, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(node, dict) and node:
         for key, value in node.items():
             yield from _leaves(value, f"{name}.{key}" if name else str(key))

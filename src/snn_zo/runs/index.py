@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-from snn_zo.runs.folder import RunFolder, written
+from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.status import precedence
 
 
 def by_identity(study: Path) -> dict[str, RunFolder]:
     """Of each experiment the run that is to be looked at, or to be gone on with.
 
-    Where there are several that is the latest completed one, else the latest that is not over, else the latest.
+    Where there are several, `precedence` chooses.
 
     Args:
         study: folder of run folders.
     """
-    found: defaultdict[str, list[tuple[Any, RunFolder]]] = defaultdict(list)
+    found: defaultdict[str, list[tuple[tuple[bool, bool, int], RunFolder]]] = defaultdict(list)
     for path in study.glob("*/summary.json"):
         folder = RunFolder(path.parent)
         summary = folder.read_summary()
         if isinstance(summary.get("identity"), str):
-            status = summary.get("status")
-            rank = (status == "completed", status != "failed", written(path))
-            found[summary["identity"]].append((rank, folder))
+            found[summary["identity"]].append((precedence(summary["status"], path), folder))
     return {identity: max(folders, key=itemgetter(0))[1] for identity, folders in found.items()}

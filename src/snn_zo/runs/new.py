@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_atomically, write_json
-from snn_zo.config import ConfigError
+from snn_zo.config import Composed, ConfigError
 from snn_zo.config.names import automatic_name
-from snn_zo.config.schema import TrainSettings
 from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
+from snn_zo.runs.status import Status
+from snn_zo.runs.summary import Summary, headline_entry
 from snn_zo.runs.wandb_variables import wandb_mode
 
 
 def new_run(
-    settings: TrainSettings,
-    config: DictConfig,
-    study: str,
-    overrides: list[str],
-    content: dict[str, Any] | None = None,
+    composed: Composed, study: str, overrides: list[str], content: Mapping[str, object] | None = None
 ) -> RunFolder:
     """A new run folder with the config in it, queued.
 
     Args:
-        settings: the checked root of the config.
-        config: the same, as Hydra composed it; `study` and `name` are set to the folder's.
+        composed: the run's config, in which `study` and `name` are set to the folder's.
         study: name of the run's study where the settings give none.
         overrides: of the command line.
         content: of the run's data, where somebody has looked already.
@@ -38,6 +34,7 @@ def new_run(
         ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
         OSError: the folder cannot be written.
     """
+    settings, config = composed.settings, composed.config
     if config.get("logger"):
         wandb_mode(config.logger.mode)
     parent = expanded(settings.outputs) / (settings.study or study)
@@ -45,7 +42,7 @@ def new_run(
     def fill(folder: RunFolder) -> None:
         _write_config(folder, config, parent.name)
         write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-        write_json(folder.summary, beginning(settings, config, content) | {"status": "queued"})
+        write_json(folder.summary, beginning(composed, content) | {"status": Status.QUEUED})
 
     try:
         return RunFolder.create(parent, settings.name, automatic_name(f"{settings.method}-s{settings.seed}"), fill)
@@ -70,7 +67,7 @@ def requeue(folder: RunFolder, config: DictConfig) -> None:
     with folder.only_here(wait=False) as alone:
         if alone:
             _write_config(folder, config, folder.path.parent.name)
-            write_json(folder.summary, folder.read_summary() | {"status": "queued", "reason": None})
+            write_json(folder.summary, folder.read_summary() | {"status": Status.QUEUED, "reason": None})
 
 
 def _write_config(folder: RunFolder, config: DictConfig, study: str) -> None:
@@ -78,13 +75,14 @@ def _write_config(folder: RunFolder, config: DictConfig, study: str) -> None:
     write_atomically(folder.config, OmegaConf.to_yaml(config, resolve=True))
 
 
-def beginning(settings: TrainSettings, config: DictConfig, content: dict[str, Any] | None) -> dict[str, Any]:
+def beginning(composed: Composed, content: Mapping[str, object] | None) -> Summary:
     """What a summary says from the first moment on; of the content of its data, as soon as that is known."""
-    return {
-        "method": settings.method,
-        "strategy": OmegaConf.to_container(config.strategy, resolve=True),
-        "data": settings.dataset,
-        "seed": settings.seed,
-        "identity": identity(config, content),
-        "data_content": content,
-    }
+    return Summary(
+        method=composed.settings.method,
+        strategy=OmegaConf.to_container(composed.config.strategy, resolve=True),
+        data=composed.settings.dataset,
+        seed=composed.settings.seed,
+        headline=headline_entry(composed.settings.task.headline),
+        identity=identity(composed.config, content),
+        data_content=content,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.config import ConfigError, build
+from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.schema import TrainSettings
 from snn_zo.config.trust import require_trusted
 from snn_zo.places import expanded, variable
@@ -16,8 +16,8 @@ from snn_zo.runs.resources import require_resources
 from snn_zo.untrusted import plain_yaml, read_lines
 
 
-def open_run(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, DictConfig]:
-    """Checked settings of an existing run, wherever its folder is now; `trusted` if we wrote its config ourselves."""
+def open_run(folder: RunFolder, trusted: bool = False) -> Composed:
+    """The checked config of an existing run, wherever its folder is now; `trusted` if we wrote its config ourselves."""
     if not folder.config.is_file():
         raise ConfigError(f"{folder.path} is not a run folder: it holds no config.yaml")
     _require_files(folder)
@@ -27,6 +27,11 @@ def open_run(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, D
         raise ConfigError(f"{folder.config} cannot be read: {error}") from error
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{folder.config} is not a run's config")
+    if "loss" not in config:
+        raise ConfigError(
+            f"{folder.config} names no loss: an earlier version wrote it, whose runs can be compared, but neither "
+            "resumed nor tested again"
+        )
     place = folder.path.resolve()
     config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name
     if not trusted:
@@ -36,9 +41,10 @@ def open_run(folder: RunFolder, trusted: bool = False) -> tuple[TrainSettings, D
     unnamed = config.copy()
     unnamed.study = unnamed.name = None
     settings = build(unnamed, "", TrainSettings)
+    composed = Composed(settings, config)
     if not trusted:
-        require_resources(settings, config)
-    return settings, config
+        require_resources(composed)
+    return composed
 
 
 def _require_files(folder: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""A run in a process of its own, `python -m snn_zo.runs.process FOLDER`.
+"""A run in a process of its own, `python -m snn_zo.worker FOLDER`.
 
 Whatever ends that process ends one run; and where a run takes several processes, Lightning starts the others with the
 same command. Standard input is a pipe that nothing is written into: when the parent dies, it closes.
@@ -21,32 +21,14 @@ from omegaconf import DictConfig, ListConfig
 
 from snn_zo.atomic import write_json
 from snn_zo.runs.folder import RunFolder
-from snn_zo.runs.signals import end_with_parent, terminate_like_ctrl_c
-from snn_zo.screen import keep_open
-from snn_zo.untrusted import said
+from snn_zo.runs.signals import terminate_like_ctrl_c
+from snn_zo.runs.status import Status
 
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
 
 LINGER_S = 600.0
 """How long a process may go on when its summary says that the run is over, as to upload it."""
-
-
-def main() -> None:
-    """Do what the folder asks for; exit code 1 and one line if that fails."""
-    keep_open()
-    end_with_parent()
-    from snn_zo import experiment
-    from snn_zo.config.mistakes import EXPECTED, explain
-
-    try:
-        experiment.execute(Path(sys.argv[1]))
-    except (*EXPECTED, experiment.RunFailed) as error:
-        print(f"error: {said(explain(error))}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # before it could begin
-        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
-        sys.exit(1)
 
 
 def rank() -> int:
@@ -94,14 +76,14 @@ class RunProcesses:
         folder = RunFolder(path.absolute())
         if not path.is_dir():  # deleted while it was queued
             return 1
-        command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.runs.process", str(folder.path)]
+        command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.worker", str(folder.path)]
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
         try:
             # a sweep goes on with folders that it finds: not through a link, and nothing in them has been checked yet
             handle = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            _settle(folder, f"{folder.log.name} cannot be written: {error.strerror}")
+            _say_interrupted(folder, f"{folder.log.name} cannot be written: {error.strerror}")
             return 1
         with open(handle, "ab") as log:
             output = log if quiet else None
@@ -123,7 +105,7 @@ class RunProcesses:
             raise
         finally:
             self._running.discard(process)
-            _settle(folder, _ending(process.poll()))
+            _say_interrupted(folder, _ending(process.poll()))
         return code
 
     def _wait(self, process: subprocess.Popen[bytes], folder: RunFolder) -> int:
@@ -170,18 +152,18 @@ def _tell(process: subprocess.Popen[bytes]) -> None:
 
 def _over_since(folder: RunFolder, began: float) -> float:
     """Since when, after it began, the summary says that the run has ended; infinity where it does not."""
-    if folder.read_summary().get("status") not in ("completed", "failed", "interrupted"):
+    if not folder.read_summary()["status"].is_over:
         return math.inf
     return max(folder.summary.stat().st_mtime, began)
 
 
-def _settle(folder: RunFolder, reason: str) -> None:
+def _say_interrupted(folder: RunFolder, reason: str) -> None:
     """Say in the summary why a run is not over, which it cannot say itself; without a place to say it, go on."""
     with suppress(OSError), folder.only_here(wait=False) as alone:
         summary = folder.read_summary()
-        if not alone or summary.get("status") not in ("running", "queued"):
+        if not alone or summary["status"] not in (Status.RUNNING, Status.QUEUED):
             return
-        write_json(folder.summary, summary | {"status": "interrupted", "reason": reason})
+        write_json(folder.summary, summary | {"status": Status.INTERRUPTED, "reason": reason})
 
 
 def _ending(code: int | None) -> str:
@@ -189,7 +171,3 @@ def _ending(code: int | None) -> str:
         return f"its process ended with exit code {code}"
     killed = f"its process was killed by {signal.Signals(-code).name}"
     return f"{killed}, as the kernel does when memory runs out" if code == -signal.SIGKILL else killed
-
-
-if __name__ == "__main__":
-    main()

@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from itertools import pairwise
 
-from omegaconf import DictConfig
-
-from snn_zo.config import ConfigError
+from snn_zo.config import Composed, ConfigError
 from snn_zo.config.schema import FeedForwardSettings, TrainSettings
 from snn_zo.runs.process import processes
 
@@ -19,12 +17,13 @@ FEW = 8
 """Processes that any machine can start."""
 
 
-def require_resources(settings: TrainSettings, config: DictConfig) -> None:
+def require_resources(composed: Composed) -> None:
     """Check how many processes and how much memory a run takes, before it takes them.
 
     Raises:
         ConfigError: more than there is.
     """
+    settings, config = composed.settings, composed.config
     most = max(os.cpu_count() or 1, FEW)
     for name, count in (("data.workers", settings.data.workers), ("trainer.devices", processes(config))):
         if count > most:
@@ -40,7 +39,7 @@ def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
     """What makes a run large, each with the words that it takes at least."""
     data, model = settings.data, settings.model
     if isinstance(model, FeedForwardSettings):
-        widths = (data.inputs, *model.hidden, data.target.outputs)
+        widths = (data.inputs, *model.hidden, settings.task.target.outputs)
         yield "model.hidden", sum(before * after for before, after in pairwise(widths))
     yield "data.batch_size times data.steps", data.batch_size * data.steps
     yield "data.samples", getattr(data, "classes", 1) * getattr(data, "samples", 0) * data.inputs

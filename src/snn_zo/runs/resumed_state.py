@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning
 from torch import Tensor
 
 from snn_zo.config import ConfigError
-from snn_zo.runs.checkpoint_file import CheckpointFiles
+from snn_zo.runs.checkpoint_file import Checkpoint, CheckpointFiles
 
 LIGHTNING = ("EarlyStopping", "Timer")
 """Lightning's callbacks whose state is plain numbers."""
@@ -23,7 +24,9 @@ class ResumedFiles(CheckpointFiles):
 
     trainer: lightning.Trainer
 
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: str | Path, map_location: object = "cpu", weights_only: bool | None = None
+    ) -> Checkpoint:
         """Weights, optimizer, schedule, progress, and the states of callbacks that the run has and that are known.
 
         Raises:
@@ -37,7 +40,7 @@ class ResumedFiles(CheckpointFiles):
             raise ConfigError(f"{path} cannot be gone on with: {reason}") from error
 
 
-def _resumed(checkpoint: dict[str, Any], trainer: lightning.Trainer) -> dict[str, Any]:
+def _resumed(checkpoint: Checkpoint, trainer: lightning.Trainer) -> Checkpoint:
     precision = type(trainer.precision_plugin).__qualname__
     return {
         "pytorch-lightning_version": lightning.__version__,  # of an older one, Lightning would rewrite the content
@@ -52,7 +55,7 @@ def _resumed(checkpoint: dict[str, Any], trainer: lightning.Trainer) -> dict[str
     }
 
 
-def _progress(state: dict[str, Any], pattern: dict[str, Any]) -> dict[str, Any]:
+def _progress(state: Checkpoint, pattern: Checkpoint) -> Checkpoint:
     """Counters of the loops, at the end of an epoch."""
     progress = _like(state, pattern)
     for counts in (progress["epoch_progress"]["total"], progress["epoch_progress"]["current"]):
@@ -62,7 +65,7 @@ def _progress(state: dict[str, Any], pattern: dict[str, Any]) -> dict[str, Any]:
     return progress
 
 
-def _like(value: Any, pattern: Any) -> Any:
+def _like(value: Any, pattern: object) -> Any:
     """The parts of a nested value that a pattern has, of the same types."""
     if isinstance(pattern, dict):
         return {name: _like(value[name], inner) for name, inner in pattern.items()}
@@ -71,7 +74,7 @@ def _like(value: Any, pattern: Any) -> Any:
     return value
 
 
-def _states(states: dict[str, Any], trainer: lightning.Trainer) -> dict[str, Any]:
+def _states(states: Checkpoint, trainer: lightning.Trainer) -> Checkpoint:
     """Of each callback; those that Lightning keeps for callbacks of its own may name files for it to remove."""
     found = {}
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -84,7 +87,7 @@ def _states(states: dict[str, Any], trainer: lightning.Trainer) -> dict[str, Any
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value, or a mapping of values, that holds nothing but numbers and text."""
     if isinstance(value, dict):
         return {str(name): _plain(inner) for name, inner in value.items()}

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 @contextmanager
@@ -18,7 +17,7 @@ def terminate_like_ctrl_c() -> Iterator[None]:
     """
     stopping = False
 
-    def interrupt(number: int, _: Any) -> None:
+    def interrupt(number: int, _: object) -> None:
         nonlocal stopping
         if stopping and number == signal.SIGTERM:
             return

@@ -53,8 +53,8 @@ class TableFile:
         return read_lines(self.path)
 
 
-def write_matrix(path: Path, rows: list[list[int]]) -> None:
-    """Write a matrix of whole numbers without a header."""
+def write_matrix(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write rows as they are, the first of which may be a header."""
     write_atomically(path, _text(rows))
 
 

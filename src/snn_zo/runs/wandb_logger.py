@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from snn_zo.runs.status import Status
+from snn_zo.runs.summary import Summary
 from snn_zo.runs.wandb_server import one_line, unreachable
 from snn_zo.runs.wandb_variables import drop_others, wandb_mode
 
@@ -105,14 +107,14 @@ def _start(mode: str, **options: Any) -> wandb.Run:
     return wandb.init(mode="offline", settings=settings, **options)
 
 
-def finish(logger: WandbLogger | None, summary: dict[str, Any]) -> None:
+def finish(logger: WandbLogger | None, summary: Summary) -> None:
     """Close the wandb run with the run's results and the exit code that its status stands for."""
     if logger is None:
         return
     run = logger.experiment
     run.summary.update({name: value for name, value in summary.items() if name != "wandb_id"})
     try:
-        run.finish(exit_code=0 if summary["status"] == "completed" else 1)
+        run.finish(exit_code=0 if summary["status"] == Status.COMPLETED else 1)
     except TimeoutError:
         folder = shlex.quote(str(Path(run.dir).parent))
         log.warning("wandb: no answer while finishing (later: wandb sync --include-online %s)", folder)

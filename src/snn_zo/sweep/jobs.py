@@ -9,12 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.config import ConfigError
+from snn_zo.config import Composed, ConfigError
 from snn_zo.config.schema import TrainSettings
 from snn_zo.data.content import content_of, difference
 from snn_zo.places import expanded
@@ -22,6 +21,8 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.index import by_identity
 from snn_zo.runs.new import new_run, requeue
+from snn_zo.runs.status import Status
+from snn_zo.runs.summary import Summary
 
 _NUMBER = re.compile(r"\d+\.\d+(e[-+]?\d+)?")
 
@@ -33,8 +34,7 @@ class Job:
     Attributes:
         overrides: of the command line and the sweeper.
         label: by which it differs from the other jobs.
-        settings: the checked root of its config.
-        config: the same, as Hydra composed it.
+        composed: its config.
         study: name of the study where the settings give none.
         folder: of its run, once it has been placed.
         due: whether it has to be run; else an earlier run, or an equal job, has its result.
@@ -44,13 +44,22 @@ class Job:
 
     overrides: list[str]
     label: str
-    settings: TrainSettings
-    config: DictConfig
+    composed: Composed
     study: str
     folder: RunFolder = field(init=False)
     due: bool = True
-    content: dict[str, Any] | None = None
+    content: dict[str, object] | None = None
     of_other_data: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The checked root of its config."""
+        return self.composed.settings
+
+    @property
+    def config(self) -> DictConfig:
+        """The same, as Hydra composed it."""
+        return self.composed.config
 
     @property
     def path(self) -> Path:
@@ -69,7 +78,7 @@ class Job:
             ConfigError: summary.json has no such number.
         """
         summary = self.folder.read_summary()
-        if summary.get("status") != "completed":
+        if summary["status"] is not Status.COMPLETED:
             return None
         values = [_entry(summary, name) for name in self.settings.objectives]
         if not all(map(math.isfinite, values)):
@@ -110,7 +119,7 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
 
 def _look_at_data(jobs: Sequence[Job]) -> None:
     """Settle what each job's data is; it is packed here, once, and not by each run."""
-    looked: dict[str, dict[str, Any] | None] = {}
+    looked: dict[str, dict[str, object] | None] = {}
     for job in jobs:
         settings = json.dumps(OmegaConf.to_container(job.config.data, resolve=True), sort_keys=True)
         if settings not in looked:
@@ -131,11 +140,11 @@ def _of_other_data(job: Job, known: Mapping[str, RunFolder]) -> list[str]:
 
 
 def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
-    status = earlier.read_summary().get("status") if earlier else None
-    if earlier is None or rerun == "all" or rerun == status == "failed":
-        job.folder = new_run(job.settings, job.config, job.study, job.overrides, job.content)
+    status = earlier.read_summary()["status"] if earlier else Status.UNKNOWN
+    if earlier is None or rerun == "all" or (rerun == "failed" and status is Status.FAILED):
+        job.folder = new_run(job.composed, job.study, job.overrides, job.content)
         return
-    job.folder, job.due = earlier, status not in ("completed", "failed")
+    job.folder, job.due = earlier, not status.has_result
     if job.due:
         requeue(earlier, job.config)
 
@@ -156,8 +165,8 @@ def _short(override: str) -> str:
     return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
 
 
-def _entry(summary: dict[str, Any], name: str) -> float:
-    value: Any = summary
+def _entry(summary: Summary, name: str) -> float:
+    value: object = summary
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, int | float):

@@ -15,12 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snn_zo.report.result import score
-from snn_zo.runs.folder import written
+from snn_zo.headline import Headline
+from snn_zo.report.score import headline_of, measured
+from snn_zo.runs.status import Status, written
 from snn_zo.sweep.jobs import Job
-from snn_zo.untrusted import clean, line, positive, read_lines
-
-ENDED = ("completed", "failed", "interrupted")
+from snn_zo.untrusted import clean, line, number, read_lines
 
 
 @dataclass
@@ -29,14 +28,15 @@ class _Seen:
 
     job: Job
     number: int
-    status: str = "queued"
+    status: Status = Status.QUEUED
     began: float | None = None
     seconds: float | None = None
     epoch: int = 0
     marks: list[tuple[int, float]] = field(default_factory=list)
     objective: float | None = None
-    monitor: str = "val/acc"
+    monitor: str = "objective"
     mode: str = "max"
+    headline: Headline | None = None
     reason: str | None = None
     modified: int = 0
 
@@ -47,7 +47,7 @@ class _Seen:
     @property
     def scored(self) -> str:
         """Its objective, by name."""
-        return f"{self.monitor} -" if self.objective is None else score(self.monitor, self.objective)
+        return f"{self.monitor} -" if self.objective is None else measured(self.headline, self.monitor, self.objective)
 
     @property
     def epochs(self) -> int | None:
@@ -72,22 +72,25 @@ class _Seen:
 
     def look(self) -> bool:
         """Whether the job's status is another than before."""
-        if self.status == "running" and (epoch := _rows(self.job)) > self.epoch:
+        if self.status is Status.RUNNING and (epoch := _rows(self.job)) > self.epoch:
             self.epoch = epoch
             self.marks.append((epoch, time.monotonic()))
         modified = written(self.job.folder.summary)
         if modified == self.modified:
             return False
         self.modified, summary = modified, self.job.folder.read_summary()
-        before, self.status = self.status, summary.get("status", "queued")
+        before, self.status = self.status, summary["status"]
+        if self.status is Status.UNKNOWN:  # between its being made and its first word
+            self.status = Status.QUEUED
         if self.status == before:
             return False
-        if self.began is None or self.status == "running":
+        if self.began is None or self.status is Status.RUNNING:
             self.began, self.epoch, self.marks = time.monotonic(), _rows(self.job), []
-        if self.status in ENDED:
+        if self.status.is_over:
             self.seconds = self.spent
-            self.objective, self.reason = positive(summary, "objective"), line(summary.get("reason"))
-            self.monitor, self.mode = clean(str(summary.get("monitor", "val/acc"))), str(summary.get("mode"))
+            self.objective, self.reason = number(summary, "objective"), line(summary.get("reason"))
+            self.monitor, self.mode = line(summary.get("monitor")) or self.monitor, str(summary.get("mode"))
+            self.headline = headline_of(summary)
         return True
 
 
@@ -136,14 +139,14 @@ class Progress:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
         if seen.status == "completed":
             text = f"{head}   {seen.scored}   {duration(seen.seconds)}{self._left_in_words()}"
-        elif seen.status in ENDED:
+        elif seen.status.is_over:
             text = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
         else:
             text = f"{head} -> {seen.job.path}"
         text = clean(text).replace("\n", " ")  # folders that a sweep goes on with may be a stranger's
         if not self._live:
             print(text, flush=True)
-        elif seen.status in ENDED:
+        elif seen.status.is_over:
             colour = {"failed": "red", "interrupted": "yellow"}.get(seen.status, "")
             self._live.console.print(Text(text, style=colour), soft_wrap=True)
 
@@ -160,8 +163,9 @@ class Progress:
 
     def _lines(self) -> list[str]:
         counts = Counter(seen.status for seen in self._seen)
-        parts = [f"{counts['completed']}/{self.total} done"]
-        parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
+        parts = [f"{counts[Status.COMPLETED]}/{self.total} done"]
+        others = (Status.RUNNING, Status.FAILED, Status.INTERRUPTED)
+        parts += [f"{counts[status]} {status}" for status in others if counts[status]]
         line = "   ".join(parts) + self._left_in_words()
         lines = [line]
         scored = [seen for seen in self._seen if seen.objective is not None]
@@ -187,7 +191,7 @@ class Progress:
         usual = statistics.fmean(known.values())
         work = usual * (self.total - len(self._seen))
         for seen in self._seen:
-            if seen.status not in ENDED and seen.job.due:
+            if not seen.status.is_over and seen.job.due:
                 work += max((seen.whole or known.get(seen.job.settings.method, usual)) - seen.spent, 0.0)
         running = sum(seen.status == "running" for seen in self._seen)
         return work / max(running, 1) if work > 0.5 else None

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from snn_zo.atomic import write_json
 from snn_zo.report.comparison import compare
@@ -17,6 +16,7 @@ from snn_zo.report.dashboard import write_dashboard
 from snn_zo.report.runs import read_runs
 from snn_zo.report.table import print_comparison
 from snn_zo.runs.signals import terminate_like_ctrl_c
+from snn_zo.runs.status import Status
 from snn_zo.sweep.engines import Engine
 from snn_zo.sweep.jobs import Job, place
 from snn_zo.sweep.progress import Progress
@@ -84,11 +84,11 @@ class Sweep:
     def _announce(self) -> None:
         number = self.progress.total
         line = f"sweep {self.folder.name}: {number} job{'s' if number > 1 else ''} -> {self.folder}"
-        earlier = Counter(job.folder.read_summary().get("status") for job in self.jobs if not job.due)
-        if earlier["completed"]:
-            line += f"; {earlier['completed']} completed before"
-        if earlier["failed"]:
-            line += f"; {earlier['failed']} failed before (rerun=failed tries again)"
+        earlier = Counter(job.folder.read_summary()["status"] for job in self.jobs if not job.due)
+        if earlier[Status.COMPLETED]:
+            line += f"; {earlier[Status.COMPLETED]} completed before"
+        if earlier[Status.FAILED]:
+            line += f"; {earlier[Status.FAILED]} failed before (rerun=failed tries again)"
         print(line, flush=True)
         for change, runs in Counter(change for job in self.jobs for change in job.of_other_data).items():
             are = "earlier run is" if runs == 1 else "earlier runs are"
@@ -106,7 +106,7 @@ class Sweep:
 
     def _record(self) -> None:
         """sweep.json: how to do it again."""
-        record: dict[str, Any] = {
+        record: dict[str, object] = {
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "directory": os.getcwd(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,7 +127,7 @@ class Sweep:
                 print(f"error: no dashboard: {error.strerror}: {error.filename}", file=sys.stderr)
             else:
                 print(f"dashboard  {self.dashboard}")
-        statuses = Counter(job.folder.read_summary().get("status") for job in self.jobs)
-        if not statuses.keys() <= {"completed", "failed"}:
+        statuses = {job.folder.read_summary()["status"] for job in self.jobs}
+        if not all(status.has_result for status in statuses):
             print("the same command goes on where this one stopped")
-        return 0 if statuses.keys() <= {"completed"} else 1
+        return 0 if statuses <= {Status.COMPLETED} else 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from omegaconf import DictConfig
+from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from snn_zo.data.store import Batch
 from snn_zo.ops import Rows, Spikes
@@ -71,7 +74,7 @@ class Replay:
         Raises:
             DivergedError: the loss of this step, or of one of the last few, is not a number.
         """
-        self.settle(DEPTH - 1)
+        self.finish(DEPTH - 1)
         self._shape = self._shape or batch.spikes.shape
         # the last batch of an epoch may be a smaller one
         if self.ordinary < WARM_UP or batch.spikes.shape != self._shape or not self._capturable:
@@ -91,7 +94,7 @@ class Replay:
         self._pending.append(_Pending(batch, step, flags, done))
         return self._result
 
-    def settle(self, under_way: int = 0) -> None:
+    def finish(self, under_way: int = 0) -> None:
         """Wait until no more than so many steps are under way, and do again what did not fit."""
         while len(self._pending) > under_way:
             batch, step, flags, done = self._pending.popleft()
@@ -179,7 +182,9 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
-def for_replay(make_optimizer: Callable[..., Optimizer], parameters: Any, device: torch.device) -> Optimizer:
+def for_replay(
+    make_optimizer: Callable[..., Optimizer], parameters: Iterable[nn.Parameter], device: torch.device
+) -> Optimizer:
     """The optimizer with its learning rate on the device, one kernel for all parameters, and `found_inf` heeded.
 
     Args:
@@ -187,7 +192,7 @@ def for_replay(make_optimizer: Callable[..., Optimizer], parameters: Any, device
         parameters: to optimise.
         device: of the parameters.
     """
-    settings: dict[str, Any] = {"fused": True}
+    settings = {"fused": True}
     if "capturable" in inspect.signature(_class_of(make_optimizer)).parameters and device.type == "cuda":
         settings["capturable"] = True
     optimizer = make_optimizer(parameters, **settings)
@@ -202,7 +207,10 @@ def place_learning_rate(optimizer: Optimizer, device: torch.device) -> None:
 
 
 def reason_against(
-    config: Any, backend: str, make_optimizer: Callable[..., Optimizer], make_schedule: Any = None
+    config: Mapping[str, object] | DictConfig,
+    backend: str,
+    make_optimizer: Callable[..., Optimizer],
+    make_schedule: Callable[..., LRScheduler] | None = None,
 ) -> str | None:
     """Why a run cannot be captured, or None.
 
@@ -237,5 +245,5 @@ def _line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _class_of(make_optimizer: Callable[..., Optimizer]) -> Any:
-    return getattr(make_optimizer, "func", make_optimizer)
+def _class_of(make: Callable[..., object]) -> Callable[..., object]:
+    return make.func if isinstance(make, functools.partial) else make

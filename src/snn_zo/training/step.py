@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from torch import Tensor
 
@@ -12,6 +12,20 @@ from snn_zo.ops import Spikes
 
 class DivergedError(RuntimeError):
     """The loss became nan or infinite; the message is one line."""
+
+
+class Trained(TypedDict):
+    """What callbacks see of a training step.
+
+    Attributes:
+        loss: scalar, penalty included.
+        hidden: spikes of each hidden layer, without their graph.
+        layers: what each layer did.
+    """
+
+    loss: Tensor
+    hidden: dict[str, Spikes]
+    layers: list[Done]
 
 
 class Step(NamedTuple):

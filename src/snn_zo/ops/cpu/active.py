@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_zo.ops.active_set import ActiveSet
-from snn_zo.ops.cpu.scan import DRAWN, EVERYTHING, WINDOW, Look, Scanned
+from snn_zo.ops.cpu.scan import CpuLook, Scanned
 from snn_zo.ops.cpu.threads import over_ranges
+from snn_zo.ops.kept import DRAWN, EVERYTHING, REACH_MARGIN, WINDOW, WORDS
 from snn_zo.ops.spikes import Rows
 from snn_zo.strategies import Deterministic, Draw, Strategy, ZerothOrder
 from snn_zo.strategies.draw import pool
@@ -24,25 +25,24 @@ PIECE = 2**15
 """Elements that an elementwise formula is evaluated at in one go."""
 
 
-def look_for(strategy: Strategy, draw: Draw | None) -> Look:
+def look_for(strategy: Strategy, draw: Draw | None) -> CpuLook:
     """What a scan has to keep for a strategy."""
-    # a little more than the reach: the strategy itself decides, after rounding
-    reach = strategy.reach * (1 + 1e-6)
+    reach = strategy.reach * REACH_MARGIN
     if strategy.lookup == "drawn":
         assert draw is not None
         near, bound = cast("ZerothOrder", strategy).activity_bound
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
-        look = Look(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
+        look = CpuLook(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
         size = cast("ZerothOrder", strategy).pool
         if size == 0:
             return look
         words, offset = pool(draw.seed, draw.layer, size), draw.offset(0, 1).squeeze(1)
         return look._replace(pool=words.numpy().astype(np.uint32), offset=offset.cpu().numpy())
-    return Look(WINDOW, reach) if strategy.lookup == "window" else Look(EVERYTHING)
+    return CpuLook(WINDOW, reach) if strategy.lookup == "window" else CpuLook(EVERYTHING)
 
 
 def active_set(
-    scanned: Scanned, look: Look, strategy: Strategy, draw: Draw | None, shape: tuple[int, int, int]
+    scanned: Scanned, look: CpuLook, strategy: Strategy, draw: Draw | None, shape: tuple[int, int, int]
 ) -> ActiveSet:
     """The elements of a scan with g != 0, as the strategy itself says."""
     b, t, n = shape
@@ -85,7 +85,7 @@ def _active_among(
     """`ZerothOrder.active_among` in such pieces."""
 
     def run(first: int, last: int) -> tuple[Tensor, Tensor]:
-        v = (2.0**32 - torch.from_numpy(word[first:last].astype(np.float64))) * 2.0**-32
+        v = (WORDS - torch.from_numpy(word[first:last].astype(np.float64))) / WORDS
         with torch.no_grad():
             active, g = strategy.active_among(u[first:last], v, element[first:last], size, draw)
         return active + first, g

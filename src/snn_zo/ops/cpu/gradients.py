@@ -13,27 +13,46 @@ eps is 0 outside the active set (soft and no reset), or outside the active set a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_zo.neuron import RESETS, Neuron
-from snn_zo.ops.cpu.threads import over_ranges, width_for
+from snn_zo.ops.cpu.rows import RowArrays
+from snn_zo.ops.cpu.threads import LINE, over_ranges, width_for
 
 SMALL = 1e-6
-"""Decay at which sums that are kept relative to it are brought up to date."""
+"""Decay at which sums that are kept relative to it are brought up to date: it is far from the smallest float32, which
+the sums, divided by it, must not leave, and comes so rarely that the pass over the sums costs nothing."""
+
+WIDEST_TRACE = 512
+"""Inputs that a trace of one range covers at most, so that it stays in the first-level cache while it is added to the
+rows of the active elements."""
 
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
-Rows = tuple[NDArray[np.int64], NDArray[np.int32]]
-"""Compressed sparse rows (b, t): ptr [B * T + 1] and col [K]."""
+
+
+class _Membrane(NamedTuple):
+    """What a gradient passes through from step to step: leak and threshold, of the gradient's type, the number of the
+    reset mode, and whether it passes through the reset."""
+
+    beta: Any
+    v_th: Any
+    reset: int
+    attached: bool
+
+    @classmethod
+    def of(cls, neuron: Neuron, dtype: np.dtype[Any]) -> _Membrane:
+        number = dtype.type
+        return cls(number(neuron.beta), number(neuron.v_th), RESETS.index(neuron.reset), not neuron.detach_reset)
 
 
 def errors(
-    shape: tuple[int, int, int], active: Rows, ds: NDArray[Any], g: NDArray[Any], v: NDArray[Any], events: Rows,
-    neuron: Neuron,
-) -> tuple[Rows, NDArray[Any]]:  # fmt: skip
+    shape: tuple[int, int, int], active: RowArrays, ds: NDArray[Any], g: NDArray[Any], v: NDArray[Any],
+    events: RowArrays, neuron: Neuron,
+) -> tuple[RowArrays, NDArray[Any]]:  # fmt: skip
     """Where eps is not 0, and its values.
 
     Args:
@@ -47,27 +66,27 @@ def errors(
     if neuron.reset == "none" or (neuron.reset == "soft" and neuron.detach_reset):
         return active, ds
     b, t, n = shape
-    mode = RESETS.index(neuron.reset)
-    if mode == SOFT:
-        ptr, col = active
-    else:
-        count = np.zeros(b * t, np.int64)
-        over_ranges(lambda r0, r1: _count_union(*active, *events, r0, r1, count), b * t, width_for(b * t, 1))
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
-        col = np.empty(ptr[-1], np.int32)
-    eps = np.empty(len(col), ds.dtype)
-    settings = np.array([neuron.beta, neuron.v_th], ds.dtype)
-    attached = not neuron.detach_reset
+    rows = active if neuron.reset == "soft" else _union(active, events, b * t)
+    eps = np.empty(len(rows.col), ds.dtype)
+    membrane = _Membrane.of(neuron, ds.dtype)
 
     def run(first: int, last: int) -> None:
-        _errors(*active, ds, g, v, *events, settings, mode, attached, t, n, first, last, ptr, col, eps)
+        _errors(active, ds, g, v, events, membrane, t, n, first, last, rows, eps)
 
     over_ranges(run, b, width_for(b, 1))
-    return (ptr, col), eps
+    return rows, eps
+
+
+def _union(a: RowArrays, b: RowArrays, rows: int) -> RowArrays:
+    """Rows with room for the indices that are in either; the columns are not yet there."""
+    count = np.zeros(rows, np.int64)
+    over_ranges(lambda first, last: _count_union(a, b, first, last, count), rows, width_for(rows, 1))
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    return RowArrays(ptr, np.empty(ptr[-1], np.int32))
 
 
 def weight_by_trace(
-    shape: tuple[int, int, int], x: Rows, features: int, rows: Rows, eps: NDArray[Any], beta: float
+    shape: tuple[int, int, int], x: RowArrays, features: int, rows: RowArrays, eps: NDArray[Any], beta: float
 ) -> NDArray[Any]:
     """[N, N_in] gradient of the weight: |A| * N_in multiply-adds; in parallel over inputs."""
     b, t, n = shape
@@ -75,14 +94,14 @@ def weight_by_trace(
 
     def run(first: int, last: int) -> NDArray[Any]:
         gradient = np.zeros((n, last - first), eps.dtype)
-        _trace(*x, *rows, eps, leak, b, t, first, last, gradient)
+        _trace(x, rows, eps, leak, b, t, first, last, gradient)
         return gradient
 
-    return np.concatenate(over_ranges(run, features, min(width_for(features, 16, pieces=1), 512)), axis=1)
+    return np.concatenate(over_ranges(run, features, min(width_for(features, LINE, pieces=1), WIDEST_TRACE)), axis=1)
 
 
 def weight_by_adjoint(
-    shape: tuple[int, int, int], x: Rows, features: int, rows: Rows, eps: NDArray[Any], beta: float
+    shape: tuple[int, int, int], x: RowArrays, features: int, rows: RowArrays, eps: NDArray[Any], beta: float
 ) -> NDArray[Any]:
     """[N, N_in] gradient of the weight: events * N additions; in parallel over outputs."""
     b, t, n = shape
@@ -90,26 +109,31 @@ def weight_by_adjoint(
 
     def run(first: int, last: int) -> NDArray[Any]:
         gradient = np.zeros((features, last - first), eps.dtype)
-        _adjoint(*x, *rows, eps, leak, b, t, first, last, gradient)
+        _adjoint(x, rows, eps, leak, b, t, first, last, gradient)
         return gradient.T
 
-    return np.concatenate(over_ranges(run, n, width_for(n, 16, pieces=1)))
+    return np.concatenate(over_ranges(run, n, width_for(n, LINE, pieces=1)))
 
 
-def weight_by_dense_adjoint(adjoint: NDArray[Any], x: Rows, features: int) -> NDArray[Any]:
+def weight_by_dense_adjoint(adjoint: NDArray[Any], x: RowArrays, features: int) -> NDArray[Any]:
     """[N, N_in] gradient of the weight from lambda [B * T, N]: events * N additions; in parallel over outputs."""
     n = adjoint.shape[1]
 
     def run(first: int, last: int) -> NDArray[Any]:
         gradient = np.zeros((features, last - first), adjoint.dtype)
-        _dense_adjoint(*x, adjoint, first, last, gradient)
+        _dense_adjoint(x, adjoint, first, last, gradient)
         return gradient.T
 
-    return np.concatenate(over_ranges(run, n, width_for(n, 16, pieces=1)))
+    return np.concatenate(over_ranges(run, n, width_for(n, LINE, pieces=1)))
 
 
 def input_at_active(
-    shape: tuple[int, int, int], rows: Rows, eps: NDArray[Any], weight: NDArray[Any], active: Rows | None, beta: float
+    shape: tuple[int, int, int],
+    rows: RowArrays,
+    eps: NDArray[Any],
+    weight: NDArray[Any],
+    active: RowArrays | None,
+    beta: float,
 ) -> NDArray[Any]:
     """[K] gradient at the input's active elements (None: at all B * T * N_in), by a decaying sum over weight rows.
 
@@ -121,21 +145,21 @@ def input_at_active(
         beta: leak.
     """
     b, t, _ = shape
-    gradient = np.empty(len(active[1]) if active else b * t * weight.shape[1], eps.dtype)
-    ptr, col = active or (np.zeros(0, np.int64), np.zeros(0, np.int32))
+    gradient = np.empty(len(active.col) if active else b * t * weight.shape[1], eps.dtype)
+    at, leak = active or RowArrays.none(), eps.dtype.type(beta)
 
     def run(first: int, last: int) -> None:
-        _input(*rows, eps, weight, ptr, col, eps.dtype.type(beta), t, first, last, gradient)
+        _input(rows, eps, weight, at, leak, t, first, last, gradient)
 
     over_ranges(run, b, width_for(b, 1))
     return gradient
 
 
-def input_from_dense(adjoint: NDArray[Any], weight: NDArray[Any], active: Rows) -> NDArray[Any]:
+def input_from_dense(adjoint: NDArray[Any], weight: NDArray[Any], active: RowArrays) -> NDArray[Any]:
     """[K] gradient at the input's active elements from lambda [B * T, N] and weight [N_in, N]."""
-    gradient = np.empty(len(active[1]), adjoint.dtype)
+    gradient = np.empty(len(active.col), adjoint.dtype)
     rows = len(adjoint)
-    over_ranges(lambda r0, r1: _gather(*active, adjoint, weight, r0, r1, gradient), rows, width_for(rows, 1))
+    over_ranges(lambda r0, r1: _gather(active, adjoint, weight, r0, r1, gradient), rows, width_for(rows, 1))
     return gradient
 
 
@@ -148,63 +172,64 @@ def adjoint_in_place(ds: NDArray[Any], g: NDArray[Any], u: NDArray[Any], neuron:
         u: [B, T, N], read for a hard reset only.
         neuron: leak, threshold and reset.
     """
-    b = len(ds)
-    settings = np.array([neuron.beta, neuron.v_th], ds.dtype)
-    mode, attached = RESETS.index(neuron.reset), not neuron.detach_reset
-    over_ranges(
-        lambda first, last: _adjoint_in_place(ds, g, u, settings, mode, attached, first, last), b, width_for(b, 1)
-    )
+    b, membrane = len(ds), _Membrane.of(neuron, ds.dtype)
+    over_ranges(lambda first, last: _adjoint_in_place(ds, g, u, membrane, first, last), b, width_for(b, 1))
 
 
-def bias_gradient(shape: tuple[int, int, int], rows: Rows, eps: NDArray[Any], beta: float) -> NDArray[Any]:
+def bias_gradient(shape: tuple[int, int, int], rows: RowArrays, eps: NDArray[Any], beta: float) -> NDArray[Any]:
     """[N] gradient of a bias that is added at every step."""
     b, t, n = shape
     trace = np.cumsum(beta ** np.arange(t)).astype(eps.dtype)
     gradient = np.zeros(n, eps.dtype)
-    _bias(*rows, eps, trace, b, t, gradient)
+    _bias(rows, eps, trace, b, t, gradient)
     return gradient
 
 
 def column_sums(values: NDArray[Any]) -> NDArray[Any]:
     """[N] sums of [R, N] over rows, in the order of the rows."""
     total = np.zeros(values.shape[1], values.dtype)
-    over_ranges(lambda c0, c1: _column_sums(values, c0, c1, total), values.shape[1], width_for(values.shape[1], 16))
+    over_ranges(lambda c0, c1: _column_sums(values, c0, c1, total), values.shape[1], width_for(values.shape[1], LINE))
     return total
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_union(ptr_a: Any, col_a: Any, ptr_b: Any, col_b: Any, first: int, last: int, count: Any) -> None:
+def _count_union(a: Any, b: Any, first: int, last: int, count: Any) -> None:
+    (ptr_a, col_a), (ptr_b, col_b) = a, b
     for row in range(first, last):
         i, j, both = ptr_a[row], ptr_b[row], 0
         while i < ptr_a[row + 1] and j < ptr_b[row + 1]:
-            a, b = col_a[i], col_b[j]
-            both += a == b
-            i += a <= b
-            j += b <= a
+            n_a, n_b = col_a[i], col_b[j]
+            # without a branch, as nothing foretells which of the two columns comes first
+            both += n_a == n_b
+            i += n_a <= n_b
+            j += n_b <= n_a
         count[row] = ptr_a[row + 1] - ptr_a[row] + ptr_b[row + 1] - ptr_b[row] - both
 
 
 @numba.njit(nogil=True, cache=True)
 def _errors(
-    ptr_a: Any, col_a: Any, ds: Any, g: Any, v: Any, ptr_s: Any, col_s: Any, settings: Any, mode: int, attached: bool,
-    steps: int, width: int, first: int, last: int, ptr: Any, col: Any, eps: Any,
+    active: Any, ds: Any, g: Any, v: Any, events: Any, membrane: Any, steps: int, width: int, first: int, last: int,
+    rows: Any, eps: Any,
 ) -> None:  # fmt: skip
-    beta, v_th = settings[0], settings[1]
-    none, zero = np.int32(width), np.zeros(1, ds.dtype)[0]
+    """Samples first to last of `errors`, into eps and, for a hard reset, the columns of rows."""
+    (ptr_a, col_a), (ptr_s, col_s), (ptr, col) = active, events, rows
+    beta, v_th, reset, attached = membrane
+    # where a row is at its end, `width` stands for the next column: it is larger than any
+    none, zero = np.int32(width), ds.dtype.type(0)
     later = np.empty(width, ds.dtype)
     for b in range(first, last):
         later[:] = 0  # lambda[t + 1]
         for t in range(steps - 1, -1, -1):
             row = b * steps + t
             k, s = ptr_a[row], ptr_s[row]
-            s_end = ptr_s[row + 1] if mode == HARD else s
+            s_end = ptr_s[row + 1] if reset == HARD else s
             for out in range(ptr[row], ptr[row + 1]):
                 n_a = col_a[k] if k < ptr_a[row + 1] else none
                 n_s = col_s[s] if s < s_end else none
                 n = min(n_a, n_s)
                 error = ds[k] if n_a == n else zero
                 if attached and n_a == n:
-                    error -= g[k] * later[n] * (v_th if mode == SOFT else beta * v[k])
+                    error -= g[k] * later[n] * (v_th if reset == SOFT else beta * v[k])
                 if n_s == n:
                     error -= beta * later[n]
                 col[out], eps[out] = n, error
@@ -228,14 +253,24 @@ def _from_column(col: Any, first: int, last: int, column: int) -> int:
     return first
 
 
+@numba.njit(nogil=True, cache=True, inline="always")
+def _absorb(sums: Any, decay: Any) -> None:
+    """Bring sums that are kept relative to a decay up to date.
+
+    What is added to such sums is divided by the decay, and what is read from them multiplied: a step then costs one
+    product in place of a pass over all sums. Only before the decay leaves the range of float32 does it go into them.
+    """
+    for i in range(len(sums)):
+        sums[i] *= decay
+
+
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _trace(
-    x_ptr: Any, x_col: Any, ptr: Any, col: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int,
-    gradient: Any,
-) -> None:  # fmt: skip
+def _trace(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int, gradient: Any) -> None:
+    """Inputs c0 to c1 of `weight_by_trace`, into [N, c1 - c0]."""
+    (x_ptr, x_col), (ptr, col) = x, rows
     width = c1 - c0
-    one = np.ones(1, eps.dtype)[0]
-    x_bar = np.empty(width, eps.dtype)  # over `decay`, which spares a pass over x_bar at each step
+    one = eps.dtype.type(1)
+    x_bar = np.empty(width, eps.dtype)  # relative to `decay`
     for b in range(batch):
         end = (b + 1) * steps
         if ptr[b * steps] == ptr[end]:
@@ -245,8 +280,7 @@ def _trace(
         for row in range(b * steps, end):
             decay *= beta
             if decay < SMALL:
-                for i in range(width):
-                    x_bar[i] *= decay
+                _absorb(x_bar, decay)
                 decay = one
             e, e_end = x_ptr[row], x_ptr[row + 1]
             if c0 > 0:
@@ -259,15 +293,15 @@ def _trace(
                 error, target = eps[k] * decay, gradient[col[k]]
                 for i in range(width):
                     target[i] += error * x_bar[i]
+            # no error follows: nothing will read the trace
             if ptr[row + 1] == ptr[end]:
                 break
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _adjoint(
-    x_ptr: Any, x_col: Any, ptr: Any, col: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int,
-    gradient: Any,
-) -> None:  # fmt: skip
+def _adjoint(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0: int, c1: int, gradient: Any) -> None:
+    """Neurons c0 to c1 of `weight_by_adjoint`, into [N_in, c1 - c0]."""
+    (x_ptr, x_col), (ptr, col) = x, rows
     width = c1 - c0
     adjoint = np.empty(width, eps.dtype)
     for b in range(batch):
@@ -291,77 +325,80 @@ def _adjoint(
 
 
 @numba.njit(nogil=True, cache=True)
-def _dense_adjoint(x_ptr: Any, x_col: Any, adjoint: Any, c0: int, c1: int, gradient: Any) -> None:
+def _dense_adjoint(x: Any, adjoint: Any, c0: int, c1: int, gradient: Any) -> None:
+    """Neurons c0 to c1 of `weight_by_dense_adjoint`, into [N_in, c1 - c0]."""
+    ptr, col = x
     width = c1 - c0
     for row in range(len(adjoint)):
         source = adjoint[row, c0:c1]
-        for e in range(x_ptr[row], x_ptr[row + 1]):
-            target = gradient[x_col[e]]
+        for e in range(ptr[row], ptr[row + 1]):
+            target = gradient[col[e]]
             for i in range(width):
                 target[i] += source[i]
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _input(
-    ptr: Any, col: Any, eps: Any, weight: Any, x_ptr: Any, x_col: Any, beta: Any, steps: int, first: int, last: int,
-    gradient: Any,
-) -> None:  # fmt: skip
+    rows: Any, eps: Any, weight: Any, at: Any, beta: Any, steps: int, first: int, last: int, gradient: Any
+) -> None:
+    """Samples first to last of `input_at_active`, `at` all inputs where it has no rows."""
+    (ptr, col), (at_ptr, at_col) = rows, at
     width = weight.shape[1]
-    everywhere = len(x_ptr) == 0
-    one = np.ones(1, eps.dtype)[0]
-    h = np.empty(width, eps.dtype)  # over `decay`
+    everywhere, one = len(at_ptr) == 0, eps.dtype.type(1)
+    sums = np.empty(width, eps.dtype)  # weight^T lambda, relative to `decay`
     for b in range(first, last):
-        h[:] = 0
+        sums[:] = 0
         decay = one
         for row in range((b + 1) * steps - 1, b * steps - 1, -1):
             decay *= beta
             if decay < SMALL:
-                for i in range(width):
-                    h[i] *= decay
+                _absorb(sums, decay)
                 decay = one
             for k in range(ptr[row], ptr[row + 1]):
                 error, source = eps[k] / decay, weight[col[k]]
                 for i in range(width):
-                    h[i] += error * source[i]
+                    sums[i] += error * source[i]
             if everywhere:
                 target = gradient[row * width : (row + 1) * width]
                 for i in range(width):
-                    target[i] = h[i] * decay
+                    target[i] = sums[i] * decay
             else:
-                for k in range(x_ptr[row], x_ptr[row + 1]):
-                    gradient[k] = h[x_col[k]] * decay
+                for k in range(at_ptr[row], at_ptr[row + 1]):
+                    gradient[k] = sums[at_col[k]] * decay
 
 
+# the one sum here whose order is left to the compiler, which then adds up several parts of it at once
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def _gather(x_ptr: Any, x_col: Any, adjoint: Any, weight: Any, first: int, last: int, gradient: Any) -> None:
-    zero = np.zeros(1, adjoint.dtype)[0]
+def _gather(at: Any, adjoint: Any, weight: Any, first: int, last: int, gradient: Any) -> None:
+    """Rows first to last of `input_from_dense`."""
+    ptr, col = at
     for row in range(first, last):
         source = adjoint[row]
-        for k in range(x_ptr[row], x_ptr[row + 1]):
-            w = weight[x_col[k]]
-            total = zero
+        for k in range(ptr[row], ptr[row + 1]):
+            w = weight[col[k]]
+            total = adjoint.dtype.type(0)
             for i in range(len(source)):
                 total += w[i] * source[i]
             gradient[k] = total
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _adjoint_in_place(ds: Any, g: Any, u: Any, settings: Any, mode: int, attached: bool, first: int, last: int) -> None:
-    beta, v_th = settings[0], settings[1]
+def _adjoint_in_place(ds: Any, g: Any, u: Any, membrane: Any, first: int, last: int) -> None:
+    beta, v_th = membrane.beta, membrane.v_th
     steps, width = ds.shape[1], ds.shape[2]
     for b in range(first, last):
         for t in range(steps - 2, -1, -1):
             now, later = ds[b, t], ds[b, t + 1]
-            if mode == HARD:
+            if membrane.reset == HARD:
                 u_now = u[b, t]
-                if attached:
+                if membrane.attached:
                     g_now = g[b, t]
                     for i in range(width):
                         now[i] -= g_now[i] * beta * (u_now[i] + v_th) * later[i]
                 for i in range(width):
                     now[i] += beta * later[i] * (u_now[i] <= 0)
             else:
-                if attached and mode == SOFT:
+                if membrane.attached and membrane.reset == SOFT:
                     g_now = g[b, t]
                     for i in range(width):
                         now[i] -= g_now[i] * v_th * later[i]
@@ -370,7 +407,8 @@ def _adjoint_in_place(ds: Any, g: Any, u: Any, settings: Any, mode: int, attache
 
 
 @numba.njit(nogil=True, cache=True)
-def _bias(ptr: Any, col: Any, eps: Any, trace: Any, batch: int, steps: int, gradient: Any) -> None:
+def _bias(rows: Any, eps: Any, trace: Any, batch: int, steps: int, gradient: Any) -> None:
+    ptr, col = rows
     for b in range(batch):
         for t in range(steps):
             for k in range(ptr[b * steps + t], ptr[b * steps + t + 1]):

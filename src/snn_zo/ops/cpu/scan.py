@@ -1,4 +1,4 @@
-"""The neurons over time: from input events or a current to spikes, and to what the strategy has to look at."""
+"""The neurons over time: from input events or a current to spikes, and to the elements that the strategy has to see."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops.cpu.philox import first_word
+from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
+from snn_zo.ops.kept import DRAWN, EVERYTHING, NOTHING, WINDOW, WORDS
 
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
-NOTHING, WINDOW, DRAWN, EVERYTHING = range(4)
-"""What is kept of u: nothing, where |u| < reach, where the first draw allows activity, all of it."""
-
 
 BLOCK = 512
+"""Elements that are drawn for together: enough for the compiler to work on several counters at once, few enough for all
+that belongs to them to stay in the first-level cache."""
 
 
-class Look(NamedTuple):
-    """Which elements the strategy has to look at.
+class CpuLook(NamedTuple):
+    """Which elements the strategy has to see.
 
     Attributes:
         kind: NOTHING, WINDOW, DRAWN or EVERYTHING.
@@ -53,29 +54,66 @@ class Scanned(NamedTuple):
     """Result of `scan`.
 
     Attributes:
-        ptr, col: events in compressed sparse rows, [B * T + 1] int64 and [K] int32.
-        element: [L] int64 flat indices (b * T + t) * N + n to look at, ascending.
+        events: rows (b, t) of the spikes.
+        element: [L] int64 flat indices (b * T + t) * N + n of the elements that are kept, ascending.
         u: [L], or [B * T * N] for EVERYTHING.
         word: [L] uint32 first random words, for DRAWN.
         drawn: number of elements that a word was drawn for.
     """
 
-    ptr: NDArray[np.int64]
-    col: NDArray[np.int32]
+    events: RowArrays
     element: NDArray[np.int64]
     u: NDArray[Any]
     word: NDArray[np.uint32]
     drawn: int
 
 
+class _Drive(NamedTuple):
+    """What the current is made from; see `scan`."""
+
+    events: RowArrays
+    weight: NDArray[Any]
+    current: NDArray[Any]
+    bias: NDArray[Any]
+
+
+class _Membrane(NamedTuple):
+    """Leak, threshold, half width of the window, all of the weight's type, and the number of the reset mode."""
+
+    beta: Any
+    v_th: Any
+    reach: Any
+    reset: int
+
+
+class _Draws(NamedTuple):
+    """Where random words come from, and which of them allow activity.
+
+    Attributes:
+        limit: [K + 1] uint64 words from which on an element in a part of the table may be active.
+        scale: parts of the table per unit of |u|, of the weight's type.
+        beyond: K, the part that lies beyond the table, of the weight's type.
+        counter: seed, layer and step.
+        sample, pool, offset: as in `CpuLook`.
+    """
+
+    limit: NDArray[np.uint64]
+    scale: Any
+    beyond: Any
+    counter: tuple[np.uint64, np.uint64, np.uint64]
+    sample: NDArray[np.int64]
+    pool: NDArray[np.uint32]
+    offset: NDArray[np.int64]
+
+
 def scan(
     shape: tuple[int, int, int],
-    events: tuple[NDArray[np.int64], NDArray[np.int32]],
+    events: RowArrays,
     weight: NDArray[Any],
     current: NDArray[Any],
     bias: NDArray[Any],
     neuron: Neuron,
-    look: Look,
+    look: CpuLook,
 ) -> Scanned:
     """Run the neurons over all time steps, in parallel over samples.
 
@@ -91,27 +129,32 @@ def scan(
     b, t, n = shape
     u = np.empty(b * t * n if look.kind == EVERYTHING else 0, weight.dtype)
     count = np.empty(b * t, np.int64)
-    settings = np.array([neuron.beta, neuron.v_th, look.reach, 0.0, len(look.bound) - 1])
-    limit = np.zeros(0, np.uint64)
-    if look.kind == DRAWN:
-        # a word w stands for the uniform number 1 - w / 2^32, so that it is below the bound from this w on
-        limit = (2.0**32 * (1 - np.minimum(look.bound, 1))).astype(np.uint64)
-        settings[3] = (len(limit) - 1) / look.near
-    counter = np.array([*look.key, look.step], np.uint64)
-    sample = look.sample if look.kind == DRAWN else np.zeros(b, np.int64)
+    number = weight.dtype.type
+    drive = _Drive(events, weight, current, bias)
+    membrane = _Membrane(number(neuron.beta), number(neuron.v_th), number(look.reach), RESETS.index(neuron.reset))
+    draws = _draws(look, b, number)
 
     def run(first: int, last: int) -> tuple[NDArray[Any], ...]:
-        return _scan(
-            *events, weight, current, bias, settings.astype(weight.dtype), RESETS.index(neuron.reset),
-            look.kind, limit, counter, sample, look.pool, look.offset, t, n, first, last, count, u,
-        )  # fmt: skip
+        return _scan(drive, membrane, look.kind, draws, first, last, count, u)
 
     col, element, near, word, drawn = (
         np.concatenate(part) for part in zip(*over_ranges(run, b, width_for(b, 1)), strict=True)
     )
     ptr = np.zeros(b * t + 1, np.int64)
     np.cumsum(count, out=ptr[1:])
-    return Scanned(ptr, col, element, u if look.kind == EVERYTHING else near, word, int(drawn.sum()))
+    kept = u if look.kind == EVERYTHING else near
+    return Scanned(RowArrays(ptr, col), element, kept, word, int(drawn.sum()))
+
+
+def _draws(look: CpuLook, batch: int, number: type) -> _Draws:
+    """What a scan draws with, of the weight's type; for all but DRAWN, arrays that are not read."""
+    limit, scale, sample = np.zeros(0, np.uint64), 0.0, np.zeros(batch, np.int64)
+    if look.kind == DRAWN:
+        # bounds in words: no word that is drawn has to be made a number
+        limit = (WORDS * (1 - np.minimum(look.bound, 1))).astype(np.uint64)
+        scale, sample = (len(limit) - 1) / look.near, look.sample
+    counter = (np.uint64(look.key[0]), np.uint64(look.key[1]), np.uint64(look.step))
+    return _Draws(limit, number(scale), number(len(look.bound) - 1), counter, sample, look.pool, look.offset)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -135,17 +178,24 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _positions(words: Any, out: Any, count: int) -> int:
-    """Write the positions of the bytes that are 1 behind the first `count` of `out`; the new count.
+def _flags(size: int) -> Any:
+    """At least `size` bytes that are 0, in whole uint64 words."""
+    return np.zeros(8 * ((size + 7) // 8), np.uint8)
 
-    Few are: eight of them are passed over in one comparison.
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _positions(words: Any, out: Any, count: int) -> int:
+    """Write the positions of the bytes of `words` that are 1 behind the first `count` of `out`; the new count.
+
+    Few are. A comparison that writes bytes is done for many elements at once, as no branch hangs on it; eight bytes
+    that are all 0 are then passed over in one comparison, and the lowest bit that is 1 names the next position.
     """
     for j in range(len(words)):
         bits = words[j]
         while bits != 0:
             out[count] = 8 * j + (_trailing_zeros(bits) >> 3)  # type: ignore[call-arg]
             count += 1
-            bits &= bits - np.uint64(1)
+            bits &= bits - np.uint64(1)  # without its lowest 1
     return count
 
 
@@ -166,92 +216,109 @@ def _add_rows(v: Any, weight: Any, col: Any, first: int, last: int) -> None:
         e += 1
 
 
+@numba.njit(nogil=True, cache=True)
+def _decay(v: Any, beta: Any, v_th: Any, reset: int, col: Any, first: int, last: int) -> None:
+    """v of the step before, decayed and reset at the neurons that have just spiked, which are few: col[first:last]."""
+    if reset == HARD:
+        for e in range(first, last):
+            v[col[e]] = 0
+    for i in range(len(v)):
+        v[i] *= beta
+    if reset == SOFT:
+        for e in range(first, last):
+            v[col[e]] -= v_th
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(v: Any, values: Any) -> None:
+    for i in range(len(v)):
+        v[i] += values[i]
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _draw(element: Any, origin: int, word: Any, draws: Any, b: int) -> None:
+    """The first random word of each element of sample b, which begins at `origin`."""
+    pool = draws.pool
+    if len(pool) > 0:
+        start = draws.offset[b] - origin
+        for j in range(len(element)):
+            # a remainder, as the pool's size is a power of two
+            word[j] = pool[(element[j] + start) & (len(pool) - 1)]
+    else:
+        sample, (seed, layer, step) = np.uint64(draws.sample[b]), draws.counter
+        for j in range(len(element)):
+            word[j] = first_word(np.uint64(element[j] - origin), sample, step, seed, layer)
+
+
+@numba.njit(nogil=True, cache=True)
+def _filter(element: Any, u: Any, word: Any, first: int, last: int, draws: Any, b: int, origin: int) -> int:
+    """Draw for the elements first to last, all of sample b, and move those that may be active to `first`; their end.
+
+    In blocks, so that what belongs to a block stays in the first-level cache.
+    """
+    limit, scale, beyond = draws.limit, draws.scale, draws.beyond
+    drawn, chosen, allowed = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), _flags(BLOCK)
+    to = first
+    for begin in range(first, last, BLOCK):
+        size = min(BLOCK, last - begin)
+        _draw(element[begin : begin + size], origin, drawn, draws, b)
+        for j in range(size):
+            allowed[j] = drawn[j] >= limit[np.int32(min(abs(u[begin + j]) * scale, beyond))]
+        for j in range(size, BLOCK):
+            allowed[j] = 0
+        found = _positions(allowed.view(np.uint64), chosen, 0)
+        for j in range(found):
+            k = chosen[j]
+            element[to + j], u[to + j], word[to + j] = element[begin + k], u[begin + k], drawn[k]
+        to += found
+    return to
+
+
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _scan(
-    in_ptr: Any, in_col: Any, weight: Any, current: Any, bias: Any, settings: Any, reset: int, kind: int,
-    limit: Any, counter: Any, sample: Any, pool: Any, offset: Any, steps: int, width: int, first: int, last: int,
-    count: Any, u_all: Any,
-) -> Any:  # fmt: skip
+def _scan(drive: Any, membrane: Any, kind: int, draws: Any, first: int, last: int, count: Any, u_all: Any) -> Any:
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
-    beta, v_th = settings[0], settings[1]
-    scale, beyond = settings[3], settings[4]
-    guess = (last - first) * steps * max(width // 16, 1) + width
-    col = np.empty(guess, np.int32)
-    element, near, word = np.empty(guess, np.int64), np.empty(guess, weight.dtype), np.empty(guess, np.uint32)
-    events = kept = asked = 0
-    v = np.empty(width, weight.dtype)
-    flag = np.zeros(8 * ((width + 7) // 8), np.uint8)
+    (ptr, source), weight, current, bias = drive
+    beta, v_th, reach, reset = membrane
+    _, steps, width = current.shape
+    # spikes, and elements that are kept: room for a whole sample, of which memory is taken when it is written to
+    most = steps * width
+    col, element = np.empty(most, np.int32), np.empty(most, np.int64)
+    u, word = np.empty(most, weight.dtype), np.empty(most, np.uint32)
+    v, flag = np.empty(width, weight.dtype), _flags(width)
     words = flag.view(np.uint64)
-    # elements within reach wait until a block of them is worth drawing for
-    close, drawn = np.empty(BLOCK + width, np.int64), np.empty(BLOCK + width, np.uint64)
-    u_close, chosen = np.empty(BLOCK + width, weight.dtype), np.empty(BLOCK + width, np.int64)
-    maybe = np.zeros(8 * ((BLOCK + width + 7) // 8), np.uint8)
-    waiting = 0
+    events = kept = drawn = 0
     for b in range(first, last):
+        col = _room(col, events, most)
+        if kind in (WINDOW, DRAWN):
+            element, u, word = _room(element, kept, most), _room(u, kept, most), _room(word, kept, most)
         v[:] = 0
-        previous = events
-        for t in range(steps):
-            row = b * steps + t
-            if reset == HARD:
-                for e in range(previous, events):
-                    v[col[e]] = 0
-            for i in range(width):
-                v[i] *= beta
-            if reset == SOFT:
-                for e in range(previous, events):
-                    v[col[e]] -= v_th
+        before, near = events, kept
+        for row in range(b * steps, (b + 1) * steps):
+            _decay(v, beta, v_th, reset, col, before, events)
             if len(current) > 0:
-                now = current[b, t]
-                for i in range(width):
-                    v[i] += now[i]
+                _add(v, current[b, row - b * steps])
             else:
-                _add_rows(v, weight, in_col, in_ptr[row], in_ptr[row + 1])
+                _add_rows(v, weight, source, ptr[row], ptr[row + 1])
             if len(bias) > 0:
-                for i in range(width):
-                    v[i] += bias[i]
+                _add(v, bias)
+            for i in range(width):
+                flag[i] = (v[i] - v_th) > 0
+            before, events = events, _positions(words, col, events)
+            count[row] = events - before
             if kind == EVERYTHING:
                 u_row = u_all[row * width : (row + 1) * width]
                 for i in range(width):
                     u_row[i] = v[i] - v_th
-            col, previous = _room(col, events, width), events
-            for i in range(width):
-                flag[i] = (v[i] - v_th) > 0
-            events = _positions(words, col, events)
-            count[row] = events - previous
-            if kind in (WINDOW, DRAWN):
+            elif kind != NOTHING:
                 for i in range(width):
-                    flag[i] = abs(v[i] - v_th) < settings[2]
-                found = _positions(words, close, waiting)
-                for j in range(waiting, found):
-                    u_close[j] = v[close[j]] - v_th
-                    close[j] += t * width
-                waiting = found
-                if waiting >= BLOCK or t == steps - 1:
-                    element, near = _room(element, kept, waiting), _room(near, kept, waiting)
-                    word = _room(word, kept, waiting)
-                    origin = b * steps * width
-                    if kind == WINDOW:
-                        for j in range(waiting):
-                            element[kept + j], near[kept + j] = origin + close[j], u_close[j]
-                        kept += waiting
-                    else:
-                        asked += waiting
-                        if len(pool) > 0:
-                            for j in range(waiting):
-                                drawn[j] = pool[(close[j] + offset[b]) & (len(pool) - 1)]
-                        else:
-                            c1 = np.uint64(sample[b])
-                            for j in range(waiting):
-                                drawn[j] = first_word(np.uint64(close[j]), c1, counter[2], counter[0], counter[1])
-                        for j in range(waiting):
-                            maybe[j] = drawn[j] >= limit[np.int32(min(abs(u_close[j]) * scale, beyond))]
-                        for i in range(waiting, len(maybe)):
-                            maybe[i] = 0
-                        found = _positions(maybe.view(np.uint64), chosen, 0)
-                        for j in range(found):
-                            k = chosen[j]
-                            element[kept + j], near[kept + j] = origin + close[k], u_close[k]
-                            word[kept + j] = drawn[k]
-                        kept += found
-                    waiting = 0
-    return col[:events].copy(), element[:kept].copy(), near[:kept].copy(), word[:kept].copy(), np.array([asked])
+                    flag[i] = abs(v[i] - v_th) < reach
+                found = _positions(words, element, near)
+                for j in range(near, found):
+                    u[j] = v[element[j]] - v_th
+                    element[j] += row * width
+                near = found
+        if kind == DRAWN:
+            drawn += near - kept
+            near = _filter(element, u, word, kept, near, draws, b, b * most)
+        kept = near
+    return col[:events].copy(), element[:kept].copy(), u[:kept].copy(), word[:kept].copy(), np.array([drawn])

@@ -12,6 +12,9 @@ import torch
 
 R = TypeVar("R")
 
+LINE = 16
+"""Least width of a range of columns: a cache line of float32, which two threads should not write to."""
+
 
 def over_ranges(run: Callable[[int, int], R], size: int, width: int) -> list[R]:
     """Results of run(first, last) over range(size) in pieces of `width`, in order.

@@ -17,41 +17,49 @@ from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 
 MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
+EVERY = len(REDUCTIONS)
+"""In the place of a reduction: the values of every step."""
 PIECE = 16
 """Samples whose weight gradients are summed in one go; fixed, as the order of a sum is part of its result."""
 
 
-def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record) -> Tensor:
+def leaky_readout(
+    x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record, every_step: bool = False
+) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
     record.forward, record.weight_gradient = "events", "adjoint"
     record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
-    return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
+    mode = EVERY if every_step else REDUCTIONS.index(readout.reduce)
+    return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout, mode)
 
 
 class _LeakyReadout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
+    def forward(
+        ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout, mode: int
+    ) -> Tensor:
         (b, t, _), classes = x.shape, len(weight)
         rows = weight.detach().T.contiguous().numpy()
-        logits, peak = np.empty((b, classes), rows.dtype), np.zeros((b, classes), np.int32)
+        values = np.empty((b * t if mode == EVERY else b, classes), rows.dtype)
+        peak = np.zeros((b, classes), np.int32)
         offset = np.zeros(classes, rows.dtype) if bias is None else bias.detach().numpy()
-        settings, mode = _settings(readout, t, rows.dtype), REDUCTIONS.index(readout.reduce)
+        settings = _settings(readout, t, rows.dtype, mode)
         ptr, col = x.events.ptr.numpy(), x.events.col.numpy()
         over_ranges(
-            lambda b0, b1: _forward(ptr, col, rows, offset, settings, mode, t, b0, b1, logits, peak), b, width_for(b, 1)
+            lambda b0, b1: _forward(ptr, col, rows, offset, settings, mode, t, b0, b1, values, peak), b, width_for(b, 1)
         )
         ctx.save_for_backward(weight)
-        ctx.x, ctx.readout, ctx.peak = x, readout, peak if mode == MAX else None
-        return torch.from_numpy(logits)
+        ctx.x, ctx.readout, ctx.mode, ctx.peak = x, readout, mode, peak if mode == MAX else None
+        return torch.from_numpy(values.reshape(b, t, classes) if mode == EVERY else values)
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
         (weight,) = ctx.saved_tensors
-        x, readout, wanted = ctx.x, ctx.readout, ctx.needs_input_grad
+        x, readout, mode, wanted = ctx.x, ctx.readout, ctx.mode, ctx.needs_input_grad
         (b, t, n), classes = x.shape, len(weight)
-        rows, incoming = weight.T.contiguous().numpy(), grad.contiguous().numpy()
-        settings, mode = _settings(readout, t, rows.dtype), REDUCTIONS.index(readout.reduce)
+        rows, incoming = weight.T.contiguous().numpy(), grad.reshape(-1, classes).contiguous().numpy()
+        settings = _settings(readout, t, rows.dtype, mode)
         everywhere = wanted[0] and x.active is None
         # [B, T, C] only where every element is active, [B, C, N] sums in pieces otherwise
         adjoint = np.empty((b * t if everywhere else 0, classes), rows.dtype)
@@ -80,19 +88,19 @@ class _LeakyReadout(torch.autograd.Function):
         elif sparse:
             grad_handle = torch.from_numpy(grad_x).to(x.handle.dtype)
         grad_weight = torch.from_numpy(column_sums(parts.reshape(len(parts), -1)).reshape(n, classes).T)
-        return grad_handle, grad_weight, torch.from_numpy(column_sums(biases)) if wanted[2] else None, None, None
+        return grad_handle, grad_weight, torch.from_numpy(column_sums(biases)) if wanted[2] else None, None, None, None
 
 
-def _settings(readout: Readout, steps: int, dtype: Any) -> Any:
+def _settings(readout: Readout, steps: int, dtype: Any, mode: int) -> Any:
     """Leak, 1 - leak, and the share of each step in the result."""
-    share = 1 / steps if readout.reduce == "mean" else 1.0
+    share = 1 / steps if mode == REDUCTIONS.index("mean") else 1.0
     return np.array([readout.beta, 1 - readout.beta, share], dtype)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _forward(
     ptr: Any, col: Any, weight: Any, bias: Any, settings: Any, mode: int, steps: int, first: int, last: int,
-    logits: Any, peak: Any,
+    values: Any, peak: Any,
 ) -> None:  # fmt: skip
     classes = weight.shape[1]
     beta, gain, share = settings
@@ -114,11 +122,14 @@ def _forward(
                     # the first of equal maxima, and the first nan before all numbers
                     if total[c] == total[c] and not o[c] <= total[c]:
                         total[c], peak[b, c] = o[c], t
+            elif mode == EVERY:
+                values[row] = o
             elif mode != LAST:
                 for c in range(classes):
                     total[c] += o[c]
-        for c in range(classes):
-            logits[b, c] = o[c] if mode == LAST else total[c] * share
+        if mode != EVERY:
+            for c in range(classes):
+                values[b, c] = o[c] if mode == LAST else total[c] * share
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -133,10 +144,11 @@ def _backward(
         now[:] = 0  # gain times the adjoint of o
         for t in range(steps - 1, -1, -1):
             row = b * steps + t
+            source_row = row if mode == EVERY else b
             for c in range(classes):
                 now[c] *= beta
                 if (mode != LAST or t == steps - 1) and (mode != MAX or peak[b, c] == t):
-                    now[c] += gain * share * incoming[b, c]
+                    now[c] += gain * share * incoming[source_row, c]
                 grad_bias[c] += now[c]
             for e in range(ptr[row], ptr[row + 1]):
                 target = grad_weight[col[e]]

@@ -1,4 +1,8 @@
-"""The readout from events: their currents side by side, then one short scan over time."""
+"""The readout from events: their currents side by side, then one short scan over time.
+
+The values of every step are a product of torch's with the matrix of all decays, [T, T], in place of the scan, and so is
+the way back to the currents; currents and what follows from their gradients are those of the kernels.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +25,25 @@ _MAX, _LAST = tl.constexpr(REDUCTIONS.index("max")), tl.constexpr(REDUCTIONS.ind
 CHUNK = 32
 """Time steps of a program that sums currents."""
 
+_Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, None, None]
 
-def leaky_readout(x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record) -> Tensor:
+
+def leaky_readout(
+    x: Spikes, weight: Tensor, bias: Tensor | None, readout: Readout, record: Record, every_step: bool = False
+) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
     record.forward = "dense" if gradients.is_dense(x) else "events"
     record.weight_gradient = "dense" if gradients.weight_by_product(x) else "adjoint"
     record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
-    return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout)
+    return apply_first_order(_EveryStep if every_step else _LeakyReadout, x.handle, weight, bias, x, readout)
 
 
 class _LeakyReadout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
         (b, t, _), classes = x.shape, len(weight)
-        columns, lanes = weight.detach().T.contiguous(), lanes_for(classes)
+        current, lanes = _current(x, weight, bias), lanes_for(classes)
         settings = _settings(readout, weight.dtype, weight.device)
-        if gradients.is_dense(x):
-            current = x.to_dense().to(weight.dtype) @ columns
-        else:
-            current = weight.new_empty(b, t, classes)
-            _currents[(b, triton.cdiv(t, CHUNK))](
-                *x.events,
-                columns,
-                current,
-                t,
-                classes,
-                CHUNK=CHUNK,
-                LANES=lanes,
-                G=group_for(len(x.events.col), b * t),
-                num_warps=warps_for(lanes),
-            )
-        if bias is not None:
-            current += bias.detach()
         logits = weight.new_empty(b, classes)
         peak = torch.zeros(b, classes, dtype=torch.int32, device=weight.device)
         _integrate[(b,)](
@@ -65,14 +56,64 @@ class _LeakyReadout(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> _Gradients:
         (weight,) = ctx.saved_tensors
-        x, readout = ctx.x, ctx.readout
-        adjoint = (grad[:, None, :] * _share(readout, x.shape[1], ctx.peak, weight)).contiguous()
-        # the readout's own leak is in the shares: nothing decays any more
-        still = Neuron(tau=float("inf"), reset="none")
-        grad_x, grad_weight, grad_bias = gradients.from_dense_adjoint(adjoint, x, weight, still, ctx.needs_input_grad)
-        return None if grad_x is None else grad_x.to(x.handle.dtype), grad_weight, grad_bias, None, None
+        adjoint = (grad[:, None, :] * _share(ctx.readout, ctx.x.shape[1], ctx.peak, weight)).contiguous()
+        return _from_adjoint(ctx, adjoint)
+
+
+class _EveryStep(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, x: Spikes, readout: Readout) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.x, ctx.readout = x, readout
+        return _decays(readout, x.shape[1], weight) @ _current(x, weight, bias)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, grad: Tensor) -> _Gradients:
+        (weight,) = ctx.saved_tensors
+        return _from_adjoint(ctx, (_decays(ctx.readout, ctx.x.shape[1], weight).T @ grad).contiguous())
+
+
+def _current(x: Spikes, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """weight s[t] + bias, [B, T, C]."""
+    (b, t, _), classes = x.shape, len(weight)
+    columns, lanes = weight.detach().T.contiguous(), lanes_for(classes)
+    if gradients.is_dense(x):
+        current = x.to_dense().to(weight.dtype) @ columns
+    else:
+        current = weight.new_empty(b, t, classes)
+        _currents[(b, triton.cdiv(t, CHUNK))](
+            *x.events,
+            columns,
+            current,
+            t,
+            classes,
+            CHUNK=CHUNK,
+            LANES=lanes,
+            G=group_for(len(x.events.col), b * t),
+            num_warps=warps_for(lanes),
+        )
+    if bias is not None:
+        current += bias.detach()
+    return current
+
+
+def _from_adjoint(ctx: Any, adjoint: Tensor) -> _Gradients:
+    """Gradients of the inputs from that of the currents, [B, T, C]."""
+    (weight,) = ctx.saved_tensors
+    # the readout's own leak is in the adjoint: nothing decays any more
+    still = Neuron(tau=float("inf"), reset="none")
+    grad_x, grad_weight, grad_bias = gradients.from_dense_adjoint(adjoint, ctx.x, weight, still, ctx.needs_input_grad)
+    return None if grad_x is None else grad_x.to(ctx.x.handle.dtype), grad_weight, grad_bias, None, None
+
+
+def _decays(readout: Readout, steps: int, like: Tensor) -> Tensor:
+    """What the current of each step (column) is in the value of each step (row), [T, T]."""
+    t = torch.arange(steps, device=like.device, dtype=like.dtype)
+    lag = t[:, None] - t
+    return torch.where(lag >= 0, (1 - readout.beta) * torch.exp(-readout.dt / readout.tau * lag), 0.0)
 
 
 def _share(readout: Readout, steps: int, peak: Tensor | None, like: Tensor) -> Tensor:

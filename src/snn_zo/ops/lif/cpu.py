@@ -13,7 +13,8 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
-from snn_zo.ops.cpu.scan import Look, scan
+from snn_zo.ops.cpu.rows import RowArrays
+from snn_zo.ops.cpu.scan import CpuLook, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
@@ -26,13 +27,12 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b)
-    look = look_for(strategy, draw) if wants_gradient else Look()
+    look = look_for(strategy, draw) if wants_gradient else CpuLook()
     with torch.no_grad():
         driven = current.detach().contiguous().numpy()
-        nothing = (np.zeros(0, np.int64), np.zeros(0, np.int32))
         empty = np.empty((0, n), driven.dtype)
-        scanned = scan((b, t, n), nothing, empty, driven, empty[:, 0], neuron, look)
-        events = Rows(torch.from_numpy(scanned.ptr), torch.from_numpy(scanned.col))
+        scanned = scan((b, t, n), RowArrays.none(), empty, driven, empty[:, 0], neuron, look)
+        events = scanned.events.tensors()
         if not wants_gradient:
             return Spikes.from_events((b, t, n), events, current.dtype)
         active = active_set(scanned, look, strategy, draw, (b, t, n))
@@ -54,13 +54,12 @@ class _Lif(torch.autograd.Function):
             adjoint = ds.view(ctx.shape)
             gradients.adjoint_in_place(adjoint.numpy(), g.view(ctx.shape).numpy(), u.view(ctx.shape).numpy(), neuron)
             return adjoint, None, None, None
-        (ptr, col), eps = gradients.errors(
-            ctx.shape, (rows.ptr.numpy(), rows.col.numpy()), ds.numpy(), g.numpy(), (u + neuron.v_th).numpy(),
-            (ctx.events.ptr.numpy(), ctx.events.col.numpy()), neuron,
+        at, eps = gradients.errors(
+            ctx.shape, RowArrays.of(rows), ds.numpy(), g.numpy(), (u + neuron.v_th).numpy(), RowArrays.of(ctx.events),
+            neuron,
         )  # fmt: skip
         adjoint = grad.new_zeros(ctx.shape)
-        place = Rows(torch.from_numpy(ptr), torch.from_numpy(col)).flat(ctx.shape[2])
-        adjoint.view(-1)[place] = torch.from_numpy(eps)
+        adjoint.view(-1)[at.tensors().flat(ctx.shape[2])] = torch.from_numpy(eps)
         unread = np.empty((0, 0, 0), eps.dtype)
         gradients.adjoint_in_place(adjoint.numpy(), unread, unread, replace(neuron, reset="none"))
         return adjoint, None, None, None

@@ -14,8 +14,8 @@ from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
-from snn_zo.ops.triton.gradients import Wanted
-from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.ops.triton.gradients import Requested
+from snn_zo.ops.triton.scan import TritonLook, scan
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -25,7 +25,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b, current.device)
-    look = look_for(strategy, draw, current.device) if wants_gradient else Look()
+    look = look_for(strategy, draw, current.device) if wants_gradient else TritonLook()
     with torch.no_grad():
         scanned = scan((b, t, n), None, current.detach().contiguous(), None, neuron, look, neuron.reset == "hard")
         if not wants_gradient:
@@ -52,5 +52,5 @@ class _Lif(torch.autograd.Function):
         else:
             found = gradients.errors(ctx.shape, rows, ds, g, u, ctx.events, neuron)
             nothing = ds.new_empty(0, ctx.shape[2])
-            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Wanted(everywhere=True)).everywhere
+            adjoint = gradients.adjoint(ctx.shape, found, nothing, neuron, Requested(everywhere=True)).everywhere
         return adjoint, None, None, None

@@ -11,10 +11,12 @@ from torch import Tensor
 from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
-from snn_zo.ops.cpu.scan import EVERYTHING, Look, scan
+from snn_zo.ops.cpu.rows import RowArrays
+from snn_zo.ops.cpu.scan import CpuLook, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
+from snn_zo.ops.kept import EVERYTHING
 from snn_zo.ops.record import Record, WeightGradient
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.strategies import Draw, Strategy
 
@@ -33,14 +35,14 @@ def spiking_linear(
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b)
-    look = look_for(strategy, draw) if wants_gradient else Look()
+    look = look_for(strategy, draw) if wants_gradient else CpuLook()
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         dense = look.kind == EVERYTHING and len(x.events.col) > GEMM_DENSITY * b * t * n_in
         current = x.to_dense().to(weight.dtype) @ weight.T if dense else weight.new_empty(0, t, len(weight))
         rows = weight.T.contiguous().numpy() if not dense else np.empty((0, len(weight)), current.numpy().dtype)
         offset = weight.new_empty(0) if bias is None else bias
-        scanned = scan(shape, _arrays(x.events), rows, current.numpy(), offset.numpy(), neuron, look)
-        events = Rows(torch.from_numpy(scanned.ptr), torch.from_numpy(scanned.col))
+        scanned = scan(shape, RowArrays.of(x.events), rows, current.numpy(), offset.numpy(), neuron, look)
+        events = scanned.events.tensors()
         if not wants_gradient:
             return Spikes.from_events(shape, events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
@@ -78,14 +80,14 @@ def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     assert saved.active.rows is not None
     v = saved.active.u + neuron.v_th
     rows, eps = gradients.errors(
-        saved.shape, _arrays(saved.active.rows), ds.numpy(), saved.active.g.numpy(), v.numpy(), _arrays(saved.events),
-        neuron,
+        saved.shape, RowArrays.of(saved.active.rows), ds.numpy(), saved.active.g.numpy(), v.numpy(),
+        RowArrays.of(saved.events), neuron,
     )  # fmt: skip
     features, beta = x.shape[2], neuron.beta
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         saved.record.input_gradient = "scan"
-        active = None if x.active is None else _arrays(x.active)
+        active = None if x.active is None else RowArrays.of(x.active)
         grad_x = gradients.input_at_active(saved.shape, rows, eps, weight.contiguous().numpy(), active, beta)
     if wanted[1]:
         trace_cost = len(eps) * features + b * t * features / 2
@@ -93,7 +95,7 @@ def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
         form: WeightGradient = "trace" if trace_cost <= adjoint_cost else "adjoint"
         saved.record.weight_gradient = form
         compute = gradients.weight_by_trace if form == "trace" else gradients.weight_by_adjoint
-        grad_weight = compute(saved.shape, _arrays(x.events), features, rows, eps, beta)
+        grad_weight = compute(saved.shape, RowArrays.of(x.events), features, rows, eps, beta)
     if wanted[2]:
         grad_bias = gradients.bias_gradient(saved.shape, rows, eps, beta)
     return grad_x, grad_weight, grad_bias
@@ -114,7 +116,7 @@ def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -
         else:
             saved.record.input_gradient = "gather"
             columns = weight.T.contiguous().numpy()
-            grad_x = gradients.input_from_dense(adjoint.numpy(), columns, _arrays(x.active))
+            grad_x = gradients.input_from_dense(adjoint.numpy(), columns, RowArrays.of(x.active))
     if wanted[1]:
         gemm = len(x.events.col) > GEMM_DENSITY * b * t * x.shape[2]
         saved.record.weight_gradient = "dense" if gemm else "adjoint"
@@ -122,11 +124,7 @@ def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -
             with torch.no_grad():
                 grad_weight = (adjoint.T @ x.to_dense().to(ds.dtype).flatten(0, 1)).numpy()
         else:
-            grad_weight = gradients.weight_by_dense_adjoint(adjoint.numpy(), _arrays(x.events), x.shape[2])
+            grad_weight = gradients.weight_by_dense_adjoint(adjoint.numpy(), RowArrays.of(x.events), x.shape[2])
     if wanted[2]:
         grad_bias = gradients.column_sums(adjoint.numpy())
     return grad_x, grad_weight, grad_bias
-
-
-def _arrays(rows: Rows) -> tuple[Any, Any]:
-    return rows.ptr.numpy(), rows.col.numpy()

@@ -14,8 +14,8 @@ from snn_zo.ops.spikes import Spikes
 from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
-from snn_zo.ops.triton.gradients import Wanted
-from snn_zo.ops.triton.scan import Look, scan
+from snn_zo.ops.triton.gradients import Requested
+from snn_zo.ops.triton.scan import TritonLook, scan
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -28,7 +28,7 @@ def spiking_linear(
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:
         draw = Draw.fresh(b, weight.device)
-    look = look_for(strategy, draw, weight.device) if wants_gradient else Look()
+    look = look_for(strategy, draw, weight.device) if wants_gradient else TritonLook()
     with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
         dense = gradients.is_dense(x)
         columns = weight.T.contiguous()
@@ -80,14 +80,14 @@ def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     everywhere = wanted[0] and x.active is None
     if wanted[0]:
         saved.record.input_gradient = "dense" if everywhere else "gather"
-    want = Wanted(
+    request = Requested(
         at=x.active if wanted[0] else None,
         events=x.events if wanted[1] and not by_trace else None,
         bias=wanted[2],
         everywhere=everywhere,
     )
     columns = weight.T.contiguous()
-    swept = gradients.adjoint(shape, found, columns, neuron, want) if any(want) else None
+    swept = gradients.adjoint(shape, found, columns, neuron, request) if any(request) else None
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         assert swept is not None

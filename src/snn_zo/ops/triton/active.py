@@ -1,4 +1,4 @@
-"""What a scan has to look at, and from what it kept of u to the active set."""
+"""What a scan has to keep of u, and from there to the active set."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import torch
 from torch import Tensor
 
 from snn_zo.ops.active_set import ActiveSet
-from snn_zo.ops.triton.scan import DRAWN, EVERYTHING, FORMULAS, WINDOW, Look, Scanned
+from snn_zo.ops.kept import DRAWN, EVERYTHING, REACH_MARGIN, WINDOW, WORDS
+from snn_zo.ops.triton.scan import FORMULAS, Scanned, TritonLook
 from snn_zo.strategies import Draw, Strategy, Surrogate, ZerothOrder
 from snn_zo.strategies.draw import pool
 
 
-def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> Look:
+def look_for(strategy: Strategy, draw: Draw | None, device: torch.device) -> TritonLook:
     """What a scan has to keep for a strategy."""
-    # a little more than the reach: the strategy itself decides, after rounding
-    reach = strategy.reach * (1 + 1e-6)
+    reach = strategy.reach * REACH_MARGIN
     if strategy.lookup == "drawn":
         assert draw is not None
         known = cast("ZerothOrder", strategy)
         near, limit = _limits(known, device)
         words = pool(draw.seed, draw.layer, known.pool, device) if known.pool else None
-        return Look(DRAWN, reach, near, limit, draw, words)
+        return TritonLook(DRAWN, reach, near, limit, draw, words)
     if strategy.lookup == "window":
-        return Look(WINDOW, reach)
+        return TritonLook(WINDOW, reach)
     if type(strategy) is Surrogate and strategy.function in FORMULAS:
         formula = FORMULAS.index(strategy.function)
-        return Look(EVERYTHING, formula=formula, slope=strategy.slope, amplitude=strategy.g.amplitude)
-    return Look(EVERYTHING)
+        return TritonLook(EVERYTHING, formula=formula, slope=strategy.slope, amplitude=strategy.g.amplitude)
+    return TritonLook(EVERYTHING)
 
 
 def active_set(
-    scanned: Scanned, look: Look, strategy: Strategy, draw: Draw | None, shape: tuple[int, int, int]
+    scanned: Scanned, look: TritonLook, strategy: Strategy, draw: Draw | None, shape: tuple[int, int, int]
 ) -> ActiveSet:
     """The elements of a scan that may be active, with g as the strategy itself says."""
     b, t, n = shape
@@ -44,7 +44,7 @@ def active_set(
         return ActiveSet(None, g, scanned.u)
     if look.kind == DRAWN:
         assert draw is not None
-        v = (2.0**32 - scanned.word.double()) * 2.0**-32
+        v = (WORDS - scanned.word.double()) / WORDS
         g = cast("ZerothOrder", strategy).estimate(scanned.u, v, scanned.element, t * n, draw)
     else:
         g = strategy.expected(scanned.u)
@@ -53,9 +53,9 @@ def active_set(
 
 @cache
 def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]:
-    """`ZerothOrder.activity_bound` in random words: a word w stands for the uniform number 1 - w / 2^32."""
+    """`ZerothOrder.activity_bound` in random words."""
     near, bound = strategy.activity_bound
-    return near, (2.0**32 * (1 - bound.clamp(max=1))).long().to(device)
+    return near, (WORDS * (1 - bound.clamp(max=1))).long().to(device)
 
 
 def handle_of(active: ActiveSet, hard: bool) -> Tensor:

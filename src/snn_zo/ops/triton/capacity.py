@@ -11,28 +11,28 @@ import torch
 from torch import Tensor
 
 SLACK = 1.3
-"""Room in a plan over what the layer has needed so far."""
+"""Room in a plan, as a multiple of what the layer has needed so far: spikes become more as training goes on."""
 
 MARGIN = 32
-"""Entries on top of that, for layers that were all but silent."""
+"""Entries on top of that: in a layer that was all but silent, a few spikes are many times what was needed."""
 
 LISTS = ("events", "near", "kept")
 """Lists of a layer: its spikes, the elements within the strategy's reach, those of them that may be active."""
 
 Room = tuple[int, ...]
-"""Entries of each list: most of a sample, one number a list, then of the whole batch, one number a list."""
+"""Numbers of entries: for each list, the most of any sample; then for each list, those of the whole batch."""
 
 
 @dataclass
 class Plan:
     """Sizes of all lists of a training step, so that its kernels can be launched, or captured, without looking.
 
-    Layers are known by the order in which they are called between `with plan.step()`. At its first call a layer runs
-    as it does without a plan: the host waits, and its needs are noted with some slack. From then on nothing is read.
-    What does not fit is left out of the lists, and `overflow` says so: the step must then not be used.
+    Layers are known by the order in which they are called within `with plan.step()`. At its first call a layer runs
+    as it does without a plan: the host waits for its counts, and the plan notes them with some slack. From then on the
+    host reads nothing. Entries that find no room are left out, and `overflow` says so: the step must not be used.
 
     Attributes:
-        rooms: of each layer.
+        rooms: entries that each layer's lists have room for.
         overflow: 0-dim bool tensor on the device, of the last step.
     """
 
@@ -72,19 +72,19 @@ _plan: ContextVar[Plan | None] = ContextVar("plan", default=None)
 
 
 def enlarged(need: int) -> int:
-    """Room for what has needed so much."""
+    """Entries that a plan makes room for where so many were needed."""
     return int(SLACK * need) + MARGIN
 
 
-def settle(guess: Room, fill: Callable[[Room], Tensor]) -> Room:
-    """Fill a layer's lists, and the number of entries that the batch's final lists are to have.
+def fill_lists(guess: Room, fill: Callable[[Room], Tensor]) -> Room:
+    """Fill a layer's lists: once, with the room that a plan says, or again until everything has found room.
 
     Args:
-        guess: room a sample to try with where nothing is known yet.
-        fill: makes the lists with the given room; returns [len(LISTS), B] int32, entries that each sample needed.
+        guess: entries of a sample to begin with where no plan says how many, one number a list.
+        fill: fills lists with the given room; returns [len(LISTS), B] int32, entries that each sample needed.
 
     Returns:
-        The room that the lists were filled with: exact for the whole batch, without a plan.
+        The room that the lists were filled with; without a plan, the numbers for the whole batch are exact.
     """
     plan = _plan.get()
     if plan is not None and len(plan._needs) < len(plan.rooms):

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops.spikes import Rows, Spikes
-from snn_zo.ops.triton.lanes import add_values, lanes_for, warps_for
+from snn_zo.ops.triton.lanes import add_entries, lanes_for, warps_for
 
 CHUNK = 32
-"""Time steps of a program."""
+"""Time steps of a program: enough programs side by side to fill a GPU, few enough that adding up what enters a chunk
+from the others costs little."""
 
 PARTS = 64
 """Partial sums of a deterministic weight gradient; fixed, as the order of a sum is part of its result."""
@@ -32,17 +33,20 @@ GEMM_DENSITY = 0.05
 """Share of spiking inputs from which a matrix product takes less time than rows, by the bytes that either moves."""
 
 GROUP = 4
-"""Entries of a row that are worked on together."""
+"""Entries of a row that are worked on together: rows of active elements hold few."""
+
+WIDEST_BLOCK = 256
+"""Neurons of a program where a layer may be cut into blocks of neurons; narrower ones where each lane holds more."""
 
 _SOFT, _HARD = tl.constexpr(RESETS.index("soft")), tl.constexpr(RESETS.index("hard"))
 
 
 class Entries(NamedTuple):
-    """A sparse [B, T, N]: the values at the entries of rows (b, t), in compressed sparse rows."""
+    """A sparse [B, T, N]: the values at the entries of rows (b, t), in compressed sparse rows; None stands for ones."""
 
     ptr: Tensor
     col: Tensor
-    value: Tensor
+    value: Tensor | None
 
 
 class Errors(NamedTuple):
@@ -57,8 +61,8 @@ class Errors(NamedTuple):
     reset: Entries | None = None
 
 
-class Wanted(NamedTuple):
-    """What `adjoint` is to give.
+class Requested(NamedTuple):
+    """What `adjoint` is asked for.
 
     Attributes:
         at: rows of the input's active set, to have the gradient there.
@@ -74,7 +78,7 @@ class Wanted(NamedTuple):
 
 
 class Adjoint(NamedTuple):
-    """What follows from lambda; what was not wanted is empty.
+    """What follows from lambda; what was not requested is empty.
 
     Attributes:
         at: [K'] gradient at the input's active elements.
@@ -107,48 +111,47 @@ def errors(
     b, t, n = shape
     hard = neuron.reset == "hard"
     eps, eps_reset = torch.empty_like(ds), ds.new_empty(len(events.col) if hard else 0)
-    lanes = min(256, lanes_for(n))
+    lanes = min(WIDEST_BLOCK, lanes_for(n))
     _errors[(b, triton.cdiv(n, lanes))](
-        *active, ds, g, u, *events, _settings(neuron, CHUNK, ds.dtype, ds.device), eps, eps_reset, t, n, HARD=hard,
+        active, ds, g, u, events, _settings(neuron, CHUNK, ds.dtype, ds.device), eps, eps_reset, t, n, HARD=hard,
         ATTACHED=not neuron.detach_reset, LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return Errors(Entries(*active, eps), Entries(*events, eps_reset) if hard else None)
 
 
 def adjoint(
-    shape: tuple[int, int, int], found: Errors | Tensor, weight: Tensor, neuron: Neuron, wanted: Wanted
+    shape: tuple[int, int, int], found: Errors | Tensor, weight: Tensor, neuron: Neuron, request: Requested
 ) -> Adjoint:
-    """Sweep lambda backward over time, and take from it what is wanted.
+    """Sweep lambda backward over time, and take from it what is requested.
 
     Args:
         shape: (B, T, N) of the layer.
         found: errors; or lambda itself, [B, T, N] contiguous.
         weight: [N_in, N] contiguous.
         neuron: for its leak.
-        wanted: the results to have.
+        request: the results to have.
     """
     b, t, n = shape
-    # a gradient at an input is a sum over all neurons
-    chunks, lanes = triton.cdiv(t, CHUNK), lanes_for(n) if wanted.at is not None else min(256, lanes_for(n))
-    absent = weight.new_empty(0)
-    nowhere = Entries(absent, absent, absent)
+    at, events = request.at, request.events
+    # a gradient at an input is a sum over all neurons, so that one program needs all of them
+    lanes = lanes_for(n) if at is not None else min(WIDEST_BLOCK, lanes_for(n))
+    chunks = triton.cdiv(t, CHUNK)
     if isinstance(found, Errors):
-        given, active, reset = absent, found.active, found.reset
-        carry = _chunk_sums_of(shape, active, reset, neuron, trace=False)
+        (active, reset), given, carry = found, None, _chunk_sums_of(shape, *found, neuron, weight)
     else:
-        given, active, reset, carry = found, nowhere, None, absent
-    grad_x = weight.new_empty(0 if wanted.at is None else len(wanted.at.col))
-    grad_weight = weight.new_zeros((0, n) if wanted.events is None else weight.shape)
-    parts = weight.new_empty((b * chunks if wanted.bias else 0, n))
-    everywhere = weight.new_empty(shape if wanted.everywhere else (0,))
+        active, reset, given, carry = None, None, found, None
+    out = Adjoint(
+        at=weight.new_empty(0 if at is None else len(at.col)),
+        weight=weight.new_zeros((0, n) if events is None else weight.shape),
+        bias=weight.new_empty((b * chunks if request.bias else 0, n)),
+        everywhere=weight.new_empty(shape if request.everywhere else (0,)),
+    )
     _adjoint[(b, chunks, triton.cdiv(n, lanes))](
-        *active, *(reset or nowhere), given, carry, _settings(neuron, CHUNK, weight.dtype, weight.device),
-        *(wanted.at or (absent, absent)), *(wanted.events or (absent, absent)), weight, grad_x, grad_weight, parts,
-        everywhere, t, n, GIVEN=given is found, RESET=reset is not None, AT=wanted.at is not None,
-        WEIGHT=wanted.events is not None, BIAS=wanted.bias, EVERYWHERE=wanted.everywhere, CHUNK=CHUNK, LANES=lanes,
-        G=GROUP, num_warps=warps_for(lanes),
+        active, reset, given, carry, _settings(neuron, CHUNK, weight.dtype, weight.device), at, events, weight, out,
+        t, n, BIAS=request.bias, EVERYWHERE=request.everywhere, CHUNK=CHUNK, LANES=lanes, G=GROUP,
+        num_warps=warps_for(lanes),
     )  # fmt: skip
-    return Adjoint(grad_x, grad_weight, parts.sum(0), everywhere)
+    return out._replace(bias=out.bias.sum(0))
 
 
 def from_dense_adjoint(
@@ -164,10 +167,10 @@ def from_dense_adjoint(
         wanted: which of the three.
     """
     gemm = weight_by_product(x)
-    want = Wanted(at=x.active if wanted[0] else None, events=x.events if wanted[1] and not gemm else None)
+    request = Requested(at=x.active if wanted[0] else None, events=x.events if wanted[1] and not gemm else None)
     columns = weight.T.contiguous()
     b, t, n = adjoint_all.shape
-    swept = adjoint((b, t, n), adjoint_all, columns, neuron, want) if any(want) else None
+    swept = adjoint((b, t, n), adjoint_all, columns, neuron, request) if any(request) else None
     grad_x = grad_weight = None
     if wanted[0]:
         grad_x = (adjoint_all @ weight).flatten() if swept is None or x.active is None else swept.at
@@ -194,19 +197,19 @@ def weight_by_trace(shape: tuple[int, int, int], x: Rows, features: int, found: 
     """[N, N_in] gradient of the weight in the trace form: |A| * N_in multiply-adds."""
     b, t, n = shape
     eps = found.active.value
+    assert eps is not None
     repeatable = torch.are_deterministic_algorithms_enabled()
-    lanes = min(64 if repeatable else 256, lanes_for(features))
+    lanes = min(64 if repeatable else WIDEST_BLOCK, lanes_for(features))
     blocks, chunks = triton.cdiv(features, lanes), triton.cdiv(t, CHUNK)
     parts = min(PARTS, b) if repeatable else 1
     gradient = eps.new_zeros(parts, n, features)
     # a program has a chunk of a sample to itself; or, for a sum in order, all chunks of several samples
     grid, samples = ((parts, 1), triton.cdiv(b, parts)) if repeatable else ((b, chunks), 1)
-    events = Entries(*x, eps.new_empty(0))
-    carry = eps.new_empty(0) if repeatable else _chunk_sums_of((b, t, features), events, None, neuron, trace=True)
+    events = Entries(*x, None)
+    carry = None if repeatable else _chunk_sums_of((b, t, features), events, None, neuron, eps)
     _trace[(*grid, blocks)](
-        *x, *found.active, *(found.reset or found.active), carry, _settings(neuron, CHUNK, eps.dtype, eps.device),
-        gradient, b, t, n, features, samples, RESET=found.reset is not None, ATOMIC=not repeatable, CHUNK=CHUNK,
-        LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
+        events, *found, carry, _settings(neuron, CHUNK, eps.dtype, eps.device), gradient, b, t, n, features, samples,
+        CHUNK=CHUNK, LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return gradient.sum(0) if repeatable else gradient[0]
 
@@ -229,15 +232,15 @@ def adjoint_in_place(ds: Tensor, g: Tensor, u: Tensor, neuron: Neuron) -> None:
 
 
 def _chunk_sums_of(
-    shape: tuple[int, int, int], first: Entries, second: Entries | None, neuron: Neuron, trace: bool
+    shape: tuple[int, int, int], entries: Entries, more: Entries | None, neuron: Neuron, like: Tensor
 ) -> Tensor:
     """[B, C, N] what each chunk hands on: lambda at its first step, or the trace of entries of 1 at its last one."""
     b, t, n = shape
-    chunks, lanes = triton.cdiv(t, CHUNK), min(256, lanes_for(n))
-    carry = first.value.new_empty(b, chunks, n)
+    chunks, lanes = triton.cdiv(t, CHUNK), min(WIDEST_BLOCK, lanes_for(n))
+    carry = like.new_empty(b, chunks, n)
     _chunk_sums[(b, chunks, triton.cdiv(n, lanes))](
-        *first, *(second or first), _settings(neuron, CHUNK, carry.dtype, carry.device), carry, t, n, TRACE=trace,
-        RESET=second is not None, CHUNK=CHUNK, LANES=lanes, G=GROUP, num_warps=warps_for(lanes),
+        entries, more, _settings(neuron, CHUNK, carry.dtype, carry.device), carry, t, n, CHUNK=CHUNK, LANES=lanes,
+        G=GROUP, num_warps=warps_for(lanes),
     )  # fmt: skip
     return carry
 
@@ -250,9 +253,8 @@ def _settings(neuron: Neuron, chunk: int, dtype: torch.dtype, device: torch.devi
 
 @triton.jit
 def _chunk_sums(
-    ptr, col, value, ptr_2, col_2, value_2, settings, carry, steps,
-    width, TRACE: tl.constexpr, RESET: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr,
-):  # fmt: skip
+    entries, more, settings, carry, steps, width, CHUNK: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr
+):
     b, c = tl.program_id(0).to(tl.int64), tl.program_id(1)
     n = tl.program_id(2) * LANES + tl.arange(0, LANES)
     beta = tl.load(settings)
@@ -260,139 +262,153 @@ def _chunk_sums(
     begin = c * CHUNK
     end = tl.minimum(begin + CHUNK, steps)
     for i in range(end - begin):
-        t = begin + i if TRACE else end - 1 - i
-        row = b * steps + t
-        total = add_values(total * beta, col, value, tl.load(ptr + row), tl.load(ptr + row + 1), n, TRACE, G)
-        if RESET:
-            first, last = tl.load(ptr_2 + row), tl.load(ptr_2 + row + 1)
-            total = add_values(total, col_2, value_2, first, last, n, False, G)
+        # the trace runs forward in time, lambda backward
+        t = begin + i if entries.value is None else end - 1 - i
+        total = add_entries(total * beta, entries, b * steps + t, n, G)
+        if more is not None:
+            total = add_entries(total, more, b * steps + t, n, G)
     tl.store(carry + (b * tl.num_programs(1) + c) * width + n, total, mask=n < width)
 
 
 @triton.jit
+def _add_chunks(total, carry, first, step, count, beta_chunk, n, real, width):
+    """total + what `count` chunks hand on, the first of them decayed most; they lie `step` apart."""
+    for i in range(count):
+        total = total * beta_chunk + tl.load(carry + (first + i * step) * width + n, mask=real, other=0)
+    return total
+
+
+@triton.jit
+def _multiply_rows(now, rows, row, weight, gradient, n, real, width, G: tl.constexpr):
+    """gradient = weight[col] * now, summed over the lanes, at the indices of a row."""
+    last = tl.load(rows.ptr + row + 1)
+    for k in range(tl.load(rows.ptr + row), last, G):
+        entry = k + tl.arange(0, G)
+        there = entry < last
+        source = tl.load(rows.col + entry, mask=there, other=0).to(tl.int64)
+        place = weight + source[:, None] * width + n[None, :]
+        values = tl.load(place, mask=there[:, None] & real[None, :], other=0)
+        tl.store(gradient + entry, tl.sum(values * now[None, :], 1), mask=there)
+
+
+@triton.jit
+def _add_to_rows(now, rows, row, gradient, n, real, width, LANES: tl.constexpr, G: tl.constexpr):
+    """gradient[col] += now at the indices of a row; atomically, as other samples and chunks add to the same rows."""
+    last = tl.load(rows.ptr + row + 1)
+    for k in range(tl.load(rows.ptr + row), last, G):
+        entry = k + tl.arange(0, G)
+        there = entry < last
+        target = tl.load(rows.col + entry, mask=there, other=0).to(tl.int64)
+        values = tl.zeros([G, LANES], now.dtype) + now[None, :]
+        place = gradient + target[:, None] * width + n[None, :]
+        tl.atomic_add(place, values, mask=there[:, None] & real[None, :], sem="relaxed")
+
+
+@triton.jit
 def _adjoint(
-    ptr, col, eps, reset_ptr, reset_col, reset_eps, given, carry, settings,
-    at_ptr, at_col, x_ptr, x_col, weight, grad_x, grad_weight, bias_parts,
-    everywhere, steps, width, GIVEN: tl.constexpr, RESET: tl.constexpr, AT: tl.constexpr,
-    WEIGHT: tl.constexpr, BIAS: tl.constexpr, EVERYWHERE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr,
-    G: tl.constexpr,
+    active, reset, given, carry, settings, at, events, weight, out, steps, width, BIAS: tl.constexpr,
+    EVERYWHERE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr,
 ):  # fmt: skip
+    """lambda of one chunk of a sample, from its errors or as given, and from it what is requested; see `adjoint`."""
     b, c, chunks = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
     n = tl.program_id(2) * LANES + tl.arange(0, LANES)
     real = n < width
     beta, beta_chunk = tl.load(settings), tl.load(settings + 1)
     now = tl.zeros([LANES], beta.dtype)  # lambda
     total = now
-    if not GIVEN:
-        for later in range(chunks - 1 - c):
-            other = (b * chunks + chunks - 1 - later) * width
-            now = now * beta_chunk + tl.load(carry + other + n, mask=real, other=0)
+    if given is None:
+        last = b * chunks + chunks - 1
+        now = _add_chunks(now, carry, last, -1, chunks - 1 - c, beta_chunk, n, real, width)
     begin = c * CHUNK
     end = tl.minimum(begin + CHUNK, steps)
     for i in range(end - begin):
         row = b * steps + end - 1 - i
-        if GIVEN:
+        if given is not None:
             now = tl.load(given + row * width + n, mask=real, other=0)
         else:
-            now = add_values(now * beta, col, eps, tl.load(ptr + row), tl.load(ptr + row + 1), n, False, G)
-            if RESET:
-                first, last = tl.load(reset_ptr + row), tl.load(reset_ptr + row + 1)
-                now = add_values(now, reset_col, reset_eps, first, last, n, False, G)
-        if AT:
-            last = tl.load(at_ptr + row + 1)
-            for k in range(tl.load(at_ptr + row), last, G):
-                entry = k + tl.arange(0, G)
-                there = entry < last
-                source = tl.load(at_col + entry, mask=there, other=0).to(tl.int64)
-                rows = tl.load(
-                    weight + source[:, None] * width + n[None, :], mask=there[:, None] & real[None, :], other=0
-                )
-                tl.store(grad_x + entry, tl.sum(rows * now[None, :], 1), mask=there)
-        if WEIGHT:
-            last = tl.load(x_ptr + row + 1)
-            for k in range(tl.load(x_ptr + row), last, G):
-                entry = k + tl.arange(0, G)
-                there = entry < last
-                source = tl.load(x_col + entry, mask=there, other=0).to(tl.int64)
-                values = tl.zeros([G, LANES], now.dtype) + now[None, :]
-                tl.atomic_add(
-                    grad_weight + source[:, None] * width + n[None, :], values,
-                    mask=there[:, None] & real[None, :], sem="relaxed",
-                )  # fmt: skip
+            now = add_entries(now * beta, active, row, n, G)
+            if reset is not None:
+                now = add_entries(now, reset, row, n, G)
+        if at is not None:
+            _multiply_rows(now, at, row, weight, out.at, n, real, width, G)
+        if events is not None:
+            _add_to_rows(now, events, row, out.weight, n, real, width, LANES, G)
         if BIAS:
             total += now
         if EVERYWHERE:
-            tl.store(everywhere + row * width + n, now, mask=real)
+            tl.store(out.everywhere + row * width + n, now, mask=real)
     if BIAS:
-        tl.store(bias_parts + (b * chunks + c) * width + n, total, mask=real)
+        tl.store(out.bias + (b * chunks + c) * width + n, total, mask=real)
 
 
 @triton.jit
-def _add_outer(
-    gradient, col, eps, first, last, x_bar, n, real, features,
-    ATOMIC: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr,
-):  # fmt: skip
-    """gradient[col] += eps * x_bar for the entries first to last of a row, whose columns differ."""
-    for k in range(first, last, G):
+def _add_outer(gradient, errors, row, x_bar, n, real, features, ATOMIC: tl.constexpr, G: tl.constexpr):
+    """gradient[col] += eps * x_bar for the errors of a row, whose columns differ."""
+    last = tl.load(errors.ptr + row + 1)
+    for k in range(tl.load(errors.ptr + row), last, G):
         entry = k + tl.arange(0, G)
         there = entry < last
-        row = tl.load(col + entry, mask=there, other=0).to(tl.int64)
-        values = tl.load(eps + entry, mask=there, other=0)[:, None] * x_bar[None, :]
-        target, mask = gradient + row[:, None] * features + n[None, :], there[:, None] & real[None, :]
+        target = tl.load(errors.col + entry, mask=there, other=0).to(tl.int64)
+        values = tl.load(errors.value + entry, mask=there, other=0)[:, None] * x_bar[None, :]
+        place, mask = gradient + target[:, None] * features + n[None, :], there[:, None] & real[None, :]
         if ATOMIC:
-            tl.atomic_add(target, values, mask=mask, sem="relaxed")
+            tl.atomic_add(place, values, mask=mask, sem="relaxed")
         else:
-            tl.store(target, tl.load(target, mask=mask, other=0) + values, mask=mask)
+            tl.store(place, tl.load(place, mask=mask, other=0) + values, mask=mask)
 
 
 @triton.jit
 def _trace(
-    x_ptr, x_col, ptr, col, eps, reset_ptr, reset_col, reset_eps, carry,
-    settings, gradient, batch, steps, width, features, samples, RESET: tl.constexpr,
-    ATOMIC: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr,
+    x, active, reset, carry, settings, gradient, batch, steps, width, features, samples, CHUNK: tl.constexpr,
+    LANES: tl.constexpr, G: tl.constexpr,
 ):  # fmt: skip
+    """x_bar of one chunk of a sample, or, in a sum in order, of all chunks of a few; see `weight_by_trace`."""
     p, c, chunks = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
     n = tl.program_id(2) * LANES + tl.arange(0, LANES)
     real = n < features
     beta, beta_chunk = tl.load(settings), tl.load(settings + 1)
     begin, end = 0, steps
-    if ATOMIC:
+    atomic: tl.constexpr = carry is not None
+    if atomic:
         begin = c * CHUNK
         end = tl.minimum(begin + CHUNK, steps)
     else:
         gradient += p * width * features
     for b in range(p * samples, tl.minimum((p + 1) * samples, batch)):
         x_bar = tl.zeros([LANES], beta.dtype)
-        if ATOMIC:
-            for earlier in range(c):
-                x_bar = x_bar * beta_chunk + tl.load(carry + (b * chunks + earlier) * features + n, mask=real, other=0)
+        if atomic:
+            x_bar = _add_chunks(x_bar, carry, b * chunks, 1, c, beta_chunk, n, real, features)
         for t in range(begin, end):
             row = b * steps + t
-            first, last = tl.load(x_ptr + row), tl.load(x_ptr + row + 1)
-            x_bar = add_values(x_bar * beta, x_col, eps, first, last, n, True, G)
-            first, last = tl.load(ptr + row), tl.load(ptr + row + 1)
-            _add_outer(gradient, col, eps, first, last, x_bar, n, real, features, ATOMIC, LANES, G)
-            if RESET:
-                if not ATOMIC:
-                    # a neuron may be in both lists
+            x_bar = add_entries(x_bar * beta, x, row, n, G)
+            _add_outer(gradient, active, row, x_bar, n, real, features, atomic, G)
+            if reset is not None:
+                if not atomic:
+                    # a neuron may be in both lists: what was stored has to be there before it is loaded again
                     tl.debug_barrier()
-                first, last = tl.load(reset_ptr + row), tl.load(reset_ptr + row + 1)
-                _add_outer(gradient, reset_col, reset_eps, first, last, x_bar, n, real, features, ATOMIC, LANES, G)
-            if not ATOMIC:
+                _add_outer(gradient, reset, row, x_bar, n, real, features, atomic, G)
+            if not atomic:
                 tl.debug_barrier()
 
 
 @triton.jit
 def _at_lanes(now, column, n):
-    """now at each of a few columns."""
+    """now at each of a few columns, by comparing: lanes cannot be read by number."""
     return tl.sum(tl.where(column[:, None] == n[None, :], now[None, :], 0), 1)
 
 
 @triton.jit
+def _add_at_columns(total, column, values, n):
+    """total + the values, each at the lane of its column."""
+    return total + tl.sum(tl.where(column[:, None] == n[None, :], values[:, None], 0), 0)
+
+
+@triton.jit
 def _errors(
-    ptr, col, ds, g, u, s_ptr, s_col, settings, eps, eps_reset,
-    steps, width, HARD: tl.constexpr, ATTACHED: tl.constexpr, LANES: tl.constexpr, G: tl.constexpr,
+    active, ds, g, u, events, settings, eps, eps_reset, steps, width, HARD: tl.constexpr, ATTACHED: tl.constexpr,
+    LANES: tl.constexpr, G: tl.constexpr,
 ):  # fmt: skip
+    """Errors of a block of neurons of one sample, from the last step to the first; see `errors`."""
     b, base = tl.program_id(0).to(tl.int64), tl.program_id(1) * LANES
     n = base + tl.arange(0, LANES)
     beta, v_th = tl.load(settings), tl.load(settings + 2)
@@ -400,10 +416,10 @@ def _errors(
     for i in range(steps):
         row = b * steps + steps - 1 - i
         now = later * beta
-        last = tl.load(ptr + row + 1)
-        for k in range(tl.load(ptr + row), last, G):
+        last = tl.load(active.ptr + row + 1)
+        for k in range(tl.load(active.ptr + row), last, G):
             entry = k + tl.arange(0, G)
-            column = tl.load(col + entry, mask=entry < last, other=-1)
+            column = tl.load(active.col + entry, mask=entry < last, other=-1)
             own = (column >= base) & (column < base + LANES)
             error = tl.load(ds + entry, mask=own, other=0)
             if ATTACHED:
@@ -414,15 +430,15 @@ def _errors(
                     slope *= v_th
                 error -= slope * _at_lanes(later, column, n)
             tl.store(eps + entry, error, mask=own)
-            now += tl.sum(tl.where(column[:, None] == n[None, :], error[:, None], 0), 0)
+            now = _add_at_columns(now, column, error, n)
         if HARD:
-            last = tl.load(s_ptr + row + 1)
-            for k in range(tl.load(s_ptr + row), last, G):
+            last = tl.load(events.ptr + row + 1)
+            for k in range(tl.load(events.ptr + row), last, G):
                 entry = k + tl.arange(0, G)
-                column = tl.load(s_col + entry, mask=entry < last, other=-1)
+                column = tl.load(events.col + entry, mask=entry < last, other=-1)
                 error = -beta * _at_lanes(later, column, n)
                 tl.store(eps_reset + entry, error, mask=(column >= base) & (column < base + LANES))
-                now += tl.sum(tl.where(column[:, None] == n[None, :], error[:, None], 0), 0)
+                now = _add_at_columns(now, column, error, n)
         later = now
 
 
@@ -431,6 +447,7 @@ def _adjoint_in_place(
     ds, g, u, settings, steps, width, RESET: tl.constexpr, ATTACHED: tl.constexpr,
     LANES: tl.constexpr,
 ):  # fmt: skip
+    """lambda of a block of neurons of one sample; loads run ahead of the recursion by a few steps (num_stages)."""
     b, n = tl.program_id(0).to(tl.int64), tl.program_id(1) * LANES + tl.arange(0, LANES)
     real = n < width
     beta, v_th = tl.load(settings), tl.load(settings + 2)

@@ -40,12 +40,14 @@ def add_group(total, weight, source, there, n, real, width):
 
 
 @triton.jit
-def add_values(total, col, value, first, last, n, ONES: tl.constexpr, G: tl.constexpr):
-    """total + the values (or ones) of the entries first to last of a list, each at the lane of its column."""
-    for k in range(first, last, G):
+def add_entries(total, entries, row, n, G: tl.constexpr):
+    """total + the values of the entries of a row (ones where they have none), each at the lane of its column."""
+    last = tl.load(entries.ptr + row + 1)
+    for k in range(tl.load(entries.ptr + row), last, G):
         entry = k + tl.arange(0, G)
         there = entry < last
-        column = tl.load(col + entry, mask=there, other=-1)
-        found = there.to(total.dtype) if ONES else tl.load(value + entry, mask=there, other=0)
+        # a lane finds its column among a few by comparing: lanes cannot be written to by number
+        column = tl.load(entries.col + entry, mask=there, other=-1)
+        found = there.to(total.dtype) if entries.value is None else tl.load(entries.value + entry, mask=there, other=0)
         total += tl.sum(tl.where(column[:, None] == n[None, :], found[:, None], 0), 0)
     return total

@@ -8,34 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
 from snn_zo.page import render
 from snn_zo.report.comparison import MANY, Comparison
-from snn_zo.report.dashboard import headline, provenance
+from snn_zo.report.dashboard import findings, provenance, score
+from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
 from snn_zo.report.export import latex, runs_csv, summary_csv
 from snn_zo.report.runs import UNKNOWN, Run
+from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
 
 HERE = Path(__file__).parent
-SCRIPTS = ("plots.js", "parallel.js", "page.js")
-SECTIONS = {
-    "result": "Result",
-    "learning": "Learning curves",
-    "cost": "Accuracy and cost",
-    "energy-time": "Energy and time",
-    "activity": "Activity while training",
-    "settings": "Settings and results",
-    "confusions": "Confusion matrices",
-    "paired": "Paired comparisons",
-    "all-runs": "Runs",
-    "made-by": "Commands and versions",
-}
 DOWNLOADS = {"runs.csv": runs_csv, "summary.csv": summary_csv, "comparison.tex": latex}
 TRACEBACKS = 2_000_000
 """Characters of all tracebacks together; of each the end is kept."""
@@ -71,7 +59,7 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
     from plotly.offline import get_plotlyjs
 
     files = {name: text(comparison) for name, text in DOWNLOADS.items()}
-    scripts = [get_plotlyjs(), "\n".join((HERE / name).read_text() for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), bundled(HERE / "scripts" / "page.mjs")]
     ranked = _ranked(comparison)
     page = render(
         HERE / "page.html",
@@ -96,38 +84,55 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _ranked(comparison: Comparison) -> list[Variant]:
-    """Variants by data set, the most accurate first, those without a completed run last."""
+    """Variants by data set, the best first, those without a completed run last."""
 
-    def rank(variant: Variant) -> tuple[int, float]:
-        accuracy = variant.estimate("accuracy")
-        return comparison.data.index(variant.data), 1.0 if accuracy is None else -accuracy.mean
-
-    return sorted(comparison.variants, key=rank)
+    return sorted(comparison.variants, key=lambda variant: (comparison.data.index(variant.data), variant.order))
 
 
-def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, Any]:
+def _sections(title: str) -> dict[str, str]:
+    """Headings by anchor; one has the title of the headline metric in it."""
+    return {
+        "result": "Result",
+        "learning": "Learning curves",
+        "cost": f"{title[:1].upper()}{title[1:]} and cost",
+        "energy-time": "Energy and time",
+        "activity": "Activity while training",
+        "settings": "Settings and results",
+        "confusions": "Confusion matrices",
+        "paired": "Paired comparisons",
+        "all-runs": "Runs",
+        "made-by": "Commands and versions",
+    }
+
+
+def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, object]:
     runs, known = comparison.runs, [data for data in comparison.data if data != UNKNOWN]
     labels = {run.path: variant.label for variant in ranked for run in variant.runs}
     ordered = [run for variant in ranked for run in variant.runs]
     pairs, troubles = comparison.pairs(), _troubles(ordered, labels, path)
+    headlines = {data: comparison.headline_of(data) for data in comparison.data}
+    common = score.common(headlines.values())
     return {
         "title": " on ".join(filter(None, ["Spike gradients compared", _and(known)])),
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),
         "going_on": sum(run.status in ("running", "queued") for run in runs),
-        "sections": SECTIONS,
-        "findings": headline.findings(comparison, ranked),
+        "sections": _sections(title_of(common)),
+        "score": title_of(common),
+        "words": score.words(common),
+        "table_words": [score.words(headline) for headline in headlines.values()],
+        "findings": findings.findings(comparison, ranked),
         "compared": _compared(comparison),
-        "counts": headline.counts(runs),
+        "counts": findings.counts(runs),
         "datasets": comparison.data,
         "variants": [
             variants_table(comparison, [v for v in ranked if v.data == data], f"variants-{i}")
             for i, data in enumerate(comparison.data)
         ],
-        "runs": runs_table(ordered, labels, path, {place: trouble.anchor for place, trouble in troubles.items()}),
+        "runs": runs_table(ranked, headlines, path, {place: trouble.anchor for place, trouble in troubles.items()}),
         "methods": sorted({run.method for run in runs}),
-        "pairs": pairs_table(pairs) if pairs else None,
+        "pairs": pairs_table(pairs, headlines) if pairs else None,
         "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),

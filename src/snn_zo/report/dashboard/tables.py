@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from snn_zo.quantity import decimal, joules, percent
+from snn_zo.headline import Headline
+from snn_zo.quantity import joules, percent
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison, Pair
+from snn_zo.report.dashboard import score
 from snn_zo.report.runs import Run
+from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
 
 MISSING = "\N{EN DASH}"
@@ -65,10 +68,14 @@ def link(run: Run, page: Path) -> str:
 
 def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id: str) -> Table:
     """A row for each variant of a data set."""
+    headline = next((variant.headline for variant in variants), None)
     columns = [
         Column("variant", "method, and the settings by which it differs from other variants of the method", word=True),
         Column("runs", "completed of all"),
-        Column("test accuracy", "mean over the completed runs, dead ones among them"),
+        Column(
+            f"test {title_of(headline)}",
+            f"mean over the completed runs, dead ones among them{_less_is_better(headline)}",
+        ),
         Column("95 % interval", "bootstrap over seeds"),
         Column("active", "share of elements with g ≠ 0 in the last epoch"),
         Column("spike rate"),
@@ -80,18 +87,19 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
         Column("failed"),
         Column("unfinished", "running, queued or interrupted"),
     ]
-    rows = [Row(_variant_cells(comparison, variant)) for variant in variants]
+    rows = [Row(_variant_cells(comparison, variant, headline)) for variant in variants]
     return Table(table_id, columns, rows)
 
 
-def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
-    accuracy = variant.estimate("accuracy")
+def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline | None) -> list[Cell]:
+    found = variant.estimate("score")
+    shown = partial(scored, headline)
     counts = (variant.dead, len(variant.failed), len(variant.unfinished))
     return [
         Cell(variant.label, variant.label),
         Cell(f"{len(variant.done)} of {len(variant.runs)}", str(len(variant.done))),
-        _cell(accuracy, decimal),
-        Cell(interval(accuracy), "" if accuracy is None or accuracy.low is None else f"{accuracy.low:.9g}"),
+        _cell(found, shown),
+        Cell(interval(found, shown), _sort(found and found.low)),
         _cell(variant.estimate("active"), percent),
         _cell(variant.estimate("spike_rate"), percent),
         _cell(variant.estimate("energy_ratio"), percent),
@@ -102,16 +110,27 @@ def _variant_cells(comparison: Comparison, variant: Variant) -> list[Cell]:
     ]
 
 
-def runs_table(runs: Sequence[Run], labels: dict[Path, str], page: Path, trouble: dict[Path, str]) -> Table:
-    """A row for each run; `trouble` has the anchors of those that the page says more about."""
+def runs_table(
+    variants: Sequence[Variant], headlines: Mapping[str, Headline | None], page: Path, trouble: Mapping[Path, str]
+) -> Table:
+    """A row for each run.
+
+    Args:
+        variants: whose runs they are.
+        headlines: by data set.
+        page: that links start from.
+        trouble: anchors of the runs that the page says more about.
+    """
+    of_each = ", ".join(f"{data}: {title_of(headline)}" for data, headline in headlines.items())
+    of_each = of_each if len(set(headlines.values())) > 1 else ""
     columns = [
         Column("run", word=True),
         Column("variant", word=True),
         Column("data", word=True),
         Column("seed"),
         Column("state", word=True),
-        Column("test accuracy"),
-        Column("validation", "best so far"),
+        Column(f"test {title_of(score.common(headlines.values()))}", of_each),
+        Column("validation", f"best so far{'; ' if of_each else ''}{of_each}"),
         Column("active"),
         Column("spike rate"),
         Column("energy ratio"),
@@ -119,7 +138,11 @@ def runs_table(runs: Sequence[Run], labels: dict[Path, str], page: Path, trouble
         Column("epochs"),
         Column("s / epoch"),
     ]
-    rows = [Row(_run_cells(run, labels[run.path], page, trouble.get(run.path)), _marks(run)) for run in runs]
+    rows = [
+        Row(_run_cells(run, variant.label, headlines[variant.data], page, trouble.get(run.path)), _marks(run))
+        for variant in variants
+        for run in variant.runs
+    ]
     return Table("runs", columns, rows)
 
 
@@ -127,15 +150,16 @@ def _marks(run: Run) -> dict[str, str]:
     return {"method": run.method, "status": run.status, "dead": "yes" if run.dead else "no"}
 
 
-def _run_cells(run: Run, label: str, page: Path, trouble: str | None) -> list[Cell]:
+def _run_cells(run: Run, label: str, headline: Headline | None, page: Path, trouble: str | None) -> list[Cell]:
+    shown = partial(scored, headline)
     return [
         Cell(run.name, run.name, link(run, page)),
         Cell(label, label),
         Cell(run.data, run.data),
         _cell(run.seed, str),
         _state(run, trouble),
-        _cell(run.accuracy, decimal),
-        _cell(run.val_accuracy, decimal),
+        _cell(run.score, shown),
+        _cell(run.val_score, shown),
         _cell(run.active, percent),
         _cell(run.spike_rate, percent),
         _cell(run.energy_ratio, percent),
@@ -151,51 +175,53 @@ def _state(run: Run, trouble: str | None) -> Cell:
     return Cell("" if tag == run.status else run.status, run.status, trouble and f"#{trouble}", tag)
 
 
-def pairs_table(pairs: Sequence[Pair]) -> Table:
-    """A row for each pair of variants."""
+def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None]) -> Table:
+    """A row for each pair of variants, with the headlines of their data sets."""
+    of_all = score.common(headlines.values())
+    in_points = ", in points" if all(map(is_share, headlines.values())) else ""
     columns = [
         Column("variant", word=True),
         Column("against", word=True),
-        Column("difference", "of test accuracy, in points, over common seeds"),
+        Column("difference", f"of test {title_of(of_all)}{in_points}, over common seeds"),
         Column("95 % interval", "bootstrap over the pairs"),
         Column("P(improvement)", "share of pairs in which the first is better, ties half"),
         Column("95 % interval", "bootstrap over the pairs"),
         Column("pairs", "seeds that both have"),
     ]
-    rows = [
-        Row(
-            [
-                Cell(pair.a.label, pair.a.label),
-                Cell(pair.b.label, pair.b.label),
-                _cell(pair.difference, points),
-                Cell(interval(pair.difference, points), _sort(pair.difference.low)),
-                _cell(pair.improvement, "{:.2f}".format),
-                Cell(interval(pair.improvement, "{:.2f}".format), _sort(pair.improvement.low)),
-                Cell(str(pair.n), str(pair.n)),
-            ]
-        )
-        for pair in pairs
+    mixed = len(set(headlines.values())) > 1
+    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data], mixed)) for pair in pairs])
+
+
+def _pair_cells(pair: Pair, headline: Headline | None, with_unit: bool) -> list[Cell]:
+    def difference(value: float) -> str:
+        return score.difference(headline, value) + (score.unit_of_difference(headline) if with_unit else "")
+
+    return [
+        Cell(pair.a.label, pair.a.label),
+        Cell(pair.b.label, pair.b.label),
+        _cell(pair.difference, difference),
+        Cell(interval(pair.difference, difference), _sort(pair.difference.low)),
+        _cell(pair.improvement, "{:.2f}".format),
+        Cell(interval(pair.improvement, "{:.2f}".format), _sort(pair.improvement.low)),
+        Cell(str(pair.n), str(pair.n)),
     ]
-    return Table("pairs-table", columns, rows)
 
 
-def points(value: float) -> str:
-    """A difference of fractions, in percentage points."""
-    rounded = round(100 * value, 2) + 0.0  # no negative zero
-    return f"{rounded:+.2f}".replace("-", "\N{MINUS SIGN}")
+def _less_is_better(headline: Headline | None) -> str:
+    return "; less is better" if sign_of(headline) < 0 else ""
 
 
-def interval(estimate: Estimate | None, shown: Callable[[float], str] = decimal) -> str:
-    """Both ends; a dash where one seed leaves none."""
+def interval(estimate: Estimate | None, shown: Callable[[float], str]) -> str:
+    """Both ends, the unit once; a dash where one seed leaves none."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return MISSING
-    return f"{shown(estimate.low).removesuffix(' %')} to {shown(estimate.high)}"
+    return f"{shown(estimate.low).partition(' ')[0]} to {shown(estimate.high)}"
 
 
 def _sort(value: float | None) -> str:
     return "" if value is None else f"{value:.9g}"
 
 
-def _cell(value: Estimate | float | None, shown: Callable[[Any], str]) -> Cell:
+def _cell(value: Estimate | float | None, shown: Callable[[float], str]) -> Cell:
     mean = value.mean if isinstance(value, Estimate) else value
     return Cell(MISSING) if mean is None else Cell(shown(mean), _sort(mean))

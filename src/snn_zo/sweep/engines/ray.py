@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from snn_zo.config import ConfigError
 from snn_zo.sweep.engines.engine import needs, work
@@ -23,7 +22,7 @@ class Ray:
     def __init__(self, address: str | None = None, num_cpus: float = 1, num_gpus: float = 0) -> None:
         self.address, self.num_cpus, self.num_gpus = address, num_cpus, num_gpus
         self._ray = needs("ray")
-        self._tasks: list[Any] = []
+        self._tasks: list[object] = []
         self._stopped = False
 
     def run(self, folders: Sequence[Path]) -> None:

@@ -1,0 +1,167 @@
+"""Commands whose settings Hydra composes: training, benchmarks, descriptions of data."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from snn_zo.bench.settings import BenchSettings, load_strategies
+from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables, require_one_process
+from snn_zo.config import Composed, ConfigError, build
+from snn_zo.config.command_line import arranged
+from snn_zo.config.literal import as_typed
+from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
+from snn_zo.config.schema import TrainSettings
+from snn_zo.config.sources import choices, register, root, study_name
+from snn_zo.config.without_effect import require_effect
+from snn_zo.exits import fail, reason, require_printed
+from snn_zo.places import expanded
+from snn_zo.screen import keep_open
+
+ELSEWHERE = "outputs=FOLDER (or SNN_ZO_OUTPUTS) names another place"
+
+
+def train() -> None:
+    """`snn-zo train`, `python train.py`: one run, or a sweep with -m; exit code 1 and one line on a mistake."""
+    keep_open()
+    require_one_process()
+    require_no_trainer_variables()
+    let_idle_threads_sleep()
+    failed = 0
+    try:
+        _start("train", _train, may_sweep=True)
+    except KeyboardInterrupt:
+        fail("stopped by a signal")
+    finally:
+        # however it ended: what its jobs have shown
+        from hydra_plugins.snn_zo_launcher import SweepLauncher
+
+        if SweepLauncher.sweep:
+            failed = SweepLauncher.sweep.conclude()
+    if failed:
+        sys.exit(1)
+
+
+def bench() -> None:
+    """`snn-zo bench`, `python -m snn_zo.bench`: training steps side by side; exit code 1 if a number is refused."""
+    keep_open()
+    _start("bench", _bench)
+    require_printed()
+
+
+def describe() -> None:
+    """`snn-zo data describe`, `python -m snn_zo.data describe`: what is in a data set, as a table and a page."""
+    keep_open()
+    if sys.argv[1:2] != ["describe"]:
+        print("usage: snn-zo data describe [data=NAME] [data.KEY=VALUE ...]    a table, and a page of figures")
+        sys.exit(0 if "--help" in sys.argv else 1)
+    del sys.argv[1]
+    _start("train", _describe)
+    require_printed()
+
+
+def _start(config_name: str, job: Callable[[DictConfig], float | None], may_sweep: bool = False) -> None:
+    """Hand over to Hydra, which calls the job with a config, or for a sweep the launcher with many."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
+    logging.raiseExceptions = False  # a full disk is said once, not with every log record
+    sys.argv[1:] = map(as_typed, sys.argv[1:])
+    try:
+        sys.argv[1:] = arranged(sys.argv[1:], may_sweep)
+    except ConfigError as error:
+        fail(str(error))
+    register(sys.argv[1:])
+    main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
+    try:
+        with _errors_in_one_line():
+            main()
+    except Exception as error:
+        if not is_of_hydra(error):
+            raise
+        fail(f"Hydra cannot use this command line: {explain(error)}")
+
+
+@contextmanager
+def _errors_in_one_line(*expected: type[Exception], advice: str = ELSEWHERE) -> Iterator[None]:
+    """Around a job too, since exiting there keeps Hydra from adding lines of its own.
+
+    Args:
+        expected: exceptions that are the user's to mend, besides those of settings and data.
+        advice: what to do where a file cannot be read or written.
+    """
+    mistakes: tuple[type[Exception], ...] = (*EXPECTED, *expected)
+    try:
+        yield
+    except mistakes as error:
+        fail(explain(error))
+    except OSError as error:
+        fail(f"{reason(error)}; {advice}")
+
+
+def _train(config: DictConfig) -> float:
+    """One run; returns its objective."""
+    hydra_config = HydraConfig.get()
+    overrides = [str(override) for override in hydra_config.overrides.task]
+    with _errors_in_one_line():
+        require_effect(hydra_config, config.outputs)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            names = ", ".join(choices("hydra/launcher"))
+            raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
+        composed = Composed.of(config)
+        folder = _to_resume(composed.settings, overrides) if composed.settings.resume else None
+        from snn_zo import experiment
+    if folder:
+        with _errors_in_one_line(experiment.RunFailed, advice="to go on with a run, its folder has to be writable"):
+            return experiment.resume(folder, config if any(map(_is_about_logger, overrides)) else None)
+    with _errors_in_one_line(experiment.RunFailed):
+        return experiment.run(composed, study_name(hydra_config), overrides)
+
+
+def _bench(config: DictConfig) -> None:
+    """One benchmark."""
+    with _errors_in_one_line():
+        require_effect(HydraConfig.get(), config.outputs)
+        settings = build(config, "", BenchSettings)
+        strategies = load_strategies(settings.strategies)
+        from snn_zo.bench import suite
+
+        complete = suite.run(settings, strategies, config)
+    if not complete:
+        sys.exit(1)
+
+
+def _describe(config: DictConfig) -> None:
+    """One page."""
+    with _errors_in_one_line():
+        require_effect(HydraConfig.get(), config.outputs)
+        dataset = build(config, "", TrainSettings).data
+        from snn_zo.data import description
+
+        description.run(dataset, config.dataset, expanded(config.outputs) / "data" / config.dataset)
+
+
+def _to_resume(settings: TrainSettings, overrides: list[str]) -> Path:
+    """The run folder that `resume=` names."""
+    from snn_zo.runs.folder import RunFolder
+
+    others = [each for each in overrides if not each.startswith(("resume=", "outputs=")) and not _is_about_logger(each)]
+    if others:
+        raise ConfigError(f"resume takes all settings but logger from the run folder: drop {' '.join(others)}")
+    if settings.resume != "latest":
+        return expanded(settings.resume or "")
+    try:
+        return RunFolder.latest(expanded(settings.outputs)).path
+    except FileNotFoundError as error:
+        raise ConfigError(f"resume=latest: {error}") from error
+
+
+def _is_about_logger(override: str) -> bool:
+    return override.lstrip("+~").startswith(("logger=", "logger."))

@@ -1,0 +1,47 @@
+// what the page holds, and what the reader has chosen
+
+import { byId } from "./elements.mjs";
+
+/** @type {import("./payload.d.ts").Report} */
+export const report = JSON.parse(byId("report").textContent ?? "");
+
+/** @type {import("./types.d.ts").Chosen} */
+export const chosen = {
+  data: 0,
+  hidden: new Set(),
+  metric: "",
+  x: "epoch",
+  activity: "active",
+  confusion: -1,
+  reference: -1,
+  paper: false,
+};
+
+/** Variants of the chosen data set, best first. */
+export const variantsHere = () => report.variants.flatMap(({ data }, index) => (data === chosen.data ? [index] : []));
+
+export const isDark = () => {
+  const forced = document.documentElement.dataset.theme;
+  return forced ? forced === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+};
+
+/** A colour of the style sheet, as the present theme has it. @param {string} name */
+function colour(name) {
+  const probe = byId("main");
+  probe.style.outlineColor = `var(--${name})`;
+  const found = getComputedStyle(probe).outlineColor;
+  probe.style.outlineColor = "";
+  return found;
+}
+
+/** What a figure in this place is drawn from. @param {HTMLElement} node @returns {import("./types.d.ts").View} */
+export const viewFrom = (node) => ({
+  report,
+  chosen,
+  dataset: report.datasets[chosen.data],
+  shown: variantsHere().filter((index) => !chosen.hidden.has(index)),
+  width: node.clientWidth,
+  narrow: !chosen.paper && node.clientWidth < 520,
+  dark: isDark(),
+  colour,
+});

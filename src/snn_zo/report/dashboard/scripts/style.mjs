@@ -1,0 +1,101 @@
+// colours, axes and layouts that all figures share
+
+/** @import { Figure, Layout, View } from "./types.d.ts" */
+
+// Okabe and Ito's colours, which colour-blind readers tell apart, with an ochre for their yellow; lighter on a dark page
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31"];
+const COLOURS_ON_DARK = ["#3D9FDC", "#F0733A", "#1FBE94", "#E39BC6", "#F2B33D", "#A5DCFA", "#C2A36B"];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
+
+export const PAPER_WIDTH = 690; // px, the width of A4 between its margins
+export const PERCENT = { tickformat: "~p" };
+export const JOULES = { tickformat: "~s", ticksuffix: "J" };
+
+/**
+ * Colour, dash and marker of a variant: the same in every figure.
+ * @param {Pick<View, "report" | "dark">} view
+ * @param {number} index
+ */
+export function styleOf({ report, dark }, index) {
+  const { style } = report.variants[index];
+  return {
+    color: (dark ? COLOURS_ON_DARK : COLOURS)[style % COLOURS.length],
+    dash: DASHES[Math.floor(style / COLOURS.length) % DASHES.length],
+    symbol: SYMBOLS[style % SYMBOLS.length],
+  };
+}
+
+/** A colour with a share of its opacity. @param {string} hex @param {number} share */
+export const alpha = (hex, share) => hex + Math.round(255 * share).toString(16).padStart(2, "0");
+
+/** @param {View} view @param {string} title @param {Layout} more @returns {Layout} */
+export function axis(view, title, more = {}) {
+  return {
+    title: { text: title, standoff: 8 },
+    automargin: true,
+    tickcolor: view.colour("soft"),
+    gridcolor: view.colour("rule"),
+    linecolor: view.colour("soft"),
+    zeroline: false,
+    showline: true,
+    ticks: "outside",
+    ticklen: 4,
+    ...more,
+  };
+}
+
+/**
+ * A logarithmic axis with ticks at 1, 2 and 5 where there is a decade or more; plotly's own crowd or vanish.
+ * @param {View} view
+ * @param {string} title
+ * @param {Layout} format
+ * @param {number[]} values that are drawn, all above 0
+ */
+export function logAxis(view, title, format, values) {
+  if (!values.length) return axis(view, title, { type: "log", ...format });
+  const low = Math.log10(Math.min(...values));
+  const high = Math.log10(Math.max(...values));
+  const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
+  const steps = high - low > 4 ? [1] : [1, 2, 5];
+  const ticks = high > low && high - low < 0.7
+    ? { nticks: 6 }
+    : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
+  return axis(view, title, { type: "log", ...ticks, ...format });
+}
+
+/** @param {View} view @param {Layout} more @returns {Layout} */
+export function layoutOf(view, more) {
+  const ink = view.colour("ink");
+  const paper = view.colour("paper");
+  return {
+    font: { family: "system-ui, -apple-system, Segoe UI, Liberation Sans, sans-serif", size: 12, color: ink },
+    paper_bgcolor: paper,
+    plot_bgcolor: paper,
+    hoverlabel: {
+      align: "left",
+      bgcolor: view.colour("shade"),
+      bordercolor: view.colour("soft"),
+      font: { color: ink },
+    },
+    margin: { l: 58, r: 16, t: 12, b: 48 },
+    showlegend: false,
+    hovermode: "closest",
+    height: 380,
+    ...more,
+  };
+}
+
+/** Characters of a label in one line beside an axis. @param {View} view */
+export const labelWidth = (view) => (view.narrow ? 16 : 32);
+
+const LEGEND = { orientation: "h", x: 0, xanchor: "left", yanchor: "bottom", traceorder: "normal" };
+export const LEGEND_ABOVE = { ...LEGEND, y: 1.02 };
+const LEGEND_BELOW = { ...LEGEND, y: 0, yref: "container" };
+
+/** The layout of a figure that leaves the page, where it has to name its variants itself. @param {Figure} figure */
+export function withLegend({ data, layout }) {
+  const names = data.filter((trace) => trace.showlegend);
+  const room = 22 * Math.ceil(names.length / 3);
+  return names.length ? { ...layout, showlegend: true, legend: LEGEND_BELOW, height: layout.height + room } : layout;
+}
