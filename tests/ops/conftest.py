@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from snn_zo.neuron import RESETS, Neuron
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
+from tests.ops.harness import NEURONS
 
 BACKENDS = ["reference", "cpu", pytest.param("triton", marks=pytest.mark.slow)]
 """The interpreter of `triton` is slow: every test here runs in it on demand, `test_triton.py` always."""
@@ -14,12 +14,6 @@ STRATEGIES = {
     "triangular": Surrogate("triangular", slope=1.5),
     "window": SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4),
     "inactive": SparseSurrogate(Surrogate("sigmoid"), b_th=1e-9),
-}
-
-NEURONS = {
-    f"{reset}-{'detached' if detach else 'attached'}": Neuron(tau=5.0, v_th=0.8, reset=reset, detach_reset=detach)
-    for reset in RESETS
-    for detach in (True, False)
 }
 
 

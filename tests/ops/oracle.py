@@ -118,22 +118,3 @@ def trace(x: Tensor, neuron: Neuron) -> Tensor:
     for t in range(1, x.shape[1]):
         steps.append(x[:, t] + leak(neuron) * steps[-1])
     return torch.stack(steps, 1)
-
-
-def twin(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Fresh leaves of the same values and the same need of a gradient."""
-    return tuple(None if x is None else x.detach().clone().requires_grad_(x.requires_grad) for x in tensors)
-
-
-def assert_near(actual: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
-    """Equal but for rounding, measured against the largest element (at least 1)."""
-    scale = max([1.0, *expected.abs().flatten().tolist()])
-    torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * scale)
-
-
-def assert_grads_near(actual, expected, tolerance: float = 1e-12) -> None:
-    """`assert_near` for the gradients of two lists of leaves, of which None and frozen ones are passed over."""
-    for ours, theirs in zip(actual, expected, strict=True):
-        if theirs is not None and theirs.requires_grad:
-            assert ours.grad is not None
-            assert_near(ours.grad, theirs.grad, tolerance)

@@ -8,7 +8,7 @@ from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.oracle import assert_grads_near, assert_near, twin
+from tests.ops.harness import assert_grads_near, assert_near, twin
 
 B, T, C, N_IN = 3, 9, 2, 5
 

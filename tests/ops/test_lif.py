@@ -5,8 +5,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops import lif
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.oracle import assert_near, twin
-from tests.ops.probes import Poison, Silent
+from tests.ops.harness import Poison, Silent, assert_near, twin
 
 B, T, N = 3, 9, 5
 

@@ -11,7 +11,7 @@ import snn_zo
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_linear
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
-from tests.ops.oracle import assert_near
+from tests.ops.harness import assert_near
 
 snntorch = pytest.importorskip("snntorch")
 

@@ -5,7 +5,7 @@ from torch.autograd import forward_ad
 import snn_zo
 from snn_zo.ops import spike
 from snn_zo.strategies import Draw, LocalZO, Surrogate
-from tests.ops.probes import Silent
+from tests.ops.harness import Silent
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

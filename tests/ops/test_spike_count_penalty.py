@@ -11,7 +11,7 @@ from snn_zo.target import Classes
 from snn_zo.tasks import CrossEntropy, make_task
 from snn_zo.training import SpikingModule
 from tests.ops import oracle
-from tests.ops.oracle import assert_near
+from tests.ops.harness import assert_near
 
 B, T, N, C = 3, 7, 5, 2
 

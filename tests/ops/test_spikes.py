@@ -4,7 +4,7 @@ import torch
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes, lif, spiking_linear
 from snn_zo.strategies import LocalZO, Surrogate
-from tests.ops.oracle import assert_near
+from tests.ops.harness import assert_near
 from tests.ops.oracle import lif as oracle_lif
 from tests.ops.oracle import spiking_linear as oracle_spiking_linear
 

@@ -7,8 +7,7 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.oracle import assert_grads_near, assert_near, twin
-from tests.ops.probes import Poison, Silent
+from tests.ops.harness import Poison, Silent, assert_grads_near, assert_near, twin
 
 B, T, N, N_IN = 3, 9, 5, 4
 SPARSE = SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4)

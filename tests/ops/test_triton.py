@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.ops.oracle import assert_near
-
 triton = pytest.importorskip("triton")
 
 from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout  # noqa: E402
 from snn_zo.ops import Spikes, leaky_readout, lif, spike_count_penalty, spiking_linear  # noqa: E402
 from snn_zo.ops.backends import INTERPRETED  # noqa: E402
+from snn_zo.ops.spikes import EVERYWHERE  # noqa: E402
 from snn_zo.ops.triton import gradients, scan  # noqa: E402
 from snn_zo.ops.triton.capacity import Plan  # noqa: E402
 from snn_zo.regularizer import SpikeCount  # noqa: E402
 from snn_zo.strategies import Draw, Expectation, LocalZO, SparseSurrogate, Surrogate  # noqa: E402
+from tests.ops.harness import assert_near
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="TRITON_INTERPRET=1 runs these on a CPU")
 
@@ -86,7 +86,7 @@ def check(network, strategy, neuron=SOFT, tolerance=1e-10, **settings):
         assert torch.equal(ours.fired(), theirs.fired())
         assert ours.event_count == theirs.event_count
         assert ours.drawn == theirs.drawn
-        if neuron.reset == "hard" and ours.active is not None:
+        if neuron.reset == "hard" and ours.active is not EVERYWHERE:
             assert (ours.handle > 0).sum() == (theirs.handle > 0).sum()
     for ours, theirs in zip(found, expected, strict=True):
         assert_near(ours, theirs, tolerance)
