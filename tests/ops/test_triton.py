@@ -23,7 +23,7 @@ from snn_zo.ops.triton import gradients, scan  # noqa: E402
 from snn_zo.ops.triton.capacity import Plan  # noqa: E402
 from snn_zo.regularizer import SpikeCount  # noqa: E402
 from snn_zo.strategies import Draw, Expectation, LocalZO, SparseSurrogate, Surrogate  # noqa: E402
-from tests.ops.harness import assert_near
+from tests.ops.harness import assert_near  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="TRITON_INTERPRET=1 runs these on a CPU")
 
