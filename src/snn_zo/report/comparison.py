@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
-from snn_zo.report.runs import Run
+from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import sign_of, title_of
 from snn_zo.report.variants import Prices, Variant, variants
 
@@ -27,7 +27,7 @@ MANY = 16
 """Variants of a data set from which on not all pairs are formed."""
 
 
-Workload = frozenset[tuple[str, Any]]
+Workload = frozenset[tuple[str, Setting]]
 
 
 class Pair(NamedTuple):

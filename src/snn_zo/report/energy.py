@@ -39,7 +39,7 @@ def main() -> None:
     if not runs:
         sys.exit("error: none of these runs has modelled energy")
     console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
-    summaries = [run.summary | {"method": run.method} for run in runs]  # as text that a terminal can show
+    summaries = [{**run.summary, "method": run.method} for run in runs]  # as text that a terminal can show
     for headline in dict.fromkeys(map(headline_of, summaries)):
         alike = [summary for summary in summaries if headline_of(summary) == headline]
         console.print(energy_table(alike, f"{float(arguments.target):g}"))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from snn_zo.untrusted import (
 
 UNKNOWN = "unknown"
 """Name of a data set and of a method that nothing tells."""
+Setting: TypeAlias = "bool | int | float | str | tuple[Setting, ...] | None"
+"""A value of a config, as it can be compared."""
+
 OF_A_RUN = ("seed", "method")
 """Settings that a `Run` has a field for."""
 TRACEBACK = 100_000
@@ -76,12 +79,12 @@ class Run:
     data: str
     method: str
     seed: int | None
-    settings: dict[str, Any]
-    summary: dict[str, Any]
+    settings: dict[str, Setting]
+    summary: Mapping[str, Any]
     metrics: Table
     timing: Table
     confusion: list[list[int]] | None
-    environment: dict[str, Any]
+    environment: Mapping[str, object]
     problems: tuple[str, ...] = ()
 
     @property
@@ -261,14 +264,14 @@ def _best(same: list[Run]) -> Run:
 _SHARES = {f"trainer.{name}" for name in COUNT_OR_SHARE}
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
+def _settings(config: Mapping[str, object]) -> dict[str, Setting]:
     settings = {clean(name): _frozen(value) for name, value in flatten(config).items() if name not in OF_A_RUN}
     # where a share is all, 1.0, it is not to be equal to one batch, 1
     shares = {name: str(value) for name, value in settings.items() if name in _SHARES and isinstance(value, float)}
     return settings | shares
 
 
-def _content(summary: dict[str, Any]) -> dict[str, Any]:
+def _content(summary: Mapping[str, object]) -> dict[str, Setting]:
     """Which recordings a run learnt from and was tested on, as a setting: runs on other data are other runs."""
     numbers = [positive(summary, "data_content", part, "recordings") for part in ("train", "val", "test")]
     fingerprint = line(at(summary, "data_content", "fingerprint"))
@@ -276,14 +279,14 @@ def _content(summary: dict[str, Any]) -> dict[str, Any]:
     return {"data.content": f"{recordings}/{fingerprint[:8]}"} if fingerprint else {}
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Setting:
     """The same, hashable."""
     if isinstance(value, dict):
         return tuple((clean(str(name)), _frozen(item)) for name, item in value.items())
     return tuple(map(_frozen, value)) if isinstance(value, list) else _plain(value)
 
 
-def _plain(value: Any) -> bool | int | float | str | None:
+def _plain(value: object) -> bool | int | float | str | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from snn_zo.headline import Direction, Headline
 from snn_zo.untrusted import at, fraction, line, number
@@ -14,7 +14,7 @@ SHARES = ("top3",)
 """Metrics besides headline ones that are fractions."""
 
 
-def headline_of(summary: Mapping[str, Any]) -> Headline | None:
+def headline_of(summary: Mapping[str, object]) -> Headline | None:
     """The metric that a run is judged by; None where its summary does not say one."""
     found = summary.get("headline")
     name, title, unit = (line(at(found, part), LONGEST) for part in ("name", "title", "unit"))

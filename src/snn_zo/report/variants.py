@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from types import EllipsisType
+from typing import TypeAlias
 
 from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
-from snn_zo.report.runs import Run
+from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import sign_of
 from snn_zo.runs.status import Status
 
@@ -23,7 +24,9 @@ COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s
 TARGET = "._target_"
 PRICES = ("energy.name", "callbacks.energy.table.name")
 """Settings whose value stands for a choice of a whole group, as a target does."""
-Prices = tuple[str | None, frozenset[tuple[str, Any]]]
+Prices = tuple[str | None, frozenset[tuple[str, Setting]]]
+Values: TypeAlias = "tuple[Setting | EllipsisType, ...]"
+"""Of a setting, in several runs; `...` where a run does not have it."""
 SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
 
 
@@ -44,11 +47,11 @@ class Variant:
     data: str
     headline: Headline | None
     method: str
-    varied: dict[str, Any]
+    varied: dict[str, Setting]
     runs: tuple[Run, ...]
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Setting]:
         """What its runs have in common."""
         return self.runs[0].settings
 
@@ -107,7 +110,7 @@ def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
     """Runs by data set, method and settings, in that order; those judged by different metrics are never together."""
     headlines = _headlines(runs)
     places = _places(headlines)
-    groups: dict[tuple[str, str, frozenset[Any]], list[Run]] = {}
+    groups: dict[tuple[str, str, frozenset[tuple[str, Setting]]], list[Run]] = {}
     for run, data in places.items():
         groups.setdefault((data, run.method, frozenset(run.settings.items())), []).append(run)
     judged_by = {data: headlines[run] for run, data in places.items()}
@@ -153,7 +156,7 @@ def _kind(headline: Headline | None) -> str:
 
 def _of_method(
     method: str, groups: Sequence[list[Run]], common: Sequence[str]
-) -> Iterator[tuple[str, dict[str, Any], tuple[Run, ...]]]:
+) -> Iterator[tuple[str, dict[str, Setting], tuple[Run, ...]]]:
     """Label, varied settings and runs by seed of each variant."""
     runs = [group[0] for group in groups]
     names = [*filter(_of_strategy, _varied(runs)), *common]
@@ -177,13 +180,13 @@ def _of_strategy(name: str) -> bool:
     return name.startswith("strategy.")
 
 
-def _value(run: Run, name: str) -> Any:
+def _value(run: Run, name: str) -> Setting | EllipsisType:
     """A setting; `...` where the run has none of this name, None where it does without the whole group."""
     group = name.removesuffix(TARGET)
     return run.settings.get(name, run.settings.get(group, ...))
 
 
-def _columns(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+def _columns(runs: Sequence[Run]) -> dict[str, Values]:
     """Values of each setting that is not the same in all runs."""
     known = [run for run in runs if run.settings]
     names = dict.fromkeys(name for run in known for name in run.settings)
@@ -195,7 +198,7 @@ def _varied(runs: Sequence[Run]) -> list[str]:
     """Names of the settings with several values, without those that follow from others."""
     columns = {name: column for name, column in _columns(runs).items() if len(set(column) - {...}) > 1}
     chosen = tuple(name.removesuffix(TARGET) + "." for name in columns if name.endswith(TARGET))
-    kept: dict[tuple[str, tuple[Any, ...]], str] = {}
+    kept: dict[tuple[str, Values], str] = {}
     for name in sorted(columns, key=lambda name: name.count(".")):
         priced = any(name.startswith(p.removesuffix("name")) and name != p for p in PRICES if p in columns)
         belongs = ... in columns[name] and name.startswith(chosen) and not name.endswith(TARGET)
@@ -237,7 +240,7 @@ def _readable(name: str) -> str:
     return name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
 
 
-def shown(name: str, value: Any) -> str:
+def shown(name: str, value: Setting) -> str:
     """A setting's value as a label has it."""
     if isinstance(value, tuple):
         return f"[{','.join(shown('', item) for item in value)}]"
@@ -250,6 +253,7 @@ def shown(name: str, value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _order(value: Any) -> tuple[int, float, str]:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (0, float(value), "") if number else (1, 0.0, str(value))
+def _order(value: Setting | EllipsisType) -> tuple[int, float, str]:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return 0, float(value), ""
+    return 1, 0.0, str(value)

@@ -14,7 +14,7 @@ from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
 from snn_zo.report.result import PHASES
-from snn_zo.report.runs import Run
+from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Prices, Variant, short_names, shown
 from snn_zo.runs.status import Status
@@ -268,7 +268,7 @@ def _number(value: object) -> float | None:
     return float(value)
 
 
-def _setting(name: str, value: object) -> float | str:
+def _setting(name: str, value: Setting) -> float | str:
     """A number as it is, for an axis of numbers; everything else as labels have it."""
     number = _number(value)
     return shown(name, value) if number is None else number

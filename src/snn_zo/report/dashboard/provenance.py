@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +100,12 @@ def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:
     return [Fact(name, values.most_common(MOST)) for name, values in list(found.items())[:MOST]]
 
 
-def _packages(environment: dict[str, Any]) -> list[tuple[str, str]]:
+def _packages(environment: Mapping[str, object]) -> list[tuple[str, str]]:
     packages = environment.get("packages")
     return [(str(name), str(found)) for name, found in packages.items()][:MOST] if isinstance(packages, dict) else []
 
 
-def _machine(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _machine(environment: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     git, hardware = environment.get("git"), environment.get("hardware")
     if isinstance(git, dict):
         yield "git commit", _commit(git)
