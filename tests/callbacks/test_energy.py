@@ -112,6 +112,17 @@ def test_epochs_sum_up_to_the_training():
     assert sum(summary["memory_levels"].values()) == pytest.approx(modelled["memory"])
 
 
+def test_targets_of_an_error_are_reached_from_above():
+    monitor = EnergyMonitor(TABLE, "val/acc", "min", targets=(0.5, 0.2))
+    training = Training(monitor)
+    training.start()
+    for error in (0.7, 0.4, 0.3):
+        training.epoch(error)
+    reached = monitor.summary()["to_reach"]
+    assert reached["0.5"]["epoch"] == 1
+    assert reached["0.2"] is None
+
+
 def test_optimizer_is_counted_by_its_steps():
     energies = []
     for accumulate in (1, 2, 4):

@@ -282,7 +282,7 @@ class Untold(Own):
 
 
 def test_own_data_set_without_classes_or_a_target(tmp_path):
-    with pytest.raises(TypeError, match=r"^Untold must say its classes, or the target that is to be learned$"):
+    with pytest.raises(ValueError, match=r"^Untold must say how many classes it has, or the target"):
         Untold(cache_dir=str(tmp_path))
 
 

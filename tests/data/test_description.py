@@ -79,3 +79,27 @@ def test_describe_has_the_range_of_continuous_targets(tmp_path, monkeypatch, cap
     target = RandmanRegression(cache_dir=os.environ["SNN_ZO_CACHE"], samples=100, targets=4).splits().train
     values = target.store.target[target.sample, 3]
     assert re.findall(r"<td>([^<]+)</td>", rows[3][1])[:2] == [f"{values.mean():.3g}", f"{values.std():.3g}"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["outputs=''"], "error: outputs must name a folder, and is empty"),
+        (["~data", "dataset=x"], "error: data=null does not exist; choose from cifar10_dvs,"),
+        (["data=randman", "+data.clases=3"], "error: data.clases is not a setting; did you mean data.classes?"),
+        (["data=randman", "data.samples=0"], "error: data.samples must be at least 1, got 0"),
+    ],
+)
+def test_describe_of_settings_that_cannot_be(overrides, said, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["data", "describe", *overrides])
+    with pytest.raises(SystemExit):
+        describe()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(said)
+
+
+def test_describe_of_data_settings_that_refer_to_others(tmp_path, monkeypatch, capfd):
+    overrides = ["data=randman", "data.samples=10", "data.val_fraction=0.2", "data.manifold_seed=${seed}", "seed=7"]
+    monkeypatch.setattr(sys, "argv", ["data", "describe", *overrides, f"outputs={tmp_path}"])
+    describe()
+    assert "<td>manifold_seed</td><td>7</td>" in (tmp_path / "data/randman/describe.html").read_text()

@@ -9,6 +9,7 @@ from snn_zo.energy.counts import Schedule, Search
 from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.ops.record import Record
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.ops.spiking_linear import cpu
 from snn_zo.strategies import Draw, LocalZO, LocalZOConverse, SparseSurrogate, Surrogate
 from tests.energy.instrumented import Dense, Layer, Meter, Output
@@ -94,7 +95,7 @@ class Network:
         if bias is not None:
             torch.testing.assert_close(layer.grad_bias(), bias.grad)
         if i > 0:
-            active = None if self.spikes[i].active is None else self._mask(self.spikes[i])
+            active = None if self.spikes[i].active is EVERYWHERE else self._mask(self.spikes[i])
             gradient = layer.grad_input(active)
             torch.testing.assert_close(gradient * self._mask(self.spikes[i]), self._grad(self.spikes[i]))
         return meter, layer
@@ -106,7 +107,7 @@ class Network:
 
     def _grad(self, s: Spikes) -> torch.Tensor:
         grad = torch.zeros(s.shape, dtype=torch.double).flatten()
-        if s.active is None:
+        if s.active is EVERYWHERE:
             grad = s.handle.grad.clone()
             grad[s.g == 0] = 0
         else:
@@ -183,7 +184,7 @@ def test_readout_counts_equal_those_of_the_instrumented_loop(blocks, name, reduc
     output.backward(network.grad.tolist())
     torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
     mask = network._mask(x)
-    gradient = output.grad_input(None if x.active is None else mask)
+    gradient = output.grad_input(None if x.active is EVERYWHERE else mask)
     torch.testing.assert_close(gradient * mask, network._grad(x))
     assert_counted(counts.readout(a, settings, bias, Schedule(blocks=blocks)), meter)
 
@@ -199,7 +200,7 @@ def test_readout_counts_of_every_step(name, scale, bias):
     torch.testing.assert_close(torch.tensor(output.over_time, dtype=torch.double), network.logits)
     output.backward(network.grad.tolist())
     torch.testing.assert_close(output.grad_weight(), network.weights[2].grad)
-    output.grad_input(None if x.active is None else network._mask(x))
+    output.grad_input(None if x.active is EVERYWHERE else network._mask(x))
     assert_counted(counts.readout(a, settings, bias, every_step=True), meter)
 
 

@@ -74,6 +74,13 @@ def test_devices_gradients(one, two, case):
     assert distance(alone, together) < (2e-6 if case == "float32" else 1e-13)
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_devices_put_predictions_together(two, rank):
+    header, *lines = load(two, "predicted", rank)
+    assert header == ["sample", "predicted_1", "predicted_2", "true_1", "true_2"]
+    assert lines == [[i, f"{i}", f"{i}", f"{-i if i else '-0'}", f"{-i if i else '-0'}"] for i in (0, 1, 2, 4, 5, 6)]
+
+
 @cases
 def test_devices_agree(two, case):
     """Bit for bit: gradients, weights, and everything that is said of all devices."""

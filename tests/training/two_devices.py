@@ -28,6 +28,7 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.strategies import LocalZO, SparseSurrogate, Strategy, Surrogate
 from snn_zo.target import Classes
 from snn_zo.tasks import CrossEntropy, make_task
+from snn_zo.tasks.tested import Predictions
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import ending_together, of_all_devices
 from snn_zo.training.schedules import cosine
@@ -177,6 +178,16 @@ def diverge(folder: Path, devices: int) -> None:
     torch.save({"message": message, "steps": len(witness.gradients)}, folder / f"diverged-{trainer.global_rank}.pt")
 
 
+def predict(folder: Path) -> None:
+    """The table of a regression's test, of which the second device has one batch without a recording and one of two."""
+    rank, size = int(os.environ.get("LOCAL_RANK", 0)), 2
+    tested = Predictions(size)
+    for sample in ([0, 4, 2], [6]) if rank == 0 else ([], [5, 1]):
+        values = torch.tensor(sample, dtype=torch.float32)[:, None].expand(-1, size)
+        tested.update(values, -values, torch.tensor(sample, dtype=torch.int64))
+    torch.save(tested.rows(), folder / f"predicted-{rank}.pt")
+
+
 def main(folder: Path) -> None:
     """Everything on two devices; at last the first process fails alone."""
     trainers = [train(folder, case, 2) for case in CASES]
@@ -184,6 +195,7 @@ def main(folder: Path) -> None:
         train(folder, "float32", 2, last=0, name="halfway")
     train(folder, "float32", 2, name="resumed", resumed="halfway")
     diverge(folder, 2)
+    predict(folder)
     of_all_devices("everything is saved")
     try:
         with ending_together(trainers[0]):

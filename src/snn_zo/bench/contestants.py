@@ -17,6 +17,7 @@ from snn_zo.layers import SpikingLayer, layers_of
 from snn_zo.models import FeedForward
 from snn_zo.ops import Spikes
 from snn_zo.ops.backends import captured
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.strategies import Draw, Strategy
 from snn_zo.training.replay import Replay, for_replay
 from snn_zo.training.step import Step
@@ -123,7 +124,14 @@ class Ours(Contestant):
         self.use(list(self.network.parameters()))
         self.x = Spikes.from_dense(inputs.x.transpose(0, 1))
         self.sample = torch.arange(case.batch, device=case.device)
-        self.given = [*self.x.events, *(self.x.active or ()), self.x.g, self.x.handle, self.sample, self.label]
+        self.given = [
+            *self.x.events,
+            *(() if self.x.active is EVERYWHERE else self.x.active),
+            self.x.g,
+            self.x.handle,
+            self.sample,
+            self.label,
+        ]
 
     @property
     def strategy(self) -> Strategy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables, require_one_process
@@ -20,7 +21,7 @@ from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
-from snn_zo.config.schema import TrainSettings
+from snn_zo.config.schema import DataSettings, TrainSettings
 from snn_zo.config.sources import choices, register, root, study_name
 from snn_zo.config.without_effect import require_effect
 from snn_zo.exits import fail, reason, require_printed
@@ -142,10 +143,14 @@ def _describe(config: DictConfig) -> None:
     """One page."""
     with _errors_in_one_line():
         require_effect(HydraConfig.get(), config.outputs)
-        dataset = build(config, "", TrainSettings).data
+        if config.get("data"):
+            OmegaConf.resolve(config.data)  # while the settings are there that those of the data may refer to
+        fields = [field.name for field in dataclasses.fields(DataSettings)]
+        settings = build(OmegaConf.masked_copy(config, fields), "", DataSettings)
         from snn_zo.data import description
 
-        description.run(dataset, config.dataset, expanded(config.outputs) / "data" / config.dataset)
+        folder = expanded(settings.outputs) / "data" / settings.dataset
+        description.run(settings.data, settings.dataset, folder)
 
 
 def _to_resume(settings: TrainSettings, overrides: list[str]) -> Path:

@@ -7,6 +7,7 @@ import sys
 
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables
 from snn_zo.config.mistakes import EXPECTED, explain
+from snn_zo.config.names import DASHBOARD
 from snn_zo.exits import fail, reason, require_printed
 from snn_zo.places import expanded
 from snn_zo.screen import keep_open
@@ -56,7 +57,7 @@ def report() -> None:
         if not arguments.no_html:
             from snn_zo.report.dashboard import write_dashboard
 
-            page = arguments.html or arguments.folders[0] / "report.html"
+            page = arguments.html or arguments.folders[0] / DASHBOARD
             write_dashboard(comparison, page)
             print(page)
     except FileNotFoundError as error:
@@ -73,7 +74,7 @@ def _report_arguments() -> argparse.Namespace:
     parser.add_argument("--summary", type=expanded, metavar="FILE", help="write a line a variant, as CSV")
     parser.add_argument("--latex", type=expanded, metavar="FILE", help="write a table for LaTeX, with booktabs")
     parser.add_argument(
-        "--html", type=expanded, metavar="FILE", help="the dashboard (default: report.html in the first folder)"
+        "--html", type=expanded, metavar="FILE", help=f"the dashboard (default: {DASHBOARD} in the first folder)"
     )
     parser.add_argument("--no-html", action="store_true", help="no dashboard")
     return parser.parse_args()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-RESERVED = ("wandb", "checkpoints", "sweep.json", "report.html", "multirun.yaml", "optimization_results.yaml")
+SWEEP_RECORD, DASHBOARD = "sweep.json", "report.html"
+"""Files of a study: how to do its sweep again, and the page that compares its runs."""
+RESERVED = ("wandb", "checkpoints", SWEEP_RECORD, DASHBOARD, "multirun.yaml", "optimization_results.yaml")
 """What has a place of its own beside runs, or in them."""
 LONGEST = 200
 """In bytes: file systems take 255, and some files get a longer name while they are written."""

@@ -110,6 +110,18 @@ class TrainSettings:
                 raise ValueError(f"loss looks at the readout at every time step, and {target} takes no every_step")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """The part of `conf/train.yaml` that a description of a data set is made from."""
+
+    data: EventDataset
+    dataset: str
+    outputs: str
+
+    def __post_init__(self) -> None:
+        require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
+
+
 @dataclass(frozen=True)
 class OwnSettings:
     """What a layer has of its own: settings of its neuron, and its strategy."""

@@ -60,7 +60,9 @@ class EventReader(ABC):
 
     def __post_init__(self) -> None:
         if type(self).target is EventReader.target and type(self).classes is EventReader.classes:
-            raise TypeError(f"{type(self).__name__} must say its classes, or the target that is to be learned")
+            raise ValueError(
+                f"{type(self).__name__} must say how many classes it has, or the target that is to be learned"
+            )
         if not 0 < self.dt < float("inf"):
             raise ValueError(f"dt must be a positive number of milliseconds, got {self.dt:g}")
         if not 0 <= self.start < float("inf"):

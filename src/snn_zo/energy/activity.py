@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from snn_zo.ops.record import Forward, InputGradient, Record, WeightGradient
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 
 SUMMED = (
     "batches", "samples", "events_in", "events", "active", "within_reach", "live_rows", "live_events_in", "live_events",
@@ -144,14 +144,14 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     (b, t, n), features, record = s.shape, x.shape[2], s.record
     if drawn and record.drawn is None:
         raise ValueError("the backend does not say how many elements drew a random number")
-    everywhere = s.active is None
+    everywhere = s.active is EVERYWHERE
     live = _live(s)
     live_rows = _between(live)
     live_events = _between(s.events.ptr[live]) if reset == "hard" else 0
     errors = active = b * t * n if everywhere else _count(s.active_count)
     if reset == "hard" and not everywhere:
         errors += live_events - _count((s.handle > 0).sum())
-    if x.active is None:
+    if x.active is EVERYWHERE:
         live_active_in = live_rows * features
     else:
         live_active_in = _between(x.active.ptr[live]) if len(x.active.col) else 0
@@ -177,9 +177,9 @@ def readout_activity(x: Spikes, classes: int, record: Record) -> Activity:
         record: of its operation.
     """
     (b, t, n) = x.shape
-    active_in = b * t * n if x.active is None else _count(x.active_count)
+    active_in = b * t * n if x.active is EVERYWHERE else _count(x.active_count)
     events = _count(x.event_count)
-    to_input = record.input_gradient or ("dense" if x.active is None else "gather") if record.to_input else None
+    to_input = record.input_gradient or ("dense" if x.active is EVERYWHERE else "gather") if record.to_input else None
     forms = Forms(record.forward or "events", record.weight_gradient or "adjoint", to_input, everywhere=True)
     return Activity(
         n, classes, t, forms, batches=1, samples=b, events_in=events, active=b * t * classes,
@@ -191,7 +191,7 @@ def _live(s: Spikes) -> torch.Tensor:
     """[2 B] first row of each sample, and the row behind its last one with an active element."""
     b, t, _ = s.shape
     start = torch.arange(0, b * t, t, device=s.events.ptr.device)
-    if s.active is None:
+    if s.active is EVERYWHERE:
         return torch.cat([start, start + t])
     ptr = s.active.ptr
     ends = ptr[t::t].contiguous()

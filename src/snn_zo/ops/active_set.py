@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from snn_zo.ops.spikes import Rows
+from snn_zo.ops.spikes import Everywhere, Rows
 
 
 class ActiveSet(NamedTuple):
     """Active elements of a layer; on a GPU about one per cent more are listed than are active, with g = 0.
 
     Attributes:
-        rows: rows (b, t) of the active neurons; None for every element.
+        rows: rows (b, t) of the active neurons; EVERYWHERE for every element.
         g: [K] local derivative, [B * T * N] where every element is meant.
         u: [K] distance to threshold, likewise; [0] where nothing reads it.
     """
 
-    rows: Rows | None
+    rows: Rows | Everywhere
     g: Tensor
     u: Tensor

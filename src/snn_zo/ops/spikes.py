@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from enum import Enum
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,6 +53,15 @@ class Rows(NamedTuple):
         return Rows(*(part.to(device, non_blocking=non_blocking) for part in self))
 
 
+class Everywhere(Enum):
+    """Stands for rows of all neurons, which nobody lists."""
+
+    EVERYWHERE = "everywhere"
+
+
+EVERYWHERE: Final = Everywhere.EVERYWHERE
+
+
 class Spikes:
     """Spikes of B samples, T time steps and N neurons, which may be laid out as channels, rows and columns.
 
@@ -64,8 +74,8 @@ class Spikes:
         features: shape of a sample's neurons at one time step, (N,) or (C, H, W); N is its product.
         events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
         active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through; a backend may list a
-            few with g = 0 among them. None where nearly all are active: g and handle then have an entry for every
-            element, K = B * T * N.
+            few with g = 0 among them. EVERYWHERE where nearly all are active: g and handle then have an entry for
+            every element, K = B * T * N.
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
         record: what the operation that made them did.
@@ -80,7 +90,7 @@ class Spikes:
         self,
         shape: tuple[int, int, int],
         events: Rows,
-        active: Rows | None,
+        active: Rows | Everywhere,
         g: Tensor,
         handle: Tensor,
         record: Record | None = None,
@@ -127,7 +137,7 @@ class Spikes:
         index = torch.arange(len(flat), device=x.device).repeat_interleave(flat)
         spikes = cls.from_events((b, t, n), Rows.from_flat(index, b * t, n), x.dtype, features)
         if x.requires_grad and torch.is_grad_enabled():
-            spikes.active = None  # all of them
+            spikes.active = EVERYWHERE
             spikes.handle = x.flatten()
             spikes.g = torch.ones_like(x.detach()).flatten()
         return spikes
@@ -135,7 +145,7 @@ class Spikes:
     def to_dense(self) -> Tensor:
         """[B, T, *features] spike counts; the backward gathers at the active set."""
         b, t, n = self.shape
-        active = None if self.active is None else self.active.flat(n)
+        active = None if self.active is EVERYWHERE else self.active.flat(n)
         return apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, *self.features))
 
     def count(self) -> Tensor:
@@ -145,7 +155,7 @@ class Spikes:
         def neuron(rows: Rows) -> Tensor:
             return torch.div(rows.row(), t, rounding_mode="floor") * n + rows.col
 
-        if self.active is None:
+        if self.active is EVERYWHERE:
             every = torch.arange(b * n, device=self.handle.device).view(b, 1, n)
             active = every.expand(b, t, n).flatten()
         else:
@@ -155,7 +165,7 @@ class Spikes:
     def active_elements(self) -> Tensor:
         """Ascending flat indices (b * T + t) * N + n, int64, of the elements with g != 0."""
         active = self.g.nonzero().squeeze(1)
-        return active if self.active is None else self.active.flat(self.shape[2])[active]
+        return active if self.active is EVERYWHERE else self.active.flat(self.shape[2])[active]
 
     @property
     def active_count(self) -> Tensor:
@@ -191,7 +201,7 @@ class Spikes:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
         events = self.events.to(device, non_blocking)
-        active = None if self.active is None else self.active.to(device, non_blocking)
+        active = self.active if self.active is EVERYWHERE else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
         return Spikes(self.shape, events, active, g, handle, self.record, self.features)
 
@@ -202,7 +212,7 @@ class Spikes:
 
 class _Counts(torch.autograd.Function):
     """Histogram of the events; its gradient with respect to the handle is read off at the active elements' bins
-    (None: the handle has an entry for each bin)."""
+    (None where the handle has an entry for each bin)."""
 
     @staticmethod
     def forward(handle: Tensor, bins: Tensor, active: Tensor | None, shape: tuple[int, ...]) -> Tensor:

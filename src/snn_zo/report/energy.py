@@ -43,7 +43,7 @@ def main() -> None:
     for headline in dict.fromkeys(map(headline_of, summaries)):
         alike = [summary for summary in summaries if headline_of(summary) == headline]
         console.print(energy_table(alike, f"{float(arguments.target):g}"))
-    for path in [run.path / "energy.csv" for run in runs if arguments.patterns]:
+    for path in [run.folder.energy for run in runs if arguments.patterns]:
         if path.exists():
             console.print(pattern_table(path))
     if arguments.figure:

@@ -19,8 +19,9 @@ import numpy as np
 from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.headline import Headline
 from snn_zo.report.score import headline_of, value_of
-from snn_zo.runs.folder import ASIDE
+from snn_zo.runs.folder import ASIDE, SUMMARY, RunFolder
 from snn_zo.runs.identity import flatten
+from snn_zo.runs.status import Status, precedence
 from snn_zo.untrusted import (
     Table,
     at,
@@ -34,8 +35,8 @@ from snn_zo.untrusted import (
     text,
 )
 
-STATUSES = ("completed", "running", "interrupted", "failed", "queued")
 UNKNOWN = "unknown"
+"""Name of a data set and of a method that nothing tells."""
 OF_A_RUN = ("seed", "method")
 """Settings that a `Run` has a field for."""
 TRACEBACK = 100_000
@@ -50,7 +51,7 @@ class Run:
         path: the folder.
         study: name of the folder that it lies in.
         name: its own.
-        status: one of STATUSES, or `unknown` where nothing says it.
+        status: where it stands.
         reason: why it failed or was interrupted, in a line.
         traceback: of a failed run.
         data: the data set.
@@ -69,7 +70,7 @@ class Run:
     path: Path
     study: str
     name: str
-    status: str
+    status: Status
     reason: str | None
     traceback: str | None
     data: str
@@ -84,9 +85,9 @@ class Run:
     problems: tuple[str, ...] = ()
 
     @property
-    def log(self) -> Path:
-        """Its run.log."""
-        return self.path / "run.log"
+    def folder(self) -> RunFolder:
+        """Its files."""
+        return RunFolder(self.path)
 
     @cached_property
     def headline(self) -> Headline | None:
@@ -180,54 +181,54 @@ class Run:
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """All runs below these folders, each once.
 
-    Of a run that is in several folders that is the latest completed one, else the latest that is not over, else the
-    latest; its `problems` name the others.
+    Of a run that is in several folders `precedence` chooses one; its `problems` name the others.
 
     Raises:
         FileNotFoundError: a folder holds none.
     """
     runs: dict[Path, Run] = {}
     for folder in folders:
-        found = {path.resolve(): path for path in _run_folders(folder)}
-        read = {place: runs.get(place) or _read(path) for place, path in found.items()}
+        found = {run.path.resolve(): run for run in _run_folders(folder)}
+        read = {place: runs.get(place) or _read(run) for place, run in found.items()}
         known = {place: run for place, run in read.items() if run}
         if not known:
-            raise FileNotFoundError(f"{folder} holds no run (no summary.json below it)")
+            raise FileNotFoundError(f"{folder} holds no run (no {SUMMARY} below it)")
         runs |= known
     return _each_once(list(runs.values()))
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
+def _run_folders(folder: Path) -> Iterator[RunFolder]:
     for place, folders, files in os.walk(folder):
-        if "summary.json" in files or "config.yaml" in files:
-            yield Path(place)
+        run = RunFolder(Path(place))
+        if SUMMARY in files or run.config.name in files:
+            yield run
         # no run lies in another one
-        folders[:] = [] if "summary.json" in files else sorted(filter(partial(_may_hold_runs, Path(place)), folders))
+        folders[:] = [] if SUMMARY in files else sorted(filter(partial(_may_hold_runs, run), folders))
 
 
-def _may_hold_runs(parent: Path, name: str) -> bool:
+def _may_hold_runs(parent: RunFolder, name: str) -> bool:
     """Whether a folder is not one of wandb's, of checkpoints, or of a run that is still being made."""
-    beside_runs = name in ("wandb", "checkpoints") and not (parent / name / "summary.json").exists()
+    beside_runs = name in ("wandb", parent.checkpoints.name) and not (parent.path / name / SUMMARY).exists()
     return not beside_runs and not name.startswith(ASIDE)
 
 
-def _read(path: Path) -> Run | None:
+def _read(folder: RunFolder) -> Run | None:
     """The run in a folder; None if the folder holds the config of something else."""
     problems: list[str] = []
-    place = path.resolve()
-    summary = read_mapping(path / "summary.json", problems)
-    config = read_mapping(path / "config.yaml", problems)
-    if not os.path.lexists(path / "summary.json") and config and not isinstance(config.get("strategy"), dict):
+    place = folder.path.resolve()
+    summary = read_mapping(folder.summary, problems)
+    config = read_mapping(folder.config, problems)
+    if not os.path.lexists(folder.summary) and config and not isinstance(config.get("strategy"), dict):
         return None
-    status = summary.get("status")
-    if status == "completed" and headline_of(summary) is None:
-        problems.append("summary.json does not say what the run is judged by: it has no score")
+    status = Status(str(summary.get("status")))
+    if status is Status.COMPLETED and headline_of(summary) is None:
+        problems.append(f"{SUMMARY} does not say what the run is judged by: it has no score")
     seed = summary.get("seed", config.get("seed"))
     return Run(
-        path,
+        folder.path,
         study=clean(place.parent.name),
         name=clean(place.name),
-        status=status if status in STATUSES else UNKNOWN,
+        status=status,
         reason=line(summary.get("reason")),
         traceback=text(summary.get("traceback"), TRACEBACK),
         data=line(summary.get("data")) or line(config.get("dataset")) or UNKNOWN,
@@ -235,10 +236,10 @@ def _read(path: Path) -> Run | None:
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
         settings=_settings(config) | _content(summary) if config else {},
         summary=summary,
-        metrics=read_table(path / "metrics.csv", problems),
-        timing=read_table(path / "timing.csv", problems),
-        confusion=read_matrix(path / "confusion.csv", problems),
-        environment=read_mapping(path / "env.json", problems, wanted=status != "queued"),
+        metrics=read_table(folder.metrics, problems),
+        timing=read_table(folder.timing, problems),
+        confusion=read_matrix(folder.confusion, problems),
+        environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
     )
 
@@ -252,17 +253,9 @@ def _each_once(runs: list[Run]) -> list[Run]:
 
 
 def _best(same: list[Run]) -> Run:
-    rank = {"completed": 2, "failed": 0}
-    best, *others = sorted(same, key=lambda run: (rank.get(run.status, 1), _written(run.path)), reverse=True)
+    best, *others = sorted(same, key=lambda run: precedence(run.status, run.folder.summary), reverse=True)
     notes = [f"the same run is in {clean(str(run.path))} ({run.status}), which is not counted" for run in others]
     return replace(best, problems=(*best.problems, *notes)) if notes else best
-
-
-def _written(path: Path) -> float:
-    try:
-        return (path / "summary.json").stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 _SHARES = {f"trainer.{name}" for name in COUNT_OR_SHARE}

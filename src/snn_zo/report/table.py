@@ -37,13 +37,12 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     for data in comparison.data:
         console.print(_table(comparison, data))
     console.print(NOTE.format(comparison.titles), markup=False, style="dim", highlight=False)
-    failed = [(variant, run) for variant in comparison.variants for run in variant.failed]
-    _print_list(
-        console,
-        "failed",
-        [f"{variant.label}, seed {run.seed}: {run.reason or 'no reason given'}; {run.log}" for variant, run in failed],
-        "red",
-    )
+    failed = [
+        f"{variant.label}, seed {run.seed}: {run.reason or 'no reason given'}; {run.folder.log}"
+        for variant in comparison.variants
+        for run in variant.failed
+    ]
+    _print_list(console, "failed", failed, "red")
     unfinished = Counter(run.status for variant in comparison.variants for run in variant.unfinished)
     if unfinished:
         console.print(f"unfinished: {', '.join(f'{n} {status}' for status, n in unfinished.items())}", highlight=False)

@@ -14,6 +14,7 @@ from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run
 from snn_zo.report.score import sign_of
+from snn_zo.runs.status import Status
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
@@ -54,17 +55,17 @@ class Variant:
     @property
     def done(self) -> tuple[Run, ...]:
         """Completed runs."""
-        return tuple(run for run in self.runs if run.status == "completed")
+        return tuple(run for run in self.runs if run.status is Status.COMPLETED)
 
     @property
     def failed(self) -> tuple[Run, ...]:
         """Failed runs."""
-        return tuple(run for run in self.runs if run.status == "failed")
+        return tuple(run for run in self.runs if run.status is Status.FAILED)
 
     @property
     def unfinished(self) -> tuple[Run, ...]:
         """Runs that are queued, running, interrupted or killed."""
-        return tuple(run for run in self.runs if run.status not in ("completed", "failed"))
+        return tuple(run for run in self.runs if not run.status.has_result)
 
     @property
     def dead(self) -> int:

@@ -20,6 +20,9 @@ from snn_zo.runs.status import Status, written
 from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
 
+SUMMARY = "summary.json"
+"""Name of the file that every run folder holds, and nothing else."""
+
 ASIDE = ".new-"
 """How the names of folders begin in which run folders are made."""
 
@@ -48,7 +51,7 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.confusion, self.predictions = self.tested("confusion"), self.tested("predictions")
         self.log = path / "run.log"
-        self.summary = path / "summary.json"
+        self.summary = path / SUMMARY
         self.lock = path / ".lock"
 
     def tested(self, name: Literal["confusion", "predictions"]) -> Path:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from operator import itemgetter
 from pathlib import Path
 
-from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.folder import SUMMARY, RunFolder
 from snn_zo.runs.status import precedence
 
 
@@ -19,7 +19,7 @@ def by_identity(study: Path) -> dict[str, RunFolder]:
         study: folder of run folders.
     """
     found: defaultdict[str, list[tuple[tuple[bool, bool, int], RunFolder]]] = defaultdict(list)
-    for path in study.glob("*/summary.json"):
+    for path in study.glob(f"*/{SUMMARY}"):
         folder = RunFolder(path.parent)
         summary = folder.read_summary()
         if isinstance(summary.get("identity"), str):

@@ -24,6 +24,9 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.status import Status
 
+WORKER = "snn_zo.worker"
+"""The module that does a run, which is not imported here: it stands above."""
+
 PATIENCE_S = 60.0
 """How long a run that was told to stop may take to write its summary."""
 
@@ -76,7 +79,7 @@ class RunProcesses:
         folder = RunFolder(path.absolute())
         if not path.is_dir():  # deleted while it was queued
             return 1
-        command = [sys.executable, "-X", "faulthandler", "-m", "snn_zo.worker", str(folder.path)]
+        command = [sys.executable, "-X", "faulthandler", "-m", WORKER, str(folder.path)]
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
         try:

@@ -63,9 +63,9 @@ class _Seen:
     @property
     def whole(self) -> float | None:
         """Seconds that it took, or takes if the epochs to come are like those seen; None if nothing tells."""
-        if self.status == "completed":
+        if self.status is Status.COMPLETED:
             return self.seconds
-        if self.status != "running" or self.began is None or self.epochs is None or len(self.marks) < 2:
+        if self.status is not Status.RUNNING or self.began is None or self.epochs is None or len(self.marks) < 2:
             return None
         (first, since), (last, until) = self.marks[0], self.marks[-1]
         return until - self.began + (self.epochs - last) * (until - since) / (last - first)
@@ -137,7 +137,7 @@ class Progress:
 
     def _say(self, seen: _Seen) -> None:
         head = f"[{seen.number:{len(str(self.total))}}/{self.total}] {seen.status:11} {seen.label}"
-        if seen.status == "completed":
+        if seen.status is Status.COMPLETED:
             text = f"{head}   {seen.scored}   {duration(seen.seconds)}{self._left_in_words()}"
         elif seen.status.is_over:
             text = f"{head}   {seen.reason}; details in {seen.job.folder.log}"
@@ -147,7 +147,7 @@ class Progress:
         if not self._live:
             print(text, flush=True)
         elif seen.status.is_over:
-            colour = {"failed": "red", "interrupted": "yellow"}.get(seen.status, "")
+            colour = {Status.FAILED: "red", Status.INTERRUPTED: "yellow"}.get(seen.status, "")
             self._live.console.print(Text(text, style=colour), soft_wrap=True)
 
     def _picture(self) -> Group:
@@ -155,7 +155,7 @@ class Progress:
         for shrinks in (True, False, False, False):
             table.add_column(no_wrap=not shrinks)
         for seen in self._seen:
-            if seen.status == "running":
+            if seen.status is Status.RUNNING:
                 bar = ProgressBar(total=seen.epochs, completed=seen.epoch, width=20)
                 epoch = f"epoch {seen.epoch}/{seen.epochs or '?'}"
                 table.add_row(Text(seen.label, no_wrap=True, overflow="ellipsis"), bar, epoch, duration(seen.spent))
@@ -193,7 +193,7 @@ class Progress:
         for seen in self._seen:
             if not seen.status.is_over and seen.job.due:
                 work += max((seen.whole or known.get(seen.job.settings.method, usual)) - seen.spent, 0.0)
-        running = sum(seen.status == "running" for seen in self._seen)
+        running = sum(seen.status is Status.RUNNING for seen in self._seen)
         return work / max(running, 1) if work > 0.5 else None
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from snn_zo.atomic import write_json
+from snn_zo.config.names import DASHBOARD, SWEEP_RECORD
 from snn_zo.report.comparison import compare
 from snn_zo.report.dashboard import write_dashboard
 from snn_zo.report.runs import read_runs
@@ -102,7 +103,7 @@ class Sweep:
     @property
     def dashboard(self) -> Path:
         """The page that compares its runs."""
-        return self.folder / "report.html"
+        return self.folder / DASHBOARD
 
     def _record(self) -> None:
         """sweep.json: how to do it again."""
@@ -113,7 +114,7 @@ class Sweep:
             "jobs": self.progress.total,
             "runs": list(dict.fromkeys(job.path.name for job in self.jobs)),
         }
-        write_json(self.folder / "sweep.json", record)
+        write_json(self.folder / SWEEP_RECORD, record)
 
     def conclude(self) -> int:
         """Print the table, write the dashboard; 0 if every job is completed, else 1."""

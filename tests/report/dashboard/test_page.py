@@ -28,6 +28,13 @@ def test_write_dashboard_keeps_what_strangers_wrote_text(every_kind):
     assert any(HOSTILE[:30] in variant["label"] for variant in page.report()["variants"])
 
 
+def test_write_dashboard_speaks_of_accuracies_though_a_run_says_nothing(every_kind):
+    text = every_kind.read_text()
+    assert "Accuracy and cost" in text
+    assert "of test accuracy, in points, over common seeds" in text
+    assert "the more accurate variant first" in text
+
+
 def test_write_dashboard_marks_failed_dead_and_unread_runs(every_kind):
     text = every_kind.read_text()
     assert "DivergedError: the loss is nan in epoch 11" in text

@@ -1,5 +1,6 @@
 import json
 
+from snn_zo import worker
 from snn_zo.report.dashboard import provenance
 from snn_zo.report.runs import read_runs
 from tests.report.synthetic import write_run
@@ -30,3 +31,11 @@ def test_commands_of_sweeps_and_of_single_runs(tmp_path):
     assert provenance.sweeps(runs) == [("study", expected)]
     (line,) = provenance.single_commands(runs)
     assert line.startswith("python train.py strategy=local_zo seed=3 strategy.delta=0.2    # local_zo-s3")
+
+
+def test_commands_are_without_those_of_a_sweeps_jobs(tmp_path):
+    for seed, script in enumerate(["/work/train.py", "/work/train.py", worker.__file__]):
+        path = write_run(tmp_path, seed=seed)
+        environment = json.loads((path / "env.json").read_text())
+        (path / "env.json").write_text(json.dumps(environment | {"command": [script, "a"]}))
+    assert provenance.commands(read_runs([tmp_path])) == [("python /work/train.py a", 2)]

@@ -39,7 +39,7 @@ def test_advantage_turns_round_where_less_is_better():
 
 
 def test_common_of_different_ones_is_none():
-    assert score.common([R2, R2]) == R2
+    assert score.common([R2, R2]) == score.common([R2, None]) == R2
     assert score.common([R2, ACCURACY]) is None
     assert score.common([]) is None
 

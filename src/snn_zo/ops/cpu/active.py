@@ -14,7 +14,7 @@ from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu.scan import CpuLook, Scanned
 from snn_zo.ops.cpu.threads import over_ranges
 from snn_zo.ops.kept import DRAWN, EVERYTHING, REACH_MARGIN, WINDOW, WORDS
-from snn_zo.ops.spikes import Rows
+from snn_zo.ops.spikes import EVERYWHERE, Rows
 from snn_zo.strategies import Deterministic, Draw, Strategy, ZerothOrder
 from snn_zo.strategies.draw import pool
 
@@ -53,7 +53,7 @@ def active_set(
         else:
             g = strategy.gradient(u.view(b, t, n), draw).flatten()
         if int(g.count_nonzero()) > SPARSE * len(g):
-            return ActiveSet(None, g, u)
+            return ActiveSet(EVERYWHERE, g, u)
         active = element = g.nonzero().squeeze(1)
         g = g[active]
     elif look.kind == DRAWN:

@@ -14,7 +14,7 @@ from snn_zo.ops.cpu.gradients import column_sums
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 
 MAX, LAST = REDUCTIONS.index("max"), REDUCTIONS.index("last")
 EVERY = len(REDUCTIONS)
@@ -28,7 +28,7 @@ def leaky_readout(
 ) -> Tensor:
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
     record.forward, record.weight_gradient = "events", "adjoint"
-    record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
+    record.input_gradient = ("dense" if x.active is EVERYWHERE else "gather") if record.to_input else None
     mode = EVERY if every_step else REDUCTIONS.index(readout.reduce)
     return apply_first_order(_LeakyReadout, x.handle, weight, bias, x, readout, mode)
 
@@ -60,10 +60,10 @@ class _LeakyReadout(torch.autograd.Function):
         (b, t, n), classes = x.shape, len(weight)
         rows, incoming = weight.T.contiguous().numpy(), grad.reshape(-1, classes).contiguous().numpy()
         settings = _settings(readout, t, rows.dtype, mode)
-        everywhere = wanted[0] and x.active is None
+        everywhere = wanted[0] and x.active is EVERYWHERE
         # [B, T, C] only where every element is active, [B, C, N] sums in pieces otherwise
         adjoint = np.empty((b * t if everywhere else 0, classes), rows.dtype)
-        sparse = wanted[0] and x.active is not None
+        sparse = wanted[0] and x.active is not EVERYWHERE
         active = (
             (x.active.ptr.numpy(), x.active.col.numpy()) if sparse else (np.zeros(0, np.int64), np.zeros(0, np.int32))
         )

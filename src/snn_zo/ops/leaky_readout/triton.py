@@ -17,7 +17,7 @@ from torch import Tensor
 from snn_zo.neuron import REDUCTIONS, Neuron, Readout
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.lanes import add_rows, group_for, lanes_for, warps_for
 
@@ -34,7 +34,7 @@ def leaky_readout(
     """See `snn_zo.ops.leaky_readout.leaky_readout`."""
     record.forward = "dense" if gradients.is_dense(x) else "events"
     record.weight_gradient = "dense" if gradients.weight_by_product(x) else "adjoint"
-    record.input_gradient = ("dense" if x.active is None else "gather") if record.to_input else None
+    record.input_gradient = ("dense" if x.active is EVERYWHERE else "gather") if record.to_input else None
     return apply_first_order(_EveryStep if every_step else _LeakyReadout, x.handle, weight, bias, x, readout)
 
 

@@ -17,7 +17,7 @@ from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.scan import CpuLook, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -50,7 +50,7 @@ class _Lif(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         ds, neuron, (rows, g, u) = grad * ctx.active.g, ctx.neuron, ctx.active
-        if rows is None:
+        if rows is EVERYWHERE:
             adjoint = ds.view(ctx.shape)
             gradients.adjoint_in_place(adjoint.numpy(), g.view(ctx.shape).numpy(), u.view(ctx.shape).numpy(), neuron)
             return adjoint, None, None, None

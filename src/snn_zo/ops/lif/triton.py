@@ -11,7 +11,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Requested
@@ -46,7 +46,7 @@ class _Lif(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         neuron, (rows, g, u) = ctx.neuron, ctx.active
         ds = local_error(ctx.active, grad)
-        if rows is None:
+        if rows is EVERYWHERE:
             adjoint = ds.view(ctx.shape)
             gradients.adjoint_in_place(adjoint, g, u, neuron)
         else:

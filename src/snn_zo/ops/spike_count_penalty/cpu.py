@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.first_order import apply_first_order, first_order
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 from snn_zo.regularizer import SpikeCount
 
 
@@ -41,7 +41,7 @@ class _Penalty(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         b, t, _ = ctx.x.shape
         slope = float(grad) * ctx.slope
-        if ctx.x.active is None:
+        if ctx.x.active is EVERYWHERE:
             return torch.from_numpy(np.repeat(slope[:, None], t, 1).reshape(-1)), None, None
         ptr, col = ctx.x.active.ptr.numpy(), ctx.x.active.col.numpy()
         at_active = np.empty(len(col), slope.dtype)

@@ -16,7 +16,7 @@ from snn_zo.ops.cpu.scan import CpuLook, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.kept import EVERYTHING
 from snn_zo.ops.record import Record, WeightGradient
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.strategies import Draw, Strategy
 
@@ -64,7 +64,7 @@ class _SpikingLinear(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         (weight,) = ctx.saved_tensors
-        backward = _dense if ctx.saved.active.rows is None else _sparse
+        backward = _dense if ctx.saved.active.rows is EVERYWHERE else _sparse
         wanted = ctx.needs_input_grad
         with torch.autocast("cpu", enabled=False):
             found = backward(ctx.saved, weight, grad * ctx.saved.active.g, wanted)
@@ -77,7 +77,7 @@ class _SpikingLinear(torch.autograd.Function):
 def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """Gradients of x.handle, weight and bias from the active elements."""
     (b, t, n), neuron, x = saved.shape, saved.neuron, saved.x
-    assert saved.active.rows is not None
+    assert saved.active.rows is not EVERYWHERE
     v = saved.active.u + neuron.v_th
     rows, eps = gradients.errors(
         saved.shape, RowArrays.of(saved.active.rows), ds.numpy(), saved.active.g.numpy(), v.numpy(),
@@ -87,7 +87,7 @@ def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         saved.record.input_gradient = "scan"
-        active = None if x.active is None else RowArrays.of(x.active)
+        active = None if x.active is EVERYWHERE else RowArrays.of(x.active)
         grad_x = gradients.input_at_active(saved.shape, rows, eps, weight.contiguous().numpy(), active, beta)
     if wanted[1]:
         trace_cost = len(eps) * features + b * t * features / 2
@@ -109,10 +109,10 @@ def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -
     adjoint = ds.view(b * t, n)
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
-        if x.active is None or len(x.active.col) > GEMM_DENSITY * b * t * x.shape[2]:
+        if x.active is EVERYWHERE or len(x.active.col) > GEMM_DENSITY * b * t * x.shape[2]:
             saved.record.input_gradient = "dense"
             everywhere = (adjoint @ weight).flatten()
-            grad_x = (everywhere if x.active is None else everywhere[x.active.flat(x.shape[2])]).numpy()
+            grad_x = (everywhere if x.active is EVERYWHERE else everywhere[x.active.flat(x.shape[2])]).numpy()
         else:
             saved.record.input_gradient = "gather"
             columns = weight.T.contiguous().numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 from snn_zo.neuron import Neuron
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Spikes
 from snn_zo.ops.spiking_linear.saved import Saved
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
@@ -59,7 +59,7 @@ class _SpikingLinear(torch.autograd.Function):
         saved, wanted = ctx.saved, ctx.needs_input_grad
         ds = local_error(saved.active, grad)
         with torch.autocast(weight.device.type, enabled=False):
-            backward = _dense if saved.active.rows is None else _sparse
+            backward = _dense if saved.active.rows is EVERYWHERE else _sparse
             grad_x, grad_weight, grad_bias = backward(saved, weight, ds, wanted)
         return None if grad_x is None else grad_x.to(saved.x.handle.dtype), grad_weight, grad_bias, None
 
@@ -70,18 +70,18 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias from the active elements."""
     shape, x, neuron, (rows, g, u) = saved.shape, saved.x, saved.neuron, saved.active
-    assert rows is not None
+    assert rows is not EVERYWHERE
     features = x.shape[2]
     found = gradients.errors(shape, rows, ds, g, u, saved.events, neuron)
     repeatable = torch.are_deterministic_algorithms_enabled()
     by_trace = repeatable or len(ds) * features <= len(x.events.col) * shape[2]
     if wanted[1]:
         saved.record.weight_gradient = "trace" if by_trace else "adjoint"
-    everywhere = wanted[0] and x.active is None
+    everywhere = wanted[0] and x.active is EVERYWHERE
     if wanted[0]:
         saved.record.input_gradient = "dense" if everywhere else "gather"
     request = Requested(
-        at=x.active if wanted[0] else None,
+        at=x.active if wanted[0] and x.active is not EVERYWHERE else None,
         events=x.events if wanted[1] and not by_trace else None,
         bias=wanted[2],
         everywhere=everywhere,
@@ -107,7 +107,7 @@ def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -
     adjoint = ds.view(shape)
     gradients.adjoint_in_place(adjoint, g, u, neuron)
     if wanted[0]:
-        saved.record.input_gradient = "dense" if x.active is None else "gather"
+        saved.record.input_gradient = "dense" if x.active is EVERYWHERE else "gather"
     if wanted[1]:
         saved.record.weight_gradient = "dense" if gradients.weight_by_product(x) else "adjoint"
     return gradients.from_dense_adjoint(adjoint, x, weight, neuron, wanted)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.kept import DRAWN, EVERYTHING, REACH_MARGIN, WINDOW, WORDS
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.ops.triton.scan import FORMULAS, Scanned, TritonLook
 from snn_zo.strategies import Draw, Strategy, Surrogate, ZerothOrder
 from snn_zo.strategies.draw import pool
@@ -39,15 +40,16 @@ def active_set(
     b, t, n = shape
     if look.kind == EVERYTHING:
         if look.formula >= 0:
-            return ActiveSet(None, scanned.g, scanned.u)
+            return ActiveSet(EVERYWHERE, scanned.g, scanned.u)
         g = strategy.gradient(scanned.u.view(b, t, n), draw).flatten()
-        return ActiveSet(None, g, scanned.u)
+        return ActiveSet(EVERYWHERE, g, scanned.u)
     if look.kind == DRAWN:
         assert draw is not None
         v = (WORDS - scanned.word.double()) / WORDS
         g = cast("ZerothOrder", strategy).estimate(scanned.u, v, scanned.element, t * n, draw)
     else:
         g = strategy.expected(scanned.u)
+    assert scanned.kept is not None
     return ActiveSet(scanned.kept, g, scanned.u)
 
 
@@ -60,7 +62,7 @@ def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]
 
 def handle_of(active: ActiveSet, hard: bool) -> Tensor:
     """[K] what autograd carries: 1 at active elements that spiked where a hard reset has them counted, else zeros."""
-    if hard and active.rows is not None:
+    if hard and active.rows is not EVERYWHERE:
         return ((active.u > 0) & active.u.isfinite()).to(active.g.dtype)
     return active.g.new_zeros(()).expand(len(active.g))
 

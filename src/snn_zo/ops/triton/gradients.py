@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor
 
 from snn_zo.neuron import RESETS, Neuron
-from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 from snn_zo.ops.triton.lanes import add_entries, lanes_for, warps_for
 
 CHUNK = 32
@@ -167,13 +167,14 @@ def from_dense_adjoint(
         wanted: which of the three.
     """
     gemm = weight_by_product(x)
-    request = Requested(at=x.active if wanted[0] else None, events=x.events if wanted[1] and not gemm else None)
+    at = x.active if wanted[0] and x.active is not EVERYWHERE else None
+    request = Requested(at=at, events=x.events if wanted[1] and not gemm else None)
     columns = weight.T.contiguous()
     b, t, n = adjoint_all.shape
     swept = adjoint((b, t, n), adjoint_all, columns, neuron, request) if any(request) else None
     grad_x = grad_weight = None
     if wanted[0]:
-        grad_x = (adjoint_all @ weight).flatten() if swept is None or x.active is None else swept.at
+        grad_x = (adjoint_all @ weight).flatten() if swept is None or x.active is EVERYWHERE else swept.at
     if wanted[1]:
         if swept is None or gemm:
             grad_weight = adjoint_all.flatten(0, 1).T @ x.to_dense().to(weight.dtype).flatten(0, 1)

@@ -22,6 +22,7 @@ from snn_zo.report.export import latex, runs_csv, summary_csv
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
+from snn_zo.runs.status import Status
 
 HERE = Path(__file__).parent
 DOWNLOADS = {"runs.csv": runs_csv, "summary.csv": summary_csv, "comparison.tex": latex}
@@ -117,7 +118,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),
-        "going_on": sum(run.status in ("running", "queued") for run in runs),
+        "going_on": sum(run.status in (Status.RUNNING, Status.QUEUED) for run in runs),
         "sections": _sections(title_of(common)),
         "score": title_of(common),
         "words": score.words(common),
@@ -151,7 +152,7 @@ def _compared(comparison: Comparison) -> str:
 
 
 def _troubles(runs: Sequence[Run], labels: dict[Path, str], path: Path) -> dict[Path, Trouble]:
-    told = [run for run in runs if run.status in ("failed", "interrupted") or run.reason or run.problems]
+    told = [run for run in runs if run.status in (Status.FAILED, Status.INTERRUPTED) or run.reason or run.problems]
     longest = TRACEBACKS // max(len(told), 1)
     return {
         run.path: Trouble(

@@ -17,9 +17,11 @@ from snn_zo.report.dashboard.tables import interval
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
+from snn_zo.runs.status import Status
 
 FEW = 10
 """Seeds below which a bootstrap interval is easily too narrow."""
+STATES = (Status.COMPLETED, Status.RUNNING, Status.QUEUED, Status.FAILED, Status.INTERRUPTED, Status.UNKNOWN)
 VERDICTS = ("clear", "level", "behind", "unknown")
 NAMED = 4
 """Variants that a sentence names; of more it says how many."""
@@ -28,11 +30,11 @@ NAMED = 4
 def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
     """Runs by state; the dead ones are among the completed ones."""
     by_status = Counter(run.status for run in runs)
-    states = ["completed", "running", "queued", "failed", "interrupted"]
-    if by_status["unknown"]:
-        states.append("unknown")
-    dead = sum(run.status == "completed" and run.dead is True for run in runs)
-    return [*((state, by_status[state]) for state in states), ("dead", dead)]
+    dead = sum(run.status is Status.COMPLETED and run.dead is True for run in runs)
+    return [
+        *((status, by_status[status]) for status in STATES if by_status[status] or status is not Status.UNKNOWN),
+        ("dead", dead),
+    ]
 
 
 def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:

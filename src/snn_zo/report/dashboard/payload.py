@@ -17,8 +17,9 @@ from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Prices, Variant, short_names, shown
+from snn_zo.runs.status import Status
 
-LEARNING = ("completed", "running", "interrupted")
+LEARNING = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
 POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
 CELLS = 300_000  # non-zero ones of all confusion matrices

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from snn_zo.config.names import SWEEP_RECORD
 from snn_zo.report.runs import Run
+from snn_zo.runs.process import WORKER
 from snn_zo.untrusted import clean, read_file
 
-JOB = "process.py"
+JOB = f"{WORKER.rpartition('.')[2]}.py"
 """The script of a sweep's jobs, which are not to be started by hand."""
 LONGEST = 200
 MOST = 40
@@ -58,7 +60,7 @@ def sweeps(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Name of each study that a sweep made, and the command line of that sweep."""
     made = []
     for folder in dict.fromkeys(run.path.resolve().parent for run in runs):
-        about = read_file(folder / "sweep.json")
+        about = read_file(folder / SWEEP_RECORD)
         command = about.get("command") if isinstance(about, dict) else None
         if isinstance(command, list) and command:
             made.append((folder.name, _line(command) + _started(about)))
@@ -69,7 +71,7 @@ def single_commands(runs: Sequence[Run]) -> list[str]:
     """For each run that left its overrides, the command line that trains it alone."""
     made = []
     for run in runs:
-        overrides = read_file(run.path / "overrides.yaml")
+        overrides = read_file(run.folder.overrides)
         if isinstance(overrides, list):
             made.append(f"{_line(['train.py', *overrides])}    # {_one_line(run.name)}")
     return made

@@ -31,9 +31,9 @@ def words(headline: Headline | None) -> Words:
 
 
 def common(headlines: Iterable[Headline | None]) -> Headline | None:
-    """The one that all of them are."""
-    different = set(headlines)
-    return different.pop() if len(different) == 1 else None
+    """The one that all of them are which are known: where nothing says a metric there is no value either."""
+    known = set(headlines) - {None}
+    return known.pop() if len(known) == 1 else None
 
 
 def distance(headline: Headline | None, number: float) -> str:

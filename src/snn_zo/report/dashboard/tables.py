@@ -17,6 +17,7 @@ from snn_zo.report.dashboard import score
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
+from snn_zo.runs.status import Status
 
 MISSING = "\N{EN DASH}"
 
@@ -121,15 +122,15 @@ def runs_table(
         page: that links start from.
         trouble: anchors of the runs that the page says more about.
     """
-    of_each = ", ".join(f"{data}: {title_of(headline)}" for data, headline in headlines.items())
-    of_each = of_each if len(set(headlines.values())) > 1 else ""
+    of_all = score.common(headlines.values())
+    of_each = "" if of_all else ", ".join(f"{data}: {title_of(headline)}" for data, headline in headlines.items())
     columns = [
         Column("run", word=True),
         Column("variant", word=True),
         Column("data", word=True),
         Column("seed"),
         Column("state", word=True),
-        Column(f"test {title_of(score.common(headlines.values()))}", of_each),
+        Column(f"test {title_of(of_all)}", of_each),
         Column("validation", f"best so far{'; ' if of_each else ''}{of_each}"),
         Column("active"),
         Column("spike rate"),
@@ -171,14 +172,14 @@ def _run_cells(run: Run, label: str, headline: Headline | None, page: Path, trou
 
 def _state(run: Run, trouble: str | None) -> Cell:
     """Failed and dead runs are marked, and what there is to say of a run is linked."""
-    tag = "failed" if run.status == "failed" else "dead" if run.dead else None
+    tag = "failed" if run.status is Status.FAILED else "dead" if run.dead else None
     return Cell("" if tag == run.status else run.status, run.status, trouble and f"#{trouble}", tag)
 
 
 def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None]) -> Table:
     """A row for each pair of variants, with the headlines of their data sets."""
     of_all = score.common(headlines.values())
-    in_points = ", in points" if all(map(is_share, headlines.values())) else ""
+    in_points = ", in points" if is_share(of_all) else ""
     columns = [
         Column("variant", word=True),
         Column("against", word=True),
@@ -188,8 +189,8 @@ def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None])
         Column("95 % interval", "bootstrap over the pairs"),
         Column("pairs", "seeds that both have"),
     ]
-    mixed = len(set(headlines.values())) > 1
-    return Table("pairs-table", columns, [Row(_pair_cells(pair, headlines[pair.a.data], mixed)) for pair in pairs])
+    rows = [Row(_pair_cells(pair, headlines[pair.a.data], with_unit=of_all is None)) for pair in pairs]
+    return Table("pairs-table", columns, rows)
 
 
 def _pair_cells(pair: Pair, headline: Headline | None, with_unit: bool) -> list[Cell]:
