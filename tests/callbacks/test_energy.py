@@ -254,3 +254,12 @@ def test_activity_of_all_devices_is_priced():
     assert logged["energy/forward"] == expected["energy/forward"]
     assert logged["energy/optimizer"] == pytest.approx(2 * expected["energy/optimizer"])
     assert monitor.summary()["measurement"]["reason"] == "several devices take part"
+
+
+def test_inference_of_a_model_that_cannot_be_counted_is_nothing():
+    """No operations at all would be a claim."""
+    monitor, module, batch = EnergyMonitor(TABLE, monitor="val/acc"), Module(torch.nn.Linear(2, 2)), torch.zeros(4)
+    monitor.on_test_start(None, module)
+    monitor.on_test_batch_end(None, module, {"layers": []}, SimpleNamespace(target=batch), 0)
+    monitor.on_test_end(None, module)
+    assert monitor.summary()["inference"] is None

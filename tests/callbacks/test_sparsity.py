@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from snn_zo.callbacks import SparsityMonitor
+from snn_zo.layers import Done, SpikeCounts
+from snn_zo.neuron import CountReadout, Neuron
 from snn_zo.ops import Rows, Spikes
+from snn_zo.ops.record import Record
+from snn_zo.strategies import Surrogate
 
 
 class Module:
@@ -34,7 +38,7 @@ def epoch(
     trainer, module = trainer or SimpleNamespace(current_epoch=3), Module()
     monitor.on_train_epoch_start(trainer, module)
     for i, hidden in enumerate(steps):
-        monitor.on_train_batch_end(trainer, module, {"hidden": hidden}, SimpleNamespace(share=1.0), i)
+        monitor.on_train_batch_end(trainer, module, {"hidden": hidden, "layers": []}, SimpleNamespace(share=1.0), i)
     monitor.on_train_epoch_end(trainer, module)
     return module.logged
 
@@ -115,3 +119,17 @@ def test_state_is_what_the_last_epoch_was_like():
     epoch(monitor, [{"hidden1": silent}])
     resumed.load_state_dict(monitor.state_dict())
     assert (resumed.fractions, resumed.paths, resumed.dead) == (monitor.fractions, monitor.paths, ["hidden1"])
+
+
+def test_dead_output_neurons_are_named_and_leave_the_hidden_ones_alone():
+    """Output neurons may spike, too; what is said of all layers is said of the hidden ones."""
+    alive = spikes(torch.ones(2, 3, 4), torch.ones(2, 3, 4))
+    silent = spikes(torch.zeros(2, 3, 5), torch.zeros(2, 3, 5))
+    done = Done(SpikeCounts((4,), 5, CountReadout(Neuron()), Surrogate()), alive, Record(), silent)
+    monitor = SparsityMonitor()
+    monitor.on_train_epoch_start(None, None)
+    outputs = {"hidden": {"hidden1": alive}, "layers": [done]}
+    monitor.on_train_batch_end(None, Module(), outputs, SimpleNamespace(share=1.0), 0)
+    monitor.on_train_epoch_end(SimpleNamespace(current_epoch=3), Module())
+    assert monitor.dead == ["readout"]
+    assert monitor.fractions["all"] == monitor.fractions["hidden1"]

@@ -32,10 +32,17 @@ def test_follow_task_goes_by_the_headline(name, task, monitor):
 
 @pytest.mark.parametrize(
     ("monitor", "mode"),
-    [("val/loss", "min"), ("val/top3", "max"), ("train/loss", "min"), ("sparsity/active", "max")],
+    [("val/loss", "min"), ("val/top3", "max"), ("train/loss", "min")],
 )
 def test_follow_task_takes_the_better_direction_of_the_monitor(monitor, mode):
     assert checked(default(f"early_stopping.monitor={monitor}")).early_stopping.mode == mode
+
+
+@pytest.mark.parametrize("monitor", ["train/penalty", "energy/total", "sparsity/silent"])
+def test_follow_task_asks_for_a_direction_that_nobody_knows(monitor):
+    with pytest.raises(ValueError, match=f"callbacks.early_stopping.mode is max or min .*monitor={monitor}: say which"):
+        checked(default(f"early_stopping.monitor={monitor}"))
+    assert checked(default(f"early_stopping.monitor={monitor}", "early_stopping.mode=min")).early_stopping.mode == "min"
 
 
 @pytest.mark.parametrize("metric", ["mae", "rmse", "loss"])

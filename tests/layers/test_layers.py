@@ -1,11 +1,13 @@
 """Layers own what they need, record what they do, and are counted without a network that knows them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from snn_zo.energy.counts import Schedule
-from snn_zo.layers import LeakyReadout, SpikingLayer, SpikingLinear, layers_of, recording
+from snn_zo.layers import LeakyReadout, SpikingLayer, SpikingLinear, counted_layers, layers_of, recording
 from snn_zo.models import FeedForward
 from snn_zo.neuron import CountReadout, Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, lif, spiking_linear
@@ -171,3 +173,29 @@ def test_spike_counts_are_counts_of_spikes():
     work = last.layer.work(activity)["neuron"]
     assert work.additions - plain.additions == last.spikes.event_count
     assert work.multiply_adds - plain.multiply_adds == B * 3
+
+
+class Half(nn.Module):
+    """Its first layer says nothing of itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.readout = nn.Linear(6, 5), LeakyReadout((5,), 3, Readout())
+
+
+def test_counted_layers_account_for_the_whole_network():
+    model = FeedForward((6,), 3, Surrogate(), [5], NEURON, Readout())
+    assert list(counted_layers(model)) == ["hidden1", "readout"]
+    with pytest.raises(ValueError, match=r"parameter first\.weight of Half belongs to no snn_zo\.layers\.Layer"):
+        counted_layers(Half())
+
+
+def test_readout_counts_follow_the_form_of_its_gradient():
+    layer, x = LeakyReadout((6,), 3, Readout()), images(6)
+    with recording() as layers:
+        layer(x).sum().backward()
+    activity = layer.activity(layers[0])
+    dense = replace(activity, forms=activity.forms._replace(weight="dense"))
+    assert layer.work(activity)["grad_weight"].additions == x.event_count * 3
+    assert layer.work(dense)["grad_weight"].binary_products == B * T * 6 * 3
+    assert layer.work(dense)["grad_weight"].additions == 0

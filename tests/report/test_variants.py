@@ -189,6 +189,8 @@ def test_short_names():
     ]
     assert list(short_names(names).values()) == ["m", "strategy.delta", "match.delta", "optim", "energy", "name"]
     assert short_names(["seed"]) == {"seed": "seed"}
+    own = ["model.layers.hidden2.neuron.tau", "model.layers.hidden2.strategy._target_"]
+    assert list(short_names(own).values()) == ["hidden2.neuron.tau", "hidden2.strategy"], "a layer's own say whose"
 
 
 @pytest.mark.parametrize(

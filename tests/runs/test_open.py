@@ -204,6 +204,11 @@ def test_read_summary_of_a_stranger(tmp_path, text):
         ("data.batch_size", 10**12, "data.batch_size times data.steps would take"),
         ("data.steps", 10**12, "data.batch_size times data.steps would take"),
         ("strategy.pool", 2**42, "strategy.pool would take"),
+        (
+            "model.layers",
+            {"hidden1": {"strategy": {"_target_": "snn_zo.strategies.LocalZO", "pool": 2**42}}},
+            "model.layers.hidden1.strategy.pool would take",
+        ),
     ],
 )
 def test_load_run_absurd_resources(received, key, value, said):

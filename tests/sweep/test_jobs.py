@@ -286,6 +286,7 @@ def test_result_that_is_no_number(job, name):
         (["strategy.delta=0.012345678", "seed=0"], ["seed"], "delta=0.01235"),
         (["optim.lr=1.23456e-05"], [], "lr=1.235e-05"),
         (["+trainer.x=1", "model.hidden=[20,10]"], [], "x=1 hidden=[20,10]"),
+        (["+model.layers.hidden2.neuron.tau=5"], [], "hidden2.neuron.tau=5"),
         (["seed=0"], ["seed"], ""),
         ([], [], ""),
     ],

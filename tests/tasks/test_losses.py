@@ -170,3 +170,13 @@ def test_make_task_refuses_a_loss_of_real_numbers(loss):
 def test_make_task_refuses_what_is_no_loss():
     with pytest.raises(ValueError, match="loss must be a dataclass and a ClassLoss or ValueLoss"):
         make_task(Classes(2), math.sqrt)
+
+
+def test_class_weights_that_a_test_asked_for_first_train():
+    """A test runs in inference mode, whose tensors autograd does not take."""
+    loss, target = CrossEntropy(class_weights=[0.25, 1.75]), torch.tensor([0, 1, 1])
+    with torch.inference_mode():
+        loss(Output(torch.rand(3, 2, dtype=torch.float64), {}), target)
+    readout = torch.rand(3, 2, dtype=torch.float64).requires_grad_()
+    loss(Output(readout, {}), target).backward()
+    assert readout.grad.any()

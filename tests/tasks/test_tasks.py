@@ -139,3 +139,11 @@ def test_tasks_load_no_torch():
         "make_task(Classes(3), CrossEntropy(class_weights=[1, 2, 3])).headline; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_r2_states_are_of_one_type_whether_or_not_a_device_has_a_sample():
+    """Devices gather them, and one without a sample in an epoch sends its own as they began."""
+    idle, busy = R2(2), R2(2)
+    busy.update(torch.rand(3, 2), torch.rand(3, 2))
+    for name in ("count", "total", "squares", "errors"):
+        assert getattr(idle, name).dtype == getattr(busy, name).dtype

@@ -21,7 +21,7 @@ from snn_zo.energy.inference import InferenceCounts, neuron_counts
 from snn_zo.energy.meter import Meter
 from snn_zo.energy.sensors import NotMeasuredError, Sensor, sensor
 from snn_zo.headline import Direction
-from snn_zo.layers import Done, Layer, layers_of
+from snn_zo.layers import Done, Layer, counted_layers
 from snn_zo.runs.summary import Summary
 from snn_zo.training.devices import of_all_devices
 
@@ -58,7 +58,7 @@ class EnergyMonitor(lightning.Callback):
         self.meter: Meter | None = None
         self._layers: dict[str, Layer] = {}
         self._activities: dict[tuple[str, Forms], Activity] = {}
-        self._first_step = self._samples = 0
+        self._first_step = self._samples = self._samples_of_epoch = 0
         self._measured_before = 0.0
         self._inference: InferenceCounts | None = None
         self._inference_summary: dict[str, float] | None = None
@@ -67,7 +67,7 @@ class EnergyMonitor(lightning.Callback):
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Look at the network, and at the idle device."""
         try:
-            self._layers = layers_of(_model(pl_module))
+            self._layers = counted_layers(_model(pl_module))
         except ValueError as error:
             log.warning("energy is not modelled: %s", error)
         self.meter = Meter(functools.partial(self._sensor, trainer, pl_module))
@@ -77,7 +77,7 @@ class EnergyMonitor(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start counting anew."""
         assert self.meter is not None
-        self._activities, self._first_step = {}, trainer.global_step
+        self._activities, self._first_step, self._samples_of_epoch = {}, trainer.global_step, 0
         self._measured_before = self.meter.joules or 0.0
         self.meter.start()
 
@@ -101,6 +101,7 @@ class EnergyMonitor(lightning.Callback):
             log.warning("energy is not modelled: %s", error)
             self._layers = {}
             return
+        self._samples_of_epoch += len(batch.target)
         for name, activity in observed:
             key = (name, activity.forms)
             earlier = self._activities.get(key)
@@ -129,7 +130,7 @@ class EnergyMonitor(lightning.Callback):
         own = [(name, activity.on_host()) for (name, _), activity in self._activities.items()]
         named = list(chain.from_iterable(of_all_devices(own)))
         activities = [(self._layers[name], activity) for name, activity in named]
-        self._samples += sum(activity.samples for name, activity in named if name == named[0][0])
+        self._samples += sum(of_all_devices(self._samples_of_epoch))
         steps = (trainer.global_step - self._first_step) * trainer.world_size
         rule = _rule(trainer.optimizers[0])
         parameters = sum(p.numel() for p in _model(pl_module).parameters() if p.requires_grad)
@@ -161,8 +162,13 @@ class EnergyMonitor(lightning.Callback):
             self.meter.close()
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Count inference on the test set as NeuroBench does."""
-        self._inference = InferenceCounts()
+        """Count inference on the test set as NeuroBench does, of a model whose layers account for all of it."""
+        try:
+            counted_layers(_model(pl_module))
+        except ValueError:
+            self._inference = None
+        else:
+            self._inference = InferenceCounts()
 
     def on_test_batch_end(
         self,

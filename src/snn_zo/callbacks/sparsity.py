@@ -26,6 +26,7 @@ MEASURES = ("active", "spike_rate", "silent")
 class _Sums:
     """Sums over the steps of an epoch; on the device, whose counts nobody waits for before the epoch ends."""
 
+    hidden: bool = True
     elements: int = 0
     active: Tensor | int = 0
     spikes: Tensor | int = 0
@@ -42,11 +43,12 @@ class _Sums:
 
     def on_host(self) -> _Sums:
         """The same in the host's memory."""
-        return _Sums(self.elements, int(self.active), int(self.spikes), self.paths, self.fired.cpu())
+        return _Sums(self.hidden, self.elements, int(self.active), int(self.spikes), self.paths, self.fired.cpu())
 
     def __add__(self, other: _Sums) -> _Sums:
         """The same neurons on more samples."""
         return _Sums(
+            self.hidden,
             self.elements + other.elements,
             self.active + other.active,
             self.spikes + other.spikes,
@@ -63,7 +65,7 @@ class _Sums:
 
 
 class SparsityMonitor(lightning.Callback):
-    """Fractions over each training epoch and all devices, by hidden layer and in all.
+    """Fractions over each training epoch and all devices, by layer of neurons and in all hidden ones.
 
     `active` is the share of elements (sample, step, neuron) with g != 0, `spike_rate` the share that spiked, `silent`
     the share of neurons without a spike all epoch. Logged as `sparsity/<measure>` and `sparsity/<layer>/<measure>`;
@@ -97,8 +99,10 @@ class SparsityMonitor(lightning.Callback):
     ) -> None:
         """Count the batch's spikes and active elements."""
         hidden: dict[str, Spikes] = outputs["hidden"]
-        for name, spikes in hidden.items():
-            self._layers.setdefault(name, _Sums()).add(spikes)
+        # output neurons may spike, too, and be dead
+        others = {done.layer.name: done.spikes for done in outputs["layers"] if done.spikes is not None}
+        for name, spikes in (hidden | others).items():
+            self._layers.setdefault(name, _Sums(name in hidden)).add(spikes)
         active = batch.share * _active(hidden) if hidden else torch.zeros((), device=outputs["loss"].device)
         pl_module.log("active", mean_of_devices(active), prog_bar=True, logger=False)
 
@@ -165,7 +169,7 @@ def _active(hidden: dict[str, Spikes]) -> Tensor:
 
 
 def _overall(layers: dict[str, _Sums]) -> dict[str, float]:
-    """Fractions over the neurons of all layers."""
-    parts = layers.values()
+    """Fractions over the neurons of all hidden layers."""
+    parts = [layer for layer in layers.values() if layer.hidden]
     elements, active, spikes = (sum(getattr(part, name) for part in parts) for name in ("elements", "active", "spikes"))
-    return _Sums(elements, active, spikes, fired=torch.cat([part.fired for part in parts])).fractions()
+    return _Sums(True, elements, active, spikes, fired=torch.cat([part.fired for part in parts])).fractions()

@@ -32,6 +32,8 @@ def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
     """The answer to a setting that does not exist."""
     known = sorted(known)
     full = f"{path}.{key}" if path else key
+    if path == "model.layers":
+        return ConfigError(f"{full} is in no file of the config: +{full}.neuron.tau=5 or the like adds to it")
     near = get_close_matches(key, known, n=1)
     if near:
         nearest = f"{path}.{near[0]}" if path else near[0]

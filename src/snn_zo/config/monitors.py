@@ -24,15 +24,22 @@ def follow_task(callbacks: DictConfig, headline: Headline, directions: Mapping[s
         callbacks: nodes by name.
         headline: of the task.
         directions: of the task's metrics by name.
+
+    Raises:
+        ValueError: the better direction of a monitor is not known.
     """
-    for callback in callbacks.values():
+    for name, callback in callbacks.items():
         if not isinstance(callback, DictConfig) or callback.get("_target_") not in FOLLOWERS:
             continue
         with open_dict(callback):
             if callback.get("monitor") is None:
                 callback.monitor = headline.logged("val")
             if callback.get("mode") is None:
-                callback.mode = directions.get(_metric(callback.monitor), "max")
+                metric = _metric(callback.monitor)
+                if metric not in directions:
+                    place = f"callbacks.{name!s}"
+                    raise ValueError(f"{place}.mode is max or min for {place}.monitor={callback.monitor}: say which")
+                callback.mode = directions[metric]
 
 
 def check_monitors(callbacks: DictConfig, headline: Headline, directions: Mapping[str, Direction]) -> None:

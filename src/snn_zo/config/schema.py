@@ -27,6 +27,8 @@ _NEED_LOGGER = ("callbacks.DeviceStatsMonitor", "callbacks.LearningRateMonitor")
 NEURON = {field.name: field.default for field in fields(Neuron)}
 """Settings of a neuron with their defaults."""
 
+LEAKY = "snn_zo.neuron.Readout"
+
 OF_ONES_OWN = "of_ones_own"
 """Metadata of a field that may hold a class of the user's own: names of the arguments that the platform gives it."""
 
@@ -103,11 +105,17 @@ class TrainSettings:
                 raise ValueError("loss takes spike counts: model/readout=count gives them, with a scale of 1")
             if self.loss.every_step and isinstance(readout, CountReadout):
                 raise ValueError("loss looks at the readout at every time step: model/readout=leaky gives that")
-        elif self.loss.every_step:
+            return
+        readout = self.model.get("readout")
+        if self.loss.counts and isinstance(readout, DictConfig) and readout.get("_target_") == LEAKY:
+            raise ValueError(f"loss takes spike counts, and model.readout is {LEAKY}: output neurons have to spike")
+        if self.loss.every_step:
             target = str(self.model.get("_target_"))
             known = signature(target)
             if known and not known.takes_more and "every_step" not in known.kinds:
-                raise ValueError(f"loss looks at the readout at every time step, and {target} takes no every_step")
+                raise ValueError(
+                    f"loss looks at the readout at every time step, and {target} takes no every_step: docs/tasks.md"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

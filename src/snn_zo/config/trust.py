@@ -105,7 +105,6 @@ def _presets() -> defaultdict[Place, set[str]]:
             if key == "_target_":
                 found[_kind(place)].add(value)
     found["callbacks", "*", "table"] = found["energy",]
-    found["model", "readout", "neuron"] = found["model", "neuron"]
     found["trainer",].add("lightning.pytorch.Trainer")
     return found
 

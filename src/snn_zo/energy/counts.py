@@ -102,13 +102,17 @@ def readout(
     factors = (1 + (settings.scale != 1)) * elements if every_step else (1 + scaled) * logits
     state = {"potentials": 2 * elements * plan.word, "adjoints": 2 * elements * plan.word}
     neuron = Work(additions=taken_in, multiply_adds=2 * elements + factors, updates=elements, moved=state)
-    additions, w = a.events_in * a.neurons, plan.word
-    moved = {"input events": a.events_in * INDEX * plan.blocks}
-    moved |= {"adjoints": additions * w, "weight gradient": 2 * additions * w}
+    if a.forms.weight == "dense":
+        weight = _products(a, False, plan)["grad_weight"]
+    else:
+        additions, w = a.events_in * a.neurons, plan.word
+        moved = {"input events": a.events_in * INDEX * plan.blocks}
+        moved |= {"adjoints": additions * w, "weight gradient": 2 * additions * w}
+        weight = Work(additions, moved=moved) + _passes("stored gradient", a, plan)
     return {
         "forward": _forward(a, bias, plan),
         "neuron": neuron,
-        "grad_weight": Work(additions, moved=moved) + _bias(a, bias, plan) + _passes("stored gradient", a, plan),
+        "grad_weight": weight + _bias(a, bias, plan),
         "grad_input": _grad_input(a, plan),
     }
 

@@ -25,7 +25,7 @@ class InferenceCounts:
 
     Attributes:
         samples: recordings.
-        elements, spikes: of the hidden layers.
+        elements, spikes: of the layers of spiking neurons.
         dense: synaptic operations of dense products.
         macs, acs: effective ones.
     """

@@ -47,5 +47,13 @@ class SpikeCounts(SpikingLinear):
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """See `Layer.work`; each spike is added to a count."""
         work = super().work(activity, plan)
+        return work | {"neuron": work["neuron"] + self._counting(activity, activity.events)}
+
+    def dense_work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
+        """See `Layer.dense_work`; every element is added to a count."""
+        work = super().dense_work(activity, plan)
+        return work | {"neuron": work["neuron"] + self._counting(activity, activity.rows * activity.neurons)}
+
+    def _counting(self, activity: Activity, added: int) -> Work:
         scaled = activity.samples * activity.neurons if self.scale != 1 else 0
-        return work | {"neuron": work["neuron"] + Work(additions=activity.events, multiply_adds=scaled)}
+        return Work(additions=added, multiply_adds=scaled)

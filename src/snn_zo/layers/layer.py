@@ -125,6 +125,20 @@ def recording() -> Iterator[list[Done]]:
         _recording.reset(token)
 
 
+def counted_layers(model: nn.Module) -> dict[str, Layer]:
+    """The layers of a network by name, which together account for all of it.
+
+    Raises:
+        ValueError: it has none, two share a name, or a parameter belongs to none of them.
+    """
+    layers = layers_of(model)
+    known = {id(parameter) for layer in layers.values() for parameter in layer.parameters()}
+    for name, parameter in model.named_parameters():
+        if id(parameter) not in known:
+            raise ValueError(f"parameter {name} of {type(model).__name__} belongs to no snn_zo.layers.Layer")
+    return layers
+
+
 def layers_of(model: nn.Module) -> dict[str, Layer]:
     """The layers of a network by name, in the order in which it holds them.
 

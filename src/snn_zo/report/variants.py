@@ -22,6 +22,8 @@ COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
 
 TARGET = "._target_"
+LAYERS = "model.layers."
+"""How the names of settings begin that one layer has of its own."""
 PRICES = ("energy.name", "callbacks.energy.table.name")
 """Settings whose value stands for a choice of a whole group, as a target does."""
 Prices = tuple[str | None, frozenset[tuple[str, Setting]]]
@@ -215,7 +217,11 @@ def _telling_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     def told(chosen: Sequence[str]) -> int:
         return len({tuple(_value(run, name) for name in chosen) for run in runs})
 
-    for name, column in _columns(runs).items():
+    # the choice of a class says more than what it is set to, and what a callback follows says least
+    def weight(name: str) -> tuple[bool, bool]:
+        return name.startswith("callbacks."), not (name.endswith(TARGET) or name.startswith(LAYERS))
+
+    for name, column in sorted(_columns(runs).items(), key=lambda column: weight(column[0])):
         if told([*names, *more]) == len(runs):
             break
         if ... in column and told([*names, *more, name]) > told([*names, *more]):
@@ -224,13 +230,17 @@ def _telling_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """For each dotted name as many of its last parts as tell it from the others; `m` is the paper's for samples."""
+    """For each dotted name as many of its last parts as tell it from the others; `m` is the paper's for samples.
+
+    What a layer has of its own keeps the layer's name.
+    """
     parts = {name: _readable(name).split(".") for name in names}
     short = {}
     for name, own in parts.items():
         others = [other for other in parts.values() if other is not own]
         taken = next((k for k in range(1, len(own)) if not any(other[-k:] == own[-k:] for other in others)), len(own))
-        short[name] = ".".join(own[-taken:])
+        least = len(own) - 2 if name.startswith(LAYERS) else 1
+        short[name] = ".".join(own[-max(taken, least) :])
     return short
 
 

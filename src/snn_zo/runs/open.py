@@ -29,8 +29,8 @@ def open_run(folder: RunFolder, trusted: bool = False) -> Composed:
         raise ConfigError(f"{folder.config} is not a run's config")
     if "loss" not in config:
         raise ConfigError(
-            f"{folder.config} names no loss: an earlier version wrote it, whose runs can be compared, but neither "
-            "resumed nor tested again"
+            f"{folder.config} names no loss: an earlier version wrote it. Its costs can be compared, but it can "
+            "neither be resumed nor tested again"
         )
     place = folder.path.resolve()
     config.outputs, config.study, config.name = str(place.parent.parent), place.parent.name, place.name

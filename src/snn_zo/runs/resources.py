@@ -43,4 +43,7 @@ def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
         yield "model.hidden", sum(before * after for before, after in pairwise(widths))
     yield "data.batch_size times data.steps", data.batch_size * data.steps
     yield "data.samples", getattr(data, "classes", 1) * getattr(data, "samples", 0) * data.inputs
+    yield "data.targets", getattr(data, "targets", 1) * getattr(data, "samples", 0)
     yield "strategy.pool", getattr(settings.strategy, "pool", 0)
+    for name, own in model.layers.items() if isinstance(model, FeedForwardSettings) else ():
+        yield f"model.layers.{name}.strategy.pool", getattr(own.strategy, "pool", 0)

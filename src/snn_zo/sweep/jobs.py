@@ -162,7 +162,10 @@ def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
 def _short(override: str) -> str:
     name, _, value = override.lstrip("+").partition("=")
     value = _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
-    return value if name == "strategy" else f"{name.rpartition('.')[2]}={value}"
+    if name == "strategy":
+        return value
+    of_a_layer = name.partition("model.layers.")[2]
+    return f"{of_a_layer or name.rpartition('.')[2]}={value}"
 
 
 def _entry(summary: Summary, name: str) -> float:

@@ -227,5 +227,6 @@ LOSSES: dict[str, type[Loss]] = {
 
 @cache
 def _on_device(weights: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Made once: a captured step may not wait for the host."""
-    return torch.tensor(weights, dtype=dtype, device=device)
+    """Made once: a captured step may not wait for the host. The first to ask may be a test, in inference mode."""
+    with torch.inference_mode(False):
+        return torch.tensor(weights, dtype=dtype, device=device)

@@ -28,15 +28,16 @@ class R2(Metric):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
+        # squares of targets far from 0 say nothing of their variance in float32, which is all that MPS has; of one type
+        # from the start, as a device without a sample sends its own
+        self._wide = torch.float32 if torch.backends.mps.is_available() else torch.float64
+        self.add_state("count", torch.zeros((), dtype=self._wide), dist_reduce_fx="sum")
         for name in ("total", "squares", "errors"):
-            self.add_state(name, torch.zeros(size), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros(size, dtype=self._wide), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Take in predictions and targets, both [B, K]."""
-        # squares of targets far from 0 say nothing of their variance in float32, which is all that MPS has
-        wide = torch.float32 if target.device.type == "mps" else torch.float64
-        prediction, target = prediction.to(wide), target.to(wide)
+        prediction, target = prediction.to(self._wide), target.to(self._wide)
         self.count = self.count + len(target)
         self.total = self.total + target.sum(0)
         self.squares = self.squares + target.square().sum(0)

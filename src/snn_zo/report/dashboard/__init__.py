@@ -90,9 +90,9 @@ def _ranked(comparison: Comparison) -> list[Variant]:
     return sorted(comparison.variants, key=lambda variant: (comparison.data.index(variant.data), variant.order))
 
 
-def _sections(title: str) -> dict[str, str]:
+def _sections(title: str, confusions: bool) -> dict[str, str]:
     """Headings by anchor; one has the title of the headline metric in it."""
-    return {
+    sections = {
         "result": "Result",
         "learning": "Learning curves",
         "cost": f"{title[:1].upper()}{title[1:]} and cost",
@@ -104,6 +104,7 @@ def _sections(title: str) -> dict[str, str]:
         "all-runs": "Runs",
         "made-by": "Commands and versions",
     }
+    return sections if confusions else {name: title for name, title in sections.items() if name != "confusions"}
 
 
 def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> dict[str, object]:
@@ -119,7 +120,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "total": len(runs),
         "studies": _and(list(dict.fromkeys(run.study for run in runs))),
         "going_on": sum(run.status in (Status.RUNNING, Status.QUEUED) for run in runs),
-        "sections": _sections(title_of(common)),
+        "sections": _sections(title_of(common), any(run.confusion for run in runs)),
         "score": title_of(common),
         "words": score.words(common),
         "table_words": [score.words(headline) for headline in headlines.values()],

@@ -52,6 +52,8 @@ def _finding(comparison: Comparison, data: str, ranked: Sequence[Variant], pairs
     headline = comparison.headline_of(data)
     measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
     if not measured:
+        if any(variant.done for variant in ranked):
+            return _say("On {} the runs that are completed do not say what they are judged by.", data)
         return _say("On {} no run is completed yet: there is nothing to compare.", data)
     (best, reached), *others = measured
     if not others:
