@@ -8,18 +8,15 @@ from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.harness import assert_grads_near, assert_near, twin
+from tests.ops.harness import assert_grads_near, assert_near, double, make_layer, twin
 
 B, T, C, N_IN = 3, 9, 2, 5
 
 reductions = pytest.mark.parametrize("reduce", REDUCTIONS)
 
 
-def make(b=B, t=T, c=C, n_in=N_IN, bias=True, dtype=torch.float64):
-    """x, weight and bias, all leaves that want a gradient."""
-    x = torch.randint(0, 3, (b, t, n_in)).to(dtype).requires_grad_()
-    weight = torch.randn(c, n_in, dtype=dtype).requires_grad_()
-    return x, weight, torch.randn(c, dtype=dtype).requires_grad_() if bias else None
+def make(b=B, t=T, c=C, n_in=N_IN, **options):
+    return make_layer(b, t, c, n_in, **options)
 
 
 def check(leaves, readout, backend):
@@ -155,7 +152,7 @@ def test_leaky_readout_mixed_types(backend):
 
 def check_every_step(leaves, readout, backend, tolerance=1e-12):
     """Against the oracle at each step, and against the operation's own reduction."""
-    others = tuple(None if leaf is None else leaf.detach().double().requires_grad_() for leaf in leaves)
+    others = double(*leaves)
     x, weight, bias = leaves
     values = leaky_readout(Spikes.from_dense(x), weight, bias, readout, backend, every_step=True)
     expected = readout.scale * oracle.over_time(*others, readout)
@@ -164,9 +161,7 @@ def check_every_step(leaves, readout, backend, tolerance=1e-12):
     (expected * grad).sum().backward()
     assert values.dtype == weight.dtype
     assert_near(values.double(), expected, tolerance)
-    for leaf, other in zip(leaves, others, strict=True):
-        if leaf is not None:
-            assert_near(leaf.grad.double(), other.grad, tolerance)
+    assert_grads_near(leaves, others, tolerance)
     alone = leaky_readout(Spikes.from_dense(x.detach()), weight, bias, readout, backend)
     assert_near(reduced(values, readout.reduce).double(), alone.double(), max(tolerance, 1e-12))
 

@@ -5,7 +5,7 @@ from snn_zo.neuron import Neuron
 from snn_zo.ops import lif
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.harness import Poison, Silent, assert_near, twin
+from tests.ops.harness import Poison, Silent, assert_near, check_layer, double, draw_for, twin
 
 B, T, N = 3, 9, 5
 
@@ -14,27 +14,15 @@ def make_current(*shape, dtype=torch.float64):
     return torch.randn(shape or (B, T, N), dtype=dtype).requires_grad_()
 
 
-def make_draw(samples=B):
-    return Draw(seed=3, layer=1, step=20, sample=torch.arange(samples) * 7 + 1)
-
-
 def check(current, neuron, strategy, draw, backend):
     """Spikes, active set and gradient against the oracle."""
     (other,) = twin(current)
-    grad = torch.randn(current.shape, dtype=current.dtype)
-    spikes = lif(current, neuron, strategy, draw, backend)
     expected = oracle.lif(other, neuron, strategy, draw)
-    (spikes.to_dense() * grad).sum().backward()
-    (expected.s * grad).sum().backward()
-    assert torch.equal(spikes.to_dense(), expected.s)
-    assert torch.equal(spikes.active_elements(), expected.active)
-    assert_near(spikes.g[spikes.g != 0], expected.g.flatten()[expected.active])
-    assert_near(current.grad, other.grad)
-    return spikes
+    return check_layer(lif(current, neuron, strategy, draw, backend), [current], expected, [other])
 
 
 def test_lif_oracle(backend, neuron, strategy):
-    spikes = check(make_current(), neuron, strategy, make_draw(), backend)
+    spikes = check(make_current(), neuron, strategy, draw_for(B, 1), backend)
     assert B * T * N / 10 < len(spikes.events.col) < B * T * N / 2
 
 
@@ -42,9 +30,9 @@ def test_lif_recurrence(backend, neuron, strategy):
     """The adjoint of docs/engine.md is what autograd finds, and eps vanishes where the page says so."""
     current, grad = make_current(), torch.randn(B, T, N, dtype=torch.float64)
     (other,) = twin(current)
-    layer = oracle.lif(other, neuron, strategy, make_draw())
+    layer = oracle.lif(other, neuron, strategy, draw_for(B, 1))
     (layer.s * grad).sum().backward()
-    (lif(current, neuron, strategy, make_draw(), backend).to_dense() * grad).sum().backward()
+    (lif(current, neuron, strategy, draw_for(B, 1), backend).to_dense() * grad).sum().backward()
     lambdas, eps = layer.adjoint(grad, neuron)
     assert_near(other.grad, lambdas)
     assert_near(current.grad, lambdas)
@@ -53,7 +41,7 @@ def test_lif_recurrence(backend, neuron, strategy):
 
 def test_lif_cases_active(strategy):
     """The cases exercise what they are meant to."""
-    share = lif(make_current(), Neuron(tau=5.0, v_th=0.8), strategy, make_draw()).active_count / (B * T * N)
+    share = lif(make_current(), Neuron(tau=5.0, v_th=0.8), strategy, draw_for(B, 1)).active_count / (B * T * N)
     if strategy == Surrogate("sigmoid", slope=5.0):
         assert share == 1
     elif strategy == SparseSurrogate(Surrogate("sigmoid"), b_th=1e-9):
@@ -80,7 +68,7 @@ def test_lif_attached_differs(backend):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (1, 7, 5), (3, 7, 1), (2, 33, 70)])
 def test_lif_shapes(backend, neuron, shape):
-    check(make_current(*shape), neuron, LocalZO(delta=0.5, samples=2), make_draw(shape[0]), backend)
+    check(make_current(*shape), neuron, LocalZO(delta=0.5, samples=2), draw_for(shape[0], 1), backend)
 
 
 def test_lif_not_contiguous(backend, neuron):
@@ -95,16 +83,11 @@ def test_lif_not_contiguous(backend, neuron):
 
 def test_lif_float32(backend, neuron, strategy):
     current = make_current(dtype=torch.float32)
-    double = current.detach().double().requires_grad_()
-    grad = torch.randn(B, T, N, dtype=torch.float64)
-    spikes = lif(current, neuron, strategy, make_draw(), backend)
-    expected = oracle.lif(double, neuron, strategy, make_draw())
-    (spikes.to_dense() * grad.float()).sum().backward()
-    (expected.s * grad).sum().backward()
+    (exact,) = double(current)
+    expected = oracle.lif(exact, neuron, strategy, draw_for(B, 1))
+    spikes = lif(current, neuron, strategy, draw_for(B, 1), backend)
+    check_layer(spikes, [current], expected, [exact], 1e-5)
     assert spikes.handle.dtype == spikes.g.dtype == current.grad.dtype == torch.float32
-    assert torch.equal(spikes.to_dense().double(), expected.s)
-    assert torch.equal(spikes.active_elements(), expected.active)
-    assert_near(current.grad.double(), double.grad, 1e-5)
 
 
 @pytest.mark.parametrize("tau", [float("inf"), 1e-3])
@@ -154,8 +137,8 @@ def test_lif_poisoned(backend, neuron, strategy, consumer):
     """What a consumer's gradient says about inactive elements does not matter."""
     current = make_current()
     (other,) = twin(current)
-    spikes = lif(current, neuron, strategy, make_draw(), backend)
-    expected = oracle.lif(other, neuron, strategy, make_draw())
+    spikes = lif(current, neuron, strategy, draw_for(B, 1), backend)
+    expected = oracle.lif(other, neuron, strategy, draw_for(B, 1))
     mask, wanted = expected.g != 0, expected.s
     if consumer == "count":
         mask, wanted = mask.any(1), wanted.sum(1)
@@ -168,7 +151,7 @@ def test_lif_poisoned(backend, neuron, strategy, consumer):
 
 def test_lif_handle_gradient(backend, neuron, strategy):
     """The gradient with respect to handle[k] is dL/ds at active element k."""
-    spikes = lif(make_current(), neuron, strategy, make_draw(), backend)
+    spikes = lif(make_current(), neuron, strategy, draw_for(B, 1), backend)
     spikes.handle.retain_grad()
     grad = torch.randn(B, T, N, dtype=torch.float64)
     (spikes.to_dense() * grad).sum().backward()
@@ -178,7 +161,7 @@ def test_lif_handle_gradient(backend, neuron, strategy):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_lif_eval(backend, neuron, mode):
     current = make_current()
-    trained = lif(current, neuron, LocalZO(delta=0.5), make_draw(), backend)
+    trained = lif(current, neuron, LocalZO(delta=0.5), draw_for(B, 1), backend)
     before = torch.get_rng_state()
     with mode():
         spikes = lif(current, neuron, Silent(delta=0.5), backend=backend)
@@ -205,7 +188,7 @@ def test_lif_without_draw(backend):
 
 def test_lif_same_draw(backend, neuron):
     current, strategy = make_current(), LocalZO(delta=0.5, samples=3)
-    first, second = (lif(current, neuron, strategy, make_draw(), backend) for _ in range(2))
+    first, second = (lif(current, neuron, strategy, draw_for(B, 1), backend) for _ in range(2))
     assert torch.equal(first.active_elements(), second.active_elements())
     assert torch.equal(first.g, second.g)
 
@@ -264,4 +247,4 @@ def test_lif_of_images_is_lif_of_their_pixels(backend):
 def test_lif_wrong_draw(backend, samples):
     """A draw names each sample of the batch, no fewer and no more."""
     with pytest.raises(ValueError, match="sample"):
-        lif(make_current(), Neuron(), LocalZO(delta=0.5), make_draw(samples), backend)
+        lif(make_current(), Neuron(), LocalZO(delta=0.5), draw_for(samples, 1), backend)

@@ -7,53 +7,44 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes, leaky_readout, spiking_linear
 from snn_zo.strategies import Draw, LocalZO, SparseSurrogate, Surrogate
 from tests.ops import oracle
-from tests.ops.harness import Poison, Silent, assert_grads_near, assert_near, twin
+from tests.ops.harness import (
+    Poison,
+    Silent,
+    assert_grads_near,
+    assert_near,
+    check_layer,
+    double,
+    draw_for,
+    make_layer,
+    twin,
+)
 
 B, T, N, N_IN = 3, 9, 5, 4
 SPARSE = SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4)
 
 
-def make(b=B, t=T, n=N, n_in=N_IN, bias=True, dtype=torch.float64):
-    """x, weight and bias, all leaves that want a gradient."""
-    x = torch.randint(0, 3, (b, t, n_in)).to(dtype).requires_grad_()
-    weight = (torch.randn(n, n_in, dtype=dtype) / 2).requires_grad_()
-    return x, weight, (torch.randn(n, dtype=dtype) / 5).requires_grad_() if bias else None
-
-
-def make_draw(samples=B, layer=1):
-    return Draw(seed=3, layer=layer, step=20, sample=torch.arange(samples) * 7 + 1)
-
-
-def check(leaves, neuron, strategy, draw, backend, tolerance=1e-12):
+def check(leaves, neuron, strategy, draw, backend):
     """Spikes, active set and all gradients against the oracle."""
     others = twin(*leaves)
     x, weight, bias = leaves
     spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, draw, backend)
-    expected = oracle.spiking_linear(*others, neuron, strategy, draw)
-    grad = torch.randn(expected.s.shape, dtype=x.dtype)
-    (spikes.to_dense() * grad).sum().backward()
-    (expected.s * grad).sum().backward()
-    assert torch.equal(spikes.to_dense(), expected.s)
-    assert torch.equal(spikes.active_elements(), expected.active)
-    assert_near(spikes.g[spikes.g != 0], expected.g.flatten()[expected.active], tolerance)
-    assert_grads_near(leaves, others, tolerance)
-    return spikes
+    return check_layer(spikes, leaves, oracle.spiking_linear(*others, neuron, strategy, draw), others)
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_spiking_linear_oracle(backend, neuron, strategy, bias):
-    spikes = check(make(bias=bias), neuron, strategy, make_draw(), backend)
+    spikes = check(make_layer(bias=bias), neuron, strategy, draw_for(B, 1), backend)
     assert 0 < len(spikes.events.col) < B * T * N
 
 
 def test_spiking_linear_recurrence(backend, neuron, strategy):
     """docs/engine.md: dW in the trace and in the adjoint form, and grad_x = W lambda."""
-    x, weight, bias = leaves = make()
+    x, weight, bias = leaves = make_layer()
     grad = torch.randn(B, T, N, dtype=torch.float64)
-    spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, make_draw(), backend)
+    spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, draw_for(B, 1), backend)
     (spikes.to_dense() * grad).sum().backward()
     x_, weight_, bias_ = (leaf.detach() for leaf in leaves)
-    lambdas, eps = oracle.spiking_linear(x_, weight_, bias_, neuron, strategy, make_draw()).adjoint(grad, neuron)
+    lambdas, eps = oracle.spiking_linear(x_, weight_, bias_, neuron, strategy, draw_for(B, 1)).adjoint(grad, neuron)
     assert_near(weight.grad, torch.einsum("btn,bti->ni", lambdas, x_))
     assert_near(weight.grad, torch.einsum("btn,bti->ni", eps, oracle.trace(x_, neuron)))
     assert_near(bias.grad, lambdas.sum((0, 1)))
@@ -65,19 +56,19 @@ def test_spiking_linear_recurrence(backend, neuron, strategy):
 )
 @pytest.mark.parametrize("strategy", [LocalZO(delta=0.5, samples=2), SPARSE], ids=["local_zo", "window"])
 def test_spiking_linear_shapes(backend, neuron, strategy, shape):
-    check(make(*shape), neuron, strategy, make_draw(shape[0]), backend)
+    check(make_layer(*shape), neuron, strategy, draw_for(shape[0], 1), backend)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 3.0])
 def test_spiking_linear_constant_input(backend, neuron, value):
     """A silent input, one that fires at every step, and one of counts."""
-    _, weight, bias = make()
+    _, weight, bias = make_layer()
     x = torch.full((B, T, N_IN), value, dtype=torch.float64, requires_grad=True)
     check((x, weight, bias), neuron, Surrogate("sigmoid", slope=2.0), None, backend)
 
 
 def test_spiking_linear_nothing_active(backend, neuron):
-    leaves = x, weight, bias = make()
+    leaves = x, weight, bias = make_layer()
     strategy = SparseSurrogate(Surrogate(), b_th=1e-9)
     spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, backend=backend)
     assert len(spikes.events.col) > 0
@@ -87,29 +78,22 @@ def test_spiking_linear_nothing_active(backend, neuron):
 
 
 def test_spiking_linear_everything_active(backend, neuron):
-    spikes = check(make(), neuron, Surrogate("fast_sigmoid", slope=1.0), None, backend)
+    spikes = check(make_layer(), neuron, Surrogate("fast_sigmoid", slope=1.0), None, backend)
     assert spikes.active_count == B * T * N
 
 
 def test_spiking_linear_float32(backend, neuron, strategy):
-    leaves = make(dtype=torch.float32)
-    x, weight, bias = leaves
-    double = tuple(leaf.detach().double().requires_grad_() for leaf in leaves)
-    grad = torch.randn(B, T, N, dtype=torch.float64)
-    spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, make_draw(), backend)
-    expected = oracle.spiking_linear(*double, neuron, strategy, make_draw())
-    (spikes.to_dense() * grad.float()).sum().backward()
-    (expected.s * grad).sum().backward()
-    assert torch.equal(spikes.to_dense().double(), expected.s)
-    assert torch.equal(spikes.active_elements(), expected.active)
+    leaves = x, weight, bias = make_layer(dtype=torch.float32)
+    exact = double(*leaves)
+    expected = oracle.spiking_linear(*exact, neuron, strategy, draw_for(B, 1))
+    spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, draw_for(B, 1), backend)
+    check_layer(spikes, leaves, expected, exact, 1e-5)
     assert {leaf.grad.dtype for leaf in leaves} | {spikes.handle.dtype, spikes.g.dtype} == {torch.float32}
-    for leaf, other in zip(leaves, double, strict=True):
-        assert_near(leaf.grad.double(), other.grad, 1e-5)
 
 
 def test_spiking_linear_mixed_types(backend):
     """float32 data in a float64 layer: the spikes that come out are of the layer's type."""
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
     spikes = Spikes.from_dense(x.detach().float())
     y = spiking_linear(spikes, weight, bias, Neuron(), SPARSE, backend=backend)
     assert y.handle.dtype == y.g.dtype == y.to_dense().dtype == torch.float64
@@ -118,7 +102,7 @@ def test_spiking_linear_mixed_types(backend):
 
 def test_spiking_linear_not_contiguous(backend, neuron):
     """Weights that are a transposed view of their parameter, and a strided bias."""
-    x, weight, _ = make()
+    x, weight, _ = make_layer()
     leaf = weight.detach().t().contiguous().requires_grad_()
     bias = torch.randn(2 * N, dtype=torch.float64, requires_grad=True)
     others = twin(x, leaf, bias)
@@ -133,7 +117,7 @@ def test_spiking_linear_not_contiguous(backend, neuron):
 
 @pytest.mark.parametrize("wanted", ["x", "weight", "bias", "x weight", "x bias", "weight bias"])
 def test_spiking_linear_frozen_parts(backend, neuron, wanted):
-    leaves = make()
+    leaves = make_layer()
     for name, leaf in zip(("x", "weight", "bias"), leaves, strict=True):
         leaf.requires_grad_(name in wanted.split())
     check(leaves, neuron, SPARSE, None, backend)
@@ -142,7 +126,7 @@ def test_spiking_linear_frozen_parts(backend, neuron, wanted):
 
 def test_spiking_linear_data_input(backend):
     """Spikes that want no gradient have an empty handle, which gets none; the weights do."""
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
     spikes = Spikes.from_dense(x.detach())
     assert len(spikes.handle) == 0
     y = spiking_linear(spikes, weight, bias, Neuron(), Surrogate("sigmoid"), backend=backend)
@@ -153,7 +137,7 @@ def test_spiking_linear_data_input(backend):
 
 
 def test_spiking_linear_all_frozen(backend):
-    x, weight, bias = (leaf.detach() for leaf in make())
+    x, weight, bias = (leaf.detach() for leaf in make_layer())
     y = spiking_linear(Spikes.from_dense(x), weight, bias, Neuron(), Surrogate("sigmoid", slope=2.0), backend=backend)
     assert y.active_count == B * T * N
     assert not y.handle.requires_grad
@@ -172,7 +156,7 @@ def test_spiking_linear_two_layers(backend, neuron, strategy, reduce):
 
     layers, spikes = [], Spikes.from_dense(x)
     for i in range(2):
-        spikes = spiking_linear(spikes, weights[i], biases[i], neuron, strategy, make_draw(layer=i), backend)
+        spikes = spiking_linear(spikes, weights[i], biases[i], neuron, strategy, draw_for(B, i), backend)
         spikes.handle.retain_grad()
         layers.append(spikes)
     logits = leaky_readout(spikes, weights[2], biases[2], readout, backend)
@@ -180,7 +164,7 @@ def test_spiking_linear_two_layers(backend, neuron, strategy, reduce):
 
     expected_layers, s = [], x
     for i in range(2):
-        layer = oracle.spiking_linear(s, others[i], others[3 + i], neuron, strategy, make_draw(layer=i))
+        layer = oracle.spiking_linear(s, others[i], others[3 + i], neuron, strategy, draw_for(B, i))
         s = layer.s
         s.retain_grad()
         expected_layers.append(layer)
@@ -198,13 +182,13 @@ def test_spiking_linear_two_layers(backend, neuron, strategy, reduce):
 @pytest.mark.parametrize("consumer", ["to_dense", "count"])
 def test_spiking_linear_poisoned(backend, neuron, strategy, consumer):
     """What a consumer's gradient says about inactive elements does not matter, two layers down."""
-    x, weight, bias = leaves = make()
+    x, weight, bias = leaves = make_layer()
     above = torch.randn(2, N, dtype=torch.float64).requires_grad_()
     others = twin(*leaves, above)
-    lower = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, make_draw(layer=0), backend)
-    spikes = spiking_linear(lower, above, None, neuron, strategy, make_draw(), backend)
-    expected = oracle.spiking_linear(*others[:3], neuron, strategy, make_draw(layer=0))
-    expected = oracle.spiking_linear(expected.s, others[3], None, neuron, strategy, make_draw())
+    lower = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, strategy, draw_for(B, 0), backend)
+    spikes = spiking_linear(lower, above, None, neuron, strategy, draw_for(B, 1), backend)
+    expected = oracle.spiking_linear(*others[:3], neuron, strategy, draw_for(B, 0))
+    expected = oracle.spiking_linear(expected.s, others[3], None, neuron, strategy, draw_for(B, 1))
     mask, wanted = expected.g != 0, expected.s
     if consumer == "count":
         mask, wanted = mask.any(1), wanted.sum(1)
@@ -216,8 +200,8 @@ def test_spiking_linear_poisoned(backend, neuron, strategy, consumer):
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_spiking_linear_eval(backend, neuron, mode):
-    x, weight, bias = make()
-    trained = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, LocalZO(delta=0.5), make_draw(), backend)
+    x, weight, bias = make_layer()
+    trained = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, LocalZO(delta=0.5), draw_for(B, 1), backend)
     before = torch.get_rng_state()
     with mode():
         spikes = spiking_linear(Spikes.from_dense(x), weight, bias, neuron, Silent(delta=0.5), backend=backend)
@@ -231,7 +215,7 @@ def test_spiking_linear_eval(backend, neuron, mode):
 
 def test_spiking_linear_eval_of_training_spikes(backend):
     """Spikes with an active set, read under no_grad (a frozen probe on a hidden layer)."""
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
     with torch.no_grad():
         spikes = spiking_linear(Spikes.from_dense(x), weight, bias, Neuron(), SPARSE, backend=backend)
     other = spiking_linear(Spikes.from_dense(x), weight, bias, Neuron(), SPARSE, backend=backend)
@@ -244,7 +228,7 @@ def test_spiking_linear_eval_of_training_spikes(backend):
 
 def test_spiking_linear_without_draw(backend):
     """A fresh draw comes from torch's global generator."""
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
 
     def active(seed):
         torch.manual_seed(seed)
@@ -258,9 +242,11 @@ def test_spiking_linear_without_draw(backend):
 
 
 def test_spiking_linear_same_draw(backend, neuron):
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
     first, second = (
-        spiking_linear(Spikes.from_dense(x), weight, bias, neuron, LocalZO(delta=0.5, samples=3), make_draw(), backend)
+        spiking_linear(
+            Spikes.from_dense(x), weight, bias, neuron, LocalZO(delta=0.5, samples=3), draw_for(B, 1), backend
+        )
         for _ in range(2)
     )
     assert torch.equal(first.active_elements(), second.active_elements())
@@ -268,7 +254,7 @@ def test_spiking_linear_same_draw(backend, neuron):
 
 
 def test_spiking_linear_batch_split(backend, neuron):
-    x, weight, bias = make(b=5)
+    x, weight, bias = make_layer(b=5)
     sample, strategy = torch.tensor([4, 9, 0, 77, 3]), LocalZO(delta=0.5, samples=3)
 
     def run(part):
@@ -288,7 +274,7 @@ def wrong(shape):
 
 
 def test_spiking_linear_wrong_inputs(backend):
-    x, _, bias = make()
+    x, _, bias = make_layer()
     weight = torch.randn(N, 3, dtype=torch.float64)
     with pytest.raises(ValueError, match=r"(?=.*\[5, 3\]).*\b4\b"):
         spiking_linear(Spikes.from_dense(x), weight, bias, Neuron(), Surrogate(), backend=backend)
@@ -296,14 +282,14 @@ def test_spiking_linear_wrong_inputs(backend):
 
 @pytest.mark.parametrize("shape", [(N,), (N_IN,), (N, N_IN, 1)])
 def test_spiking_linear_wrong_weight(backend, shape):
-    x, weight = make()[0], torch.randn(shape, dtype=torch.float64)
+    x, weight = make_layer()[0], torch.randn(shape, dtype=torch.float64)
     with wrong(shape):
         spiking_linear(Spikes.from_dense(x), weight, None, Neuron(), Surrogate(), backend=backend)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (N + 1,), (B, 1, N)])
 def test_spiking_linear_wrong_bias(backend, shape):
-    (x, weight, _), bias = make(), torch.randn(shape, dtype=torch.float64)
+    (x, weight, _), bias = make_layer(), torch.randn(shape, dtype=torch.float64)
     with wrong(shape):
         spiking_linear(Spikes.from_dense(x), weight, bias, Neuron(), Surrogate(), backend=backend)
 
@@ -311,8 +297,8 @@ def test_spiking_linear_wrong_bias(backend, shape):
 @pytest.mark.parametrize("samples", [B - 1, B + 1])
 def test_spiking_linear_wrong_draw(backend, samples):
     """A draw names each sample of the batch, no fewer and no more."""
-    x, weight, bias = make()
+    x, weight, bias = make_layer()
     with pytest.raises(ValueError, match="sample"):
         spiking_linear(
-            Spikes.from_dense(x), weight, bias, Neuron(), LocalZO(delta=0.5), make_draw(samples), backend=backend
+            Spikes.from_dense(x), weight, bias, Neuron(), LocalZO(delta=0.5), draw_for(samples, 1), backend=backend
         )

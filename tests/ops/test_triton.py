@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,24 +13,37 @@ import torch
 
 triton = pytest.importorskip("triton")
 
-from snn_zo.neuron import REDUCTIONS, RESETS, Neuron, Readout  # noqa: E402
-from snn_zo.ops import Spikes, leaky_readout, lif, spike_count_penalty, spiking_linear  # noqa: E402
+from snn_zo.neuron import REDUCTIONS, Readout  # noqa: E402
+from snn_zo.ops import Spikes, lif, spiking_linear  # noqa: E402
 from snn_zo.ops.backends import INTERPRETED  # noqa: E402
-from snn_zo.ops.spikes import EVERYWHERE  # noqa: E402
 from snn_zo.ops.triton import gradients, scan  # noqa: E402
 from snn_zo.ops.triton.capacity import Plan  # noqa: E402
-from snn_zo.regularizer import SpikeCount  # noqa: E402
-from snn_zo.strategies import Draw, Expectation, LocalZO, SparseSurrogate, Surrogate  # noqa: E402
-from tests.ops.harness import assert_near  # noqa: E402
+from snn_zo.strategies import Expectation, LocalZO, SparseSurrogate, Surrogate  # noqa: E402
+from tests.ops import harness  # noqa: E402
+from tests.ops.harness import (  # noqa: E402
+    NEURONS,
+    Leaves,
+    Step,
+    assert_grads_near,
+    assert_near,
+    assert_same_spikes,
+    draw_for,
+    equal,
+    is_sparse,
+    train,
+    twin,
+)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="TRITON_INTERPRET=1 runs these on a CPU")
 
 ZO = LocalZO(delta=0.3)
 WINDOW = SparseSurrogate(Surrogate("sigmoid", 5.0), b_th=0.3)
 SIGMOID = Surrogate("sigmoid", 5.0)
-SOFT = Neuron(tau=5.0, v_th=0.8)
-NEURONS = [Neuron(5.0, v_th=0.8, reset=reset, detach_reset=detach) for reset in RESETS for detach in (True, False)]
-READOUT = Readout(tau=4.0, reduce="mean")
+SOFT = NEURONS["soft-detached"]
+HARD = NEURONS["hard-attached"]
+BOTH = pytest.mark.parametrize("neuron", [SOFT, HARD], ids=["soft", "hard"])
+KINDS = pytest.mark.parametrize("strategy", [ZO, WINDOW, SIGMOID], ids=["local_zo", "window", "sigmoid"])
+TWO_KINDS = pytest.mark.parametrize("strategy", [ZO, SIGMOID], ids=["local_zo", "sigmoid"])
 
 
 @pytest.fixture(autouse=True)
@@ -42,62 +53,24 @@ def _small(monkeypatch):
     monkeypatch.setattr(scan, "BLOCK", 16)
 
 
-@dataclass(frozen=True)
-class Network:
-    """Two layers, a readout and a regulariser on random spikes."""
-
-    b: int = 2
-    t: int = 5
-    widths: tuple[int, ...] = (6, 19, 5, 3)
-    rate: float = 0.3
-    dtype: torch.dtype = torch.float64
-    bias: bool = True
-
-    def run(self, backend, strategy, neuron=SOFT, readout=READOUT, plan=None, data=True):
-        """Spikes of both layers, the logits and all gradients."""
-        generator = torch.Generator().manual_seed(1)
-
-        def random(*shape):
-            values = torch.randn(*shape, generator=generator, dtype=torch.float64)
-            return values.to(self.dtype).requires_grad_()
-
-        x = torch.poisson(torch.full((self.b, self.t, self.widths[0]), self.rate), generator=generator).to(self.dtype)
-        x.requires_grad_(not data)
-        weights = [random(*size) for size in zip(self.widths[1:], self.widths, strict=False)]
-        biases = [random(n) if self.bias else None for n in self.widths[1:]]
-        draw, layers, spikes = Draw(3, 0, 20, torch.arange(self.b) * 7 + 1), [], Spikes.from_dense(x)
-        with plan.step() if plan else nullcontext():
-            for i in range(2):
-                spikes = spiking_linear(spikes, weights[i], biases[i], neuron, strategy, draw.for_layer(i), backend)
-                layers.append(spikes)
-        logits = leaky_readout(spikes, weights[2], biases[2], readout, backend)
-        penalty = spike_count_penalty(layers[0], SpikeCount(upper=0.3, at_most=0.5, lower=0.1, at_least=3.0), backend)
-        ((logits * torch.arange(logits.numel()).view_as(logits)).sum() + penalty).backward()
-        leaves = [*weights, *(bias for bias in biases if bias is not None), *([] if data else [x])]
-        return layers, [logits.detach(), *(leaf.grad for leaf in leaves)]
+def make(b=2, t=5, widths=(6, 19, 5, 3), data=True, **options) -> Leaves:
+    return harness.make(b, t, widths, data=data, **options)
 
 
-def check(network, strategy, neuron=SOFT, tolerance=1e-10, **settings):
-    layers, found = network.run("triton", strategy, neuron, **settings)
-    expected_layers, expected = network.run("reference", strategy, neuron, **(settings | {"plan": None}))
-    for ours, theirs in zip(layers, expected_layers, strict=True):
-        assert torch.equal(ours.to_dense(), theirs.to_dense())
-        assert torch.equal(ours.active_elements(), theirs.active_elements())
-        assert torch.equal(ours.fired(), theirs.fired())
-        assert ours.event_count == theirs.event_count
-        assert ours.drawn == theirs.drawn
-        if neuron.reset == "hard" and ours.active is not EVERYWHERE:
-            assert (ours.handle > 0).sum() == (theirs.handle > 0).sum()
-    for ours, theirs in zip(found, expected, strict=True):
-        assert_near(ours, theirs, tolerance)
-    return layers, found
+def check(leaves: Leaves, strategy, neuron=SOFT, **options) -> Step:
+    """A training step against the reference; with a hard reset handles are 1 where an active element spiked."""
+    step = harness.check("triton", leaves, neuron, strategy, **options)
+    for spikes in step.layers:
+        if neuron.reset == "hard" and is_sparse(spikes):
+            spiked = spikes.to_dense().flatten()[spikes.active_elements()]
+            assert (spikes.handle > 0).sum() == spiked.count_nonzero()
+    return step
 
 
-@pytest.mark.parametrize("neuron", NEURONS, ids=lambda n: f"{n.reset}-{'detached' if n.detach_reset else 'attached'}")
-@pytest.mark.parametrize("strategy", [ZO, WINDOW, SIGMOID], ids=["local_zo", "window", "sigmoid"])
+@KINDS
 def test_triton_network(strategy, neuron):
-    layers, _ = check(Network(), strategy, neuron)
-    assert all(spikes.active_count > 0 for spikes in layers)
+    step = check(make(), strategy, neuron)
+    assert all(spikes.active_count > 0 for spikes in step.layers)
 
 
 @pytest.mark.parametrize(
@@ -112,84 +85,85 @@ def test_triton_network(strategy, neuron):
     ids=repr,
 )
 def test_triton_strategies(strategy):
-    check(Network(), strategy)
+    check(make(), strategy)
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 def test_triton_readouts(reduce):
-    check(Network(), WINDOW, readout=Readout(tau=4.0, reduce=reduce))
+    harness.check("triton", make(), SOFT, WINDOW, readout=Readout(tau=4.0, reduce=reduce))
 
 
 @pytest.mark.parametrize(
-    "network",
+    "sizes",
     [
-        Network(b=1, t=1, widths=(1, 1, 1, 1), rate=3.0),
-        Network(b=3, t=4, widths=(5, 16, 17, 2)),
-        Network(b=1, t=8, widths=(2, 33, 3, 20)),
-        Network(rate=0.0),
-        Network(rate=0.0, bias=False),
-        Network(rate=4.0, bias=False),
+        {"b": 1, "t": 1, "widths": (1, 1, 1, 1), "share": 1.0},
+        {"b": 3, "t": 4, "widths": (5, 16, 17, 2)},
+        {"b": 1, "t": 8, "widths": (2, 33, 3, 20)},
+        {"share": 0.0},
+        {"share": 0.0, "bias": False},
+        {"share": 1.0, "bias": False},
     ],
     ids=["ones", "block edges", "wide", "silent input", "silent", "counts"],
 )
-@pytest.mark.parametrize("strategy", [ZO, SIGMOID], ids=["local_zo", "sigmoid"])
-def test_triton_shapes(network, strategy):
-    check(network, strategy)
+@TWO_KINDS
+def test_triton_shapes(sizes, strategy):
+    check(make(**sizes), strategy)
 
 
-@pytest.mark.parametrize("neuron", [SOFT, replace(SOFT, reset="hard", detach_reset=False)], ids=["soft", "hard"])
+@BOTH
 @pytest.mark.parametrize("density", [0.0, 2.0], ids=["products", "rows"])
 def test_triton_gradient_of_the_input(neuron, density, monkeypatch):
     monkeypatch.setattr(gradients, "GEMM_DENSITY", density)
-    check(Network(), ZO, neuron, data=False)
+    check(make(data=False), ZO, neuron)
 
 
 def test_triton_all_or_nothing_active():
-    check(Network(), SparseSurrogate(Surrogate(), b_th=1e-9))
-    check(Network(), LocalZO(delta=1e3))
+    check(make(), SparseSurrogate(Surrogate(), b_th=1e-9))
+    check(make(), LocalZO(delta=1e3))
 
 
-@pytest.mark.parametrize("neuron", [SOFT, replace(SOFT, reset="hard")], ids=["soft", "hard"])
+@pytest.mark.parametrize("neuron", [SOFT, NEURONS["hard-detached"]], ids=["soft", "hard"])
 @pytest.mark.parametrize("active", [ZO, LocalZO(delta=5.0), SIGMOID], ids=["few", "many", "all"])
 def test_triton_forms_of_the_weight_gradient(active, neuron):
     """The trace form, the adjoint form, and a sum that is the same, bit for bit, each time."""
-    layers, _ = check(Network(rate=0.1), active, neuron)
-    assert layers[0].record.weight_gradient == ("trace" if active is ZO else "adjoint")
+    leaves = make(share=0.1)
+    step = check(leaves, active, neuron)
+    assert step.layers[0].record.weight_gradient == ("trace" if active is ZO else "adjoint")
     torch.use_deterministic_algorithms(True)
     try:
-        layers, repeatable = check(Network(rate=0.1), active, neuron)
-        _, again = Network(rate=0.1).run("triton", active, neuron)
+        repeatable = check(leaves, active, neuron)
+        again = train("triton", leaves, neuron, active)
     finally:
         torch.use_deterministic_algorithms(False)
-    assert layers[0].record.weight_gradient == ("dense" if active is SIGMOID else "trace")
-    assert all(map(torch.equal, repeatable, again))
+    assert repeatable.layers[0].record.weight_gradient == ("dense" if active is SIGMOID else "trace")
+    assert equal(repeatable.grads, again.grads)
 
 
-@pytest.mark.parametrize("strategy", [ZO, SIGMOID], ids=["local_zo", "sigmoid"])
+@TWO_KINDS
 def test_triton_float32(strategy):
     """float32 against the float64 reference on the same spikes."""
-    network = Network(dtype=torch.float32)
-    layers, found = network.run("triton", strategy)
-    expected_layers, expected = replace(network, dtype=torch.float64).run("reference", strategy)
-    assert all(torch.equal(a.to_dense().double(), b.to_dense()) for a, b in zip(layers, expected_layers, strict=True))
-    for ours, theirs in zip(found, expected, strict=True):
+    leaves = make(dtype=torch.float32)
+    found, expected = train("triton", leaves, SOFT, strategy), train("reference", leaves.double(), SOFT, strategy)
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        assert torch.equal(ours.to_dense().double(), theirs.to_dense())
+    for ours, theirs in zip((found.logits, *found.grads), (expected.logits, *expected.grads), strict=True):
         assert_near(ours.double(), theirs, 1e-5)
 
 
-@pytest.mark.parametrize("strategy", [ZO, WINDOW, SIGMOID], ids=["local_zo", "window", "sigmoid"])
-@pytest.mark.parametrize("neuron", NEURONS[::2], ids=lambda n: n.reset)
-def test_triton_lif(neuron, strategy):
-    generator = torch.Generator().manual_seed(0)
-    current = 0.7 * torch.randn(2, 5, 35, dtype=torch.float64, generator=generator)
-    found = []
-    for backend in ("triton", "reference"):
-        leaf = current.clone().requires_grad_()
-        spikes = lif(leaf, neuron, strategy, Draw(1, 0, 2, torch.tensor([5, 9])), backend)
-        (spikes.to_dense() * torch.arange(leaf.numel()).view_as(leaf)).sum().backward()
-        found.append((spikes.to_dense(), spikes.active_elements(), leaf.grad))
-    assert torch.equal(found[0][0], found[1][0])
-    assert torch.equal(found[0][1], found[1][1])
-    assert_near(found[0][2], found[1][2], 1e-10)
+@KINDS
+@pytest.mark.parametrize("reset", ["soft", "hard", "none"])
+def test_triton_lif(reset, strategy):
+    leaf = (0.7 * torch.randn(2, 5, 35, dtype=torch.float64)).requires_grad_()
+    (other,) = twin(leaf)
+    slope = torch.randn_like(leaf)
+    ours, theirs = (
+        lif(current, NEURONS[f"{reset}-detached"], strategy, draw_for(2), backend)
+        for current, backend in ((leaf, "triton"), (other, "reference"))
+    )
+    for spikes in (ours, theirs):
+        (spikes.to_dense() * slope).sum().backward()
+    assert_same_spikes([ours], [theirs])
+    assert_grads_near([leaf], [other], 1e-10)
 
 
 def test_triton_without_gradient():
@@ -200,40 +174,40 @@ def test_triton_without_gradient():
     assert spikes.active_count == len(spikes.handle) == 0
 
 
-@pytest.mark.parametrize("strategy", [ZO, WINDOW, SIGMOID], ids=["local_zo", "window", "sigmoid"])
-@pytest.mark.parametrize("neuron", [SOFT, replace(SOFT, reset="hard", detach_reset=False)], ids=["soft", "hard"])
+@KINDS
+@BOTH
 def test_triton_plan(strategy, neuron):
     """With a plan the lists are longer than what they hold, and that changes nothing."""
-    plan = Plan()
-    exact, _ = check(Network(), strategy, neuron, plan=plan)
+    leaves, plan = make(), Plan()
+    exact = check(leaves, strategy, neuron, plan=plan)
     assert not plan.overflow
-    planned, _ = check(Network(), strategy, neuron, plan=plan)
+    planned = check(leaves, strategy, neuron, plan=plan)
     assert not plan.overflow
-    for before, after in zip(exact, planned, strict=True):
+    for before, after in zip(exact.layers, planned.layers, strict=True):
         assert len(after.events.col) > len(before.events.col) == before.event_count
 
 
 def test_triton_plan_overflow():
     """What does not fit is reported, and read by nobody as an index."""
-    network, plan = Network(), Plan()
-    network.run("triton", ZO, plan=plan)
+    leaves, plan = make(), Plan()
+    train("triton", leaves, SOFT, ZO, plan=plan)
     rooms = list(plan.rooms)
     for i in range(len(rooms[0])):
         plan = Plan([tuple(3 if j == i else size for j, size in enumerate(room)) for room in rooms])
-        layers, found = network.run("triton", ZO, plan=plan)
+        step = train("triton", leaves, SOFT, ZO, plan=plan)
         assert plan.overflow
-        assert all(spikes.events.ptr[-1] <= len(spikes.events.col) for spikes in layers)
-        assert all(bool(((s.events.col >= 0) & (s.events.col < s.shape[2])).all()) for s in layers)
-        assert all(gradient.isfinite().all() for gradient in found)
+        assert all(spikes.events.ptr[-1] <= len(spikes.events.col) for spikes in step.layers)
+        assert all(bool(((s.events.col >= 0) & (s.events.col < s.shape[2])).all()) for s in step.layers)
+        assert all(part.isfinite().all() for part in (step.logits, *step.grads))
     larger = Plan()
-    network.run("triton", ZO, plan=larger)
+    train("triton", leaves, SOFT, ZO, plan=larger)
     plan.include(larger)
-    check(network, ZO, plan=plan)
+    check(leaves, ZO, plan=plan)
     assert not plan.overflow
 
 
 def test_triton_too_wide():
-    with pytest.raises(ValueError, match="up to 8192 neurons a layer, got 8193; backend=reference"):
+    with pytest.raises(ValueError, match=r"up to 8192 neurons a layer, got 8193; .*backend=reference"):
         spiking_linear(Spikes.from_dense(torch.ones(1, 1, 1)), torch.ones(8193, 1), None, SOFT, ZO, backend="triton")
 
 

@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass
-class Row:
+class TableRow:
     """Cells, and what the page filters by."""
 
     cells: list[Cell]
@@ -55,7 +55,7 @@ class Table:
 
     id: str
     columns: list[Column]
-    rows: list[Row]
+    rows: list[TableRow]
 
 
 def link(run: Run, page: Path) -> str:
@@ -88,7 +88,7 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
         Column("failed"),
         Column("unfinished", "running, queued or interrupted"),
     ]
-    rows = [Row(_variant_cells(comparison, variant, headline)) for variant in variants]
+    rows = [TableRow(_variant_cells(comparison, variant, headline)) for variant in variants]
     return Table(table_id, columns, rows)
 
 
@@ -140,7 +140,7 @@ def runs_table(
         Column("s / epoch"),
     ]
     rows = [
-        Row(_run_cells(run, variant.label, headlines[variant.data], page, trouble.get(run.path)), _marks(run))
+        TableRow(_run_cells(run, variant.label, headlines[variant.data], page, trouble.get(run.path)), _marks(run))
         for variant in variants
         for run in variant.runs
     ]
@@ -189,7 +189,7 @@ def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None])
         Column("95 % interval", "bootstrap over the pairs"),
         Column("pairs", "seeds that both have"),
     ]
-    rows = [Row(_pair_cells(pair, headlines[pair.a.data], with_unit=of_all is None)) for pair in pairs]
+    rows = [TableRow(_pair_cells(pair, headlines[pair.a.data], with_unit=of_all is None)) for pair in pairs]
     return Table("pairs-table", columns, rows)
 
 
