@@ -303,7 +303,7 @@ def test_checkpoint_of_a_stranger_names_no_other_callback_in_a_warning(tmp_path)
         lambda content: content.update(epoch="x"),
     ],
 )
-def test_checkpoint_that_cannot_be_gone_on_with_is_refused(tmp_path, change):
+def test_checkpoint_that_no_run_can_be_resumed_from_is_refused(tmp_path, change):
     fit(checkpoint(tmp_path), [0.1])
     changed(tmp_path / "last.ckpt", change)
     with pytest.raises(ConfigError, match=r"a run cannot be resumed from .*last\.ckpt: ") as caught:
