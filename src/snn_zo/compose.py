@@ -65,12 +65,12 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
         regularizer=settings.regularizer,
         backend=backend,
     )
-    # Lightning does the same in a training, and not where a run is looked at again
+    # Lightning does the same, but in a training only
     return module.double() if config.trainer.get("precision") in DOUBLE else module
 
 
 def require_optimizer(config: DictConfig) -> None:
-    """Have torch look at the settings of the optimizer and the schedule before anything else is done.
+    """Check the settings of the optimizer and the schedule with torch, before anything else is done.
 
     Raises:
         ConfigError: it does not accept them.

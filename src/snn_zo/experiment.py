@@ -55,7 +55,7 @@ class RunFailed(Exception):
 
 
 class LoadedRun(NamedTuple):
-    """A run, ready to be looked at.
+    """A run that was loaded.
 
     Attributes:
         module: the LightningModule with the weights of the best checkpoint, in evaluation mode; `module.model` is
@@ -96,7 +96,7 @@ def run(composed: Composed, study: str, overrides: list[str]) -> float:
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:
-    """Go on with an interrupted run from its last checkpoint, to the same numbers as without the interruption.
+    """Resume an interrupted run from its last checkpoint, to the same numbers as without the interruption.
 
     Args:
         path: the run folder.
@@ -104,7 +104,7 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
             anybody's, and would say where it is sent.
 
     Raises:
-        ConfigError: there is nothing to go on with, the data is another now, or the folder's content is not to be
+        ConfigError: there is nothing to resume, the data has changed, or the folder's content is not to be
             trusted.
         DataError: the data is missing or damaged.
         RunFailed: the run ended early.
@@ -139,7 +139,7 @@ def _log_here(logger: DictConfig) -> None:
 
 
 def execute(path: Path) -> None:
-    """Do what a run folder that this user's own process has just written asks for, unless that is done already.
+    """Do the run of a folder that a process of this user has just written, unless it is over.
 
     Several processes may be told to: one does it, and where a run takes several processes, the others take part.
 
@@ -321,7 +321,7 @@ def _trainer(
         own["enable_progress_bar"] = False
     make_trainer = instantiate(config.trainer, _partial_=True, **own)
     files = ResumedFiles(module)
-    # the processes of a run are Lightning's to start, whatever tasks a cluster has allotted
+    # Lightning starts the processes of a run itself, whatever tasks a cluster has allotted
     plugins = [files, LightningEnvironment()]
     summary = make_trainer.keywords.get("enable_model_summary", False)
     files.trainer = make_trainer(

@@ -303,10 +303,10 @@ def test_checkpoint_of_a_stranger_names_no_other_callback_in_a_warning(tmp_path)
         lambda content: content.update(epoch="x"),
     ],
 )
-def test_checkpoint_that_cannot_be_gone_on_with_is_refused(tmp_path, change):
+def test_checkpoint_that_no_run_can_be_resumed_from_is_refused(tmp_path, change):
     fit(checkpoint(tmp_path), [0.1])
     changed(tmp_path / "last.ckpt", change)
-    with pytest.raises(ConfigError, match=r"last\.ckpt cannot be gone on with: ") as caught:
+    with pytest.raises(ConfigError, match=r"a run cannot be resumed from .*last\.ckpt: ") as caught:
         fit(checkpoint(tmp_path), [0.1, 0.2], tmp_path / "last.ckpt", 1)
     assert "\n" not in str(caught.value)
 
@@ -323,5 +323,5 @@ def test_checkpoint_early_stopping_takes_plain_numbers(tmp_path, value):
     stopping = EarlyStopping("val/acc", mode="max")
     fit(checkpoint(tmp_path), [0.1], others=(stopping,))
     changed(tmp_path / "last.ckpt", lambda content: content["callbacks"][stopping.state_key].update(wait_count=value))
-    with pytest.raises(ConfigError, match="cannot be gone on with"):
+    with pytest.raises(ConfigError, match="cannot be resumed from"):
         fit(checkpoint(tmp_path), [0.1, 0.2], tmp_path / "last.ckpt", 1, others=(EarlyStopping("val/acc", mode="max"),))

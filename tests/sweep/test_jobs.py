@@ -312,5 +312,5 @@ def test_place_in_an_empty_folder(job, tmp_path):
 def test_place_names_what_takes_a_run_as_a_shell_takes_it(job, tmp_path):
     outputs = f"outputs={tmp_path}/a b"
     place([job(outputs, "name=mine", "seed=1")], None)
-    with pytest.raises(ConfigError, match=r"go on with it by 'resume=.*/a b/study/mine'$"):
+    with pytest.raises(ConfigError, match=r"resume it by 'resume=.*/a b/study/mine'$"):
         place([job(outputs, "name=mine", "seed=2")], None)

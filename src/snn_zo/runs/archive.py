@@ -38,7 +38,7 @@ def seal(archive: bytes) -> bytes:
 
 
 def is_sealed(archive: bytes) -> bool:
-    """Whether an archive is whole, as its seal says. One of an earlier version has none, and no comment either.
+    """Whether an archive has a seal, and is whole. One of an earlier version has neither a seal nor a comment.
 
     Raises:
         ArchiveError: it is damaged.

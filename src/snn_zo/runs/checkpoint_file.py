@@ -41,7 +41,7 @@ class CheckpointFiles(TorchCheckpointIO):
         self.module = module
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: object = None) -> None:
-        """Put the checkpoint in the place of the previous one.
+        """Write the checkpoint in place of the previous one.
 
         Raises:
             ConfigError: it could not be read again.

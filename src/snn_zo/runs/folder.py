@@ -21,7 +21,7 @@ from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
 
 SUMMARY = "summary.json"
-"""Name of the file that every run folder holds, and nothing else."""
+"""Name of the file by which a run folder is known."""
 
 ASIDE = ".new-"
 """How the names of folders begin in which run folders are made."""
@@ -60,7 +60,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, parent: Path, name: str | None, stem: str, fill: Callable[[RunFolder], None]) -> RunFolder:
-        """A new run folder, which is there with its first files or not at all. An empty one takes no name.
+        """A new run folder, which appears with its first files or not at all. An empty folder does not take a name.
 
         Args:
             parent: `<outputs>/<study>`.
@@ -95,7 +95,7 @@ class RunFolder:
 
     @classmethod
     def latest(cls, outputs: Path) -> RunFolder:
-        """The run below `outputs` that began, or went on, last.
+        """The run below `outputs` that was begun, or resumed, last.
 
         Raises:
             FileNotFoundError: there is none.
@@ -105,7 +105,7 @@ class RunFolder:
         begun = {path: written(path) for path in outputs.glob("*/*/env.json")}
         if not begun:
             raise FileNotFoundError(f"no run in {outputs}")
-        # what is dated in the future was written under a clock that has been put right since
+        # a date in the future is of a clock that has been corrected since
         return cls(max(begun, key=lambda path: (begun[path] < now, begun[path])).parent)
 
     def read_summary(self) -> Summary:

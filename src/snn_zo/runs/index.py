@@ -11,7 +11,7 @@ from snn_zo.runs.status import precedence
 
 
 def by_identity(study: Path) -> dict[str, RunFolder]:
-    """Of each experiment the run that is to be looked at, or to be gone on with.
+    """The run of each experiment that is reported, or resumed.
 
     Where there are several, `precedence` chooses.
 

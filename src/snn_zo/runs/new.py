@@ -53,17 +53,17 @@ def new_run(
 def _taken(folder: RunFolder) -> str:
     there = f"name={folder.path.name} is taken: {folder.path} exists"
     if not folder.config.exists():
-        return f"{there}, without a config.yaml that a run could go on with; choose another, or remove it"
-    return f"{there}; choose another, or go on with it by {resuming(folder.path)}"
+        return f"{there}, without a config.yaml to resume from; choose another, or remove it"
+    return f"{there}; choose another, or resume it by {resuming(folder.path)}"
 
 
 def resuming(path: Path) -> str:
-    """The argument that goes on with a run, as a shell takes it."""
+    """The argument that resumes a run, quoted for a shell."""
     return shlex.quote(f"resume={path}")
 
 
 def requeue(folder: RunFolder, config: DictConfig) -> None:
-    """Have a run that was stopped or killed gone on with, by this config; nothing changes while a process is at it."""
+    """Queue a run that was stopped or killed again, with this config, unless a process is training it."""
     with folder.only_here(wait=False) as alone:
         if alone:
             _write_config(folder, config, folder.path.parent.name)

@@ -40,7 +40,7 @@ def rank() -> int:
 
 
 def run_apart(folder: RunFolder) -> float:
-    """Train a queued run folder in processes of its own, which speak for themselves; its objective.
+    """Train a queued run folder in processes of its own, which print for themselves; its objective.
 
     Raises:
         SystemExit: it failed, and has said why.
@@ -83,7 +83,7 @@ class RunProcesses:
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THE_LAUNCHER}
         variables |= dict(environment or {})
         try:
-            # a sweep goes on with folders that it finds: not through a link, and nothing in them has been checked yet
+            # a sweep resumes folders that it finds, in which nothing has been checked yet: no link is followed
             handle = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             _say_interrupted(folder, f"{folder.log.name} cannot be written: {error.strerror}")
@@ -161,7 +161,7 @@ def _over_since(folder: RunFolder, began: float) -> float:
 
 
 def _say_interrupted(folder: RunFolder, reason: str) -> None:
-    """Say in the summary why a run is not over, which it cannot say itself; without a place to say it, go on."""
+    """Write into the summary why a run is not over, which its own process cannot; a failure to write is no error."""
     with suppress(OSError), folder.only_here(wait=False) as alone:
         summary = folder.read_summary()
         if not alone or summary["status"] not in (Status.RUNNING, Status.QUEUED):

@@ -1,4 +1,4 @@
-"""Whether a run can be gone on with to the same numbers, and what is left of one that cannot."""
+"""Whether a run can be resumed to the same numbers, and what is left of one that cannot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snn_zo.untrusted import at
 
 
 def require_resumable(folder: RunFolder, module: nn.Module) -> None:
-    """Check what a run goes on with: its checkpoints and its tables. A run without any begins at its first epoch.
+    """Check what a run is resumed from: its checkpoints and its tables. A run without any begins at its first epoch.
 
     Args:
         folder: of the run.

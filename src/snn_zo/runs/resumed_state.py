@@ -16,7 +16,7 @@ LIGHTNING = ("EarlyStopping", "Timer")
 
 
 class ResumedFiles(CheckpointFiles):
-    """Checkpoints of a run; of one that is loaded only what the trainer needs reaches it.
+    """Checkpoints of a run. Of one that is loaded, the trainer gets only what it needs.
 
     Attributes:
         trainer: that saves and loads; to be set once it is made.
@@ -27,17 +27,17 @@ class ResumedFiles(CheckpointFiles):
     def load_checkpoint(
         self, path: str | Path, map_location: object = "cpu", weights_only: bool | None = None
     ) -> Checkpoint:
-        """Weights, optimizer, schedule, progress, and the states of callbacks that the run has and that are known.
+        """Weights, optimizer, schedule, progress, and the states of those callbacks of the run that are known here.
 
         Raises:
-            ConfigError: the checkpoint cannot be gone on with.
+            ConfigError: a run cannot be resumed from the checkpoint.
         """
         checkpoint = super().load_checkpoint(path, map_location, weights_only)
         try:
             return _resumed(checkpoint, self.trainer)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = error.args[0] if type(error) is ValueError else "it is not one of a run that can be resumed"
-            raise ConfigError(f"{path} cannot be gone on with: {reason}") from error
+            raise ConfigError(f"a run cannot be resumed from {path}: {reason}") from error
 
 
 def _resumed(checkpoint: Checkpoint, trainer: lightning.Trainer) -> Checkpoint:

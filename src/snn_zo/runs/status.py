@@ -18,12 +18,12 @@ class Status(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether no process is at the run, nor will be unless somebody has it gone on with."""
+        """Whether no process trains the run, or will unless somebody resumes it."""
         return self in (Status.INTERRUPTED, Status.FAILED, Status.COMPLETED)
 
     @property
     def has_result(self) -> bool:
-        """Whether there is nothing to go on with: the run came to its end, or to an error."""
+        """Whether there is nothing to resume: the run came to its end, or to an error."""
         return self in (Status.FAILED, Status.COMPLETED)
 
     @classmethod

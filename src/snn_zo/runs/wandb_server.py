@@ -19,7 +19,7 @@ def unreachable() -> str | None:
 
     The connection comes first: without one, wandb itself waits for a minute and a half.
     """
-    # else a report of wandb's to its makers, which without a connection goes nowhere, holds up the end of the process
+    # wandb reports errors to its makers, and without a connection that delays the end of the process
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
@@ -34,7 +34,7 @@ def one_line(error: Exception) -> str:
 
 def _no_answer(url: str) -> str | None:
     answer: Queue[str | None] = Queue()
-    # looking up a name knows no timeout, so it happens in a thread that nobody waits for
+    # looking up a host name has no timeout, so it happens in a thread that nobody waits for
     threading.Thread(target=lambda: answer.put(_ask(url)), daemon=True).start()
     try:
         return answer.get(timeout=TIMEOUT_S)

@@ -35,7 +35,7 @@ def wandb_mode(setting: str) -> str:
 
 
 def drop_others() -> list[str]:
-    """Remove the other variables of wandb's from the environment, for two runs are not to become one, nor to be written
+    """Remove wandb's other variables from the environment, which could make one run of two, or have a run written
     elsewhere; the names of those that had a value."""
     others = [name for name in os.environ if name.startswith("WANDB_") and name not in HEEDED]
     empty = [name for name in HEEDED if os.environ.get(name) == ""]

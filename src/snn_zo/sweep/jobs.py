@@ -72,7 +72,7 @@ class Job:
         return expanded(self.settings.outputs) / (self.settings.study or self.study)
 
     def result(self) -> float | list[float] | None:
-        """What the sweeper is to know: the numbers in summary.json that `objectives` names; None if the run failed.
+        """What the sweeper gets: the numbers in summary.json that `objectives` names; None if the run failed.
 
         Raises:
             ConfigError: summary.json has no such number.
@@ -89,7 +89,7 @@ class Job:
 def place(jobs: Sequence[Job], rerun: str | None) -> None:
     """Give each job its run folder: that of an earlier run of the same experiment, or a new one.
 
-    A completed run is not done again, nor is one that failed; one that was stopped or killed is gone on with.
+    A completed run is not done again, nor is one that failed; one that was stopped or killed is resumed.
 
     Args:
         jobs: of a sweep.
@@ -118,7 +118,7 @@ def place(jobs: Sequence[Job], rerun: str | None) -> None:
 
 
 def _look_at_data(jobs: Sequence[Job]) -> None:
-    """Settle what each job's data is; it is packed here, once, and not by each run."""
+    """Find the content of each job's data, which is packed here, once, and not by each run."""
     looked: dict[str, dict[str, object] | None] = {}
     for job in jobs:
         settings = json.dumps(OmegaConf.to_container(job.config.data, resolve=True), sort_keys=True)

@@ -95,7 +95,7 @@ class _Seen:
 
 
 class Progress:
-    """Follows jobs through their run folders; a context in which `update` is to be called now and then.
+    """Follows jobs through their run folders: a context manager, whose `update` is called at short intervals.
 
     Args:
         total: jobs of the whole sweep, None where those added first are all.

@@ -44,7 +44,7 @@ class Submitit:
         if self.cluster == "slurm":
             self._follow(executor.map_array(_Requeued(), *zip(*runs, strict=True)))
         else:
-            # which would start all at once
+            # submitit's local executor would start all at once
             from joblib import Parallel, delayed
 
             Parallel(self.n_jobs, backend="threading", batch_size=1)(delayed(self._run)(executor, run) for run in runs)
