@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from snn_zo.data.arrays import ArrayDataset
 from snn_zo.data.datamodule import EventDataModule
-from snn_zo.data.dataset import DataError
+from snn_zo.data.errors import DataError
 from snn_zo.data.store import Batch
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
