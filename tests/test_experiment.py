@@ -277,7 +277,7 @@ def test_run_without_test_has_no_test_metrics(tmp_path):
 
 @pytest.mark.parametrize("name", ["checkpoint", "early_stopping"])
 def test_run_that_goes_by_what_is_not_logged_says_so(train, name):
-    result = train(*QUICK, f"callbacks.{name}.monitor=val/accc")
+    result = train(*QUICK, f"callbacks.{name}.monitor=val/accc", f"callbacks.{name}.mode=max")
     assert result.returncode == 1
     line = (
         f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3; details in"

@@ -45,6 +45,11 @@ def test_follow_task_asks_for_a_direction_that_nobody_knows(monitor):
     assert checked(default(f"early_stopping.monitor={monitor}", "early_stopping.mode=min")).early_stopping.mode == "min"
 
 
+def test_follow_task_of_a_misspelt_metric_says_what_there_is():
+    with pytest.raises(ValueError, match=r"val/accc is not measured by validation: choose from val/acc, val/loss"):
+        checked(default("early_stopping.monitor=val/accc"))
+
+
 @pytest.mark.parametrize("metric", ["mae", "rmse", "loss"])
 def test_follow_task_of_an_error_is_min(metric):
     node = checked(default(f"checkpoint.monitor=val/{metric}"), Regression).checkpoint

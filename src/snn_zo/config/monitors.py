@@ -38,6 +38,10 @@ def follow_task(callbacks: DictConfig, headline: Headline, directions: Mapping[s
                 metric = _metric(callback.monitor)
                 if metric not in directions:
                     place = f"callbacks.{name!s}"
+                    if str(callback.monitor).startswith("val/"):
+                        measured = ", ".join(f"val/{each}" for each in sorted(directions))
+                        said = f"{place}.monitor={callback.monitor} is not measured by validation"
+                        raise ValueError(f"{said}: choose from {measured}")
                     raise ValueError(f"{place}.mode is max or min for {place}.monitor={callback.monitor}: say which")
                 callback.mode = directions[metric]
 
