@@ -199,3 +199,9 @@ def test_readout_counts_follow_the_form_of_its_gradient():
     assert layer.work(activity)["grad_weight"].additions == x.event_count * 3
     assert layer.work(dense)["grad_weight"].binary_products == B * T * 6 * 3
     assert layer.work(dense)["grad_weight"].additions == 0
+
+
+@pytest.mark.parametrize("shape", [6, (6, 0), (2.0,), None])
+def test_layer_refuses_what_is_no_shape(shape):
+    with pytest.raises(ValueError, match=r"in_shape of hidden1 must be a shape such as \(784,\) or \(2, 34, 34\), got"):
+        FeedForward(shape, 3, Surrogate(), [5], NEURON, Readout())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -31,10 +31,16 @@ class Layer(nn.Module):
         name: by which tables, figures and logs know it; no two layers of a network share one.
         in_shape: feature shape of its input.
         out_shape: feature shape of its output.
+
+    Raises:
+        ValueError: one of these is no shape.
     """
 
     def __init__(self, name: str, in_shape: Shape, out_shape: Shape) -> None:
         super().__init__()
+        for what, shape in (("in_shape", in_shape), ("out_shape", out_shape)):
+            if not isinstance(shape, Sequence) or not all(isinstance(size, int) and size > 0 for size in shape):
+                raise ValueError(f"{what} of {name} must be a shape such as (784,) or (2, 34, 34), got {shape!r}")
         self.name, self.in_shape, self.out_shape = name, tuple(in_shape), tuple(out_shape)
 
     @property
