@@ -1,8 +1,8 @@
 """Layers of spiking networks: each owns its parameters, neuron, strategy and shapes, and says what it did."""
 
-from snn_zo.layers.count_readout import SpikeCounts
 from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recording
 from snn_zo.layers.leaky_readout import LeakyReadout
+from snn_zo.layers.spike_counts import SpikeCounts
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.layers.spiking_linear import SpikingLinear
 

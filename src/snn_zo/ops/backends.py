@@ -146,7 +146,7 @@ def captured(backend: str) -> bool:
     return _known()[backend].cuda_graph
 
 
-def captured_ones() -> list[str]:
+def names_captured() -> list[str]:
     """Names of the backends whose training step can be captured in a CUDA graph."""
     return [name for name, each in _known().items() if each.cuda_graph]
 

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from snn_zo.data.store import Batch
 from snn_zo.ops import Rows, Spikes
-from snn_zo.ops.backends import captured, captured_ones
+from snn_zo.ops.backends import captured, names_captured
 from snn_zo.ops.triton.capacity import Plan, enlarged
 from snn_zo.training.schedules import one_cycle
 from snn_zo.training.step import DivergedError, Step
@@ -221,7 +221,7 @@ def reason_against(
         make_schedule: a partial that makes the schedule, or None.
     """
     if not captured(backend) or not torch.cuda.is_available():
-        able = " or ".join(captured_ones())
+        able = " or ".join(names_captured())
         return f"backend '{backend}' on this device is not captured; it takes backend {able} on a CUDA device"
     if "fused" not in inspect.signature(_class_of(make_optimizer)).parameters:
         return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"

@@ -34,8 +34,8 @@ def test_commands_of_sweeps_and_of_single_runs(tmp_path):
 
 
 def test_commands_are_without_those_of_a_sweeps_jobs(tmp_path):
-    for seed, script in enumerate(["/work/train.py", "/work/train.py", worker.__file__]):
+    for seed, script in enumerate(["/home/me/train.py", "/home/me/train.py", worker.__file__]):
         path = write_run(tmp_path, seed=seed)
         environment = json.loads((path / "env.json").read_text())
         (path / "env.json").write_text(json.dumps(environment | {"command": [script, "a"]}))
-    assert provenance.commands(read_runs([tmp_path])) == [("python /work/train.py a", 2)]
+    assert provenance.commands(read_runs([tmp_path])) == [("python /home/me/train.py a", 2)]
