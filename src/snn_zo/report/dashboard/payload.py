@@ -13,6 +13,7 @@ from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
+from snn_zo.report.dashboard.swept import MOST, TARGET, Swept, swept
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
@@ -20,7 +21,7 @@ from snn_zo.report.variants import Prices, Variant, short_names, shown
 from snn_zo.runs.status import Status
 
 LEARNING = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
-POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
+POINTS, FEWEST, LARGEST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
 CELLS = 300_000  # non-zero ones of all confusion matrices
 
@@ -51,15 +52,30 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
+    here = [variant for variant in ranked if variant.data == data]
     return {
         "name": data,
         "headline": _headline(comparison.headline_of(data)),
-        "swept": short_names(list(dict.fromkeys(name for v in ranked if v.data == data for name in v.varied))),
+        "swept": short_names(list(dict.fromkeys(name for variant in here for name in variant.varied))),
+        "sweeps": [_sweep(one, place) for one in swept(here)[:MOST]],
+        "target": TARGET,
         "fronts": {
             "active": _fronts(comparison, data, "active", place),
             "joules": _fronts(comparison, data, "joules", place),
         },
     }
+
+
+def _sweep(found: Swept, place: Mapping[int, int]) -> schema.Sweep:
+    lines: list[schema.Line] = [
+        {
+            "label": line.label,
+            "values": list(line.values),
+            "variants": [place[id(variant)] for variant in line.variants],
+        }
+        for line in found.lines
+    ]
+    return {"name": found.name, "log": found.is_log, "lines": lines}
 
 
 def _headline(headline: Headline | None) -> schema.Headline:
@@ -74,7 +90,7 @@ def _headline(headline: Headline | None) -> schema.Headline:
 
 
 def _variants(ranked: Sequence[Variant], datasets: Sequence[schema.Dataset]) -> list[schema.Variant]:
-    points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, MOST))
+    points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, LARGEST))
     matrices = _matrices(ranked)
     names = [dataset["name"] for dataset in datasets]
     orders = [prominence(ranked, dataset["name"], dataset["fronts"]) for dataset in datasets]

@@ -38,6 +38,8 @@ export function viewOf(headline, more = {}) {
       name: "digits",
       headline,
       swept: { "optim.lr": "lr" },
+      sweeps: [{ name: "lr", log: false, lines: [{ label: "any <b>", values: [0.1, 0.2], variants: [0, 1] }] }],
+      target: 0.01,
       fronts: { active: [[0]], joules: [[1, 0]] },
     }],
     variants: [variant("first", headline.name, 0.9, 0), variant("second <b>", headline.name, 0.8, 1)],
