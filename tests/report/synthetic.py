@@ -109,7 +109,7 @@ def write_run(
     if status == "completed":
         summary |= _results(rng, rows, times, dead, accuracy)
         correct = round(summary["headline"]["value"] * TESTED)
-        (path / "confusion.csv").write_text("".join(f"{','.join(map(str, r))}\n" for r in _confusion(rng, correct)))
+        write_confusion(path, _confusion(rng, correct))
     if headline != ACCURACY:
         _judge_by(headline, path, summary)
     _write_json(path / "summary.json", summary)
@@ -166,7 +166,7 @@ DAMAGED = {
     "config.yaml": "strategy: [1, 2",
     "env.json": "[]",
     "metrics.csv": "epoch,val/acc\n0,high\n1\n2,0.5\n",
-    "confusion.csv": "1,2\n3\n",
+    "confusion.csv": "label\\predicted,0,1\n0,2,1\n",
 }
 
 
@@ -210,6 +210,15 @@ def write_many(study: Path, runs: int = 1000) -> Path:
         status = "failed" if i % 97 == 5 else "completed"
         write_run(study, method, i % 10 + 10 * (i // (10 * len(grid))), changes, status=status, dead=i % 53 == 7)
     return study
+
+
+def write_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequence[str] | None = None) -> None:
+    """A run's confusion.csv, of classes that are numbered from 0 where they have no names."""
+    names = list(classes or map(str, range(len(counts))))
+    with (path / "confusion.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["label\\predicted", *names])
+        writer.writerows([name, *row] for name, row in zip(names, counts, strict=True))
 
 
 def cut_short(path: Path, characters: int) -> None:

@@ -23,14 +23,15 @@ from snn_zo.runs.folder import ASIDE, SUMMARY, RunFolder
 from snn_zo.runs.identity import flatten
 from snn_zo.runs.status import Status, precedence
 from snn_zo.untrusted import (
+    Confusion,
     Table,
     at,
     clean,
     fraction,
     line,
     positive,
+    read_confusion,
     read_mapping,
-    read_matrix,
     read_table,
     text,
 )
@@ -65,7 +66,7 @@ class Run:
         summary: summary.json; empty where it cannot be read.
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
-        confusion: of the test set, [C][C], true class by row.
+        confusion: of the test set.
         environment: env.json; empty where it cannot be read.
         problems: what could not be read, and other folders that hold the same run.
     """
@@ -83,7 +84,7 @@ class Run:
     summary: Mapping[str, Any]
     metrics: Table
     timing: Table
-    confusion: list[list[int]] | None
+    confusion: Confusion | None
     environment: Mapping[str, object]
     problems: tuple[str, ...] = ()
 
@@ -241,7 +242,7 @@ def _read(folder: RunFolder) -> Run | None:
         summary=summary,
         metrics=read_table(folder.metrics, problems),
         timing=read_table(folder.timing, problems),
-        confusion=read_matrix(folder.confusion, problems),
+        confusion=read_confusion(folder.confusion, problems),
         environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
     )

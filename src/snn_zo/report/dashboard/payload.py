@@ -183,20 +183,20 @@ def _matrices(ranked: Sequence[Variant]) -> list[schema.Confusion | None]:
     matrices: list[schema.Confusion | None] = []
     room = CELLS
     for variant in ranked:
-        found = [np.array(run.confusion, np.float64) for run in variant.done if run.confusion]
-        found = [matrix for matrix in found if matrix.shape == found[0].shape]
-        index = np.flatnonzero(sum(found)) if found else np.empty(0, int)
+        known = [run.confusion for run in variant.done if run.confusion]
+        found = [np.array(one.counts, np.float64) for one in known if one.classes == known[0].classes]
+        total = np.sum(found, 0).ravel()
+        index = np.flatnonzero(total)
         room -= len(index)
-        if not len(index) or room < 0:
+        if not found or not len(index) or room < 0:
             matrices.append(None)
             continue
-        count = sum(found)[index // len(found[0]), index % len(found[0])]  # type: ignore[index]
         matrices.append(
             {
-                "classes": len(found[0]),
+                "classes": list(known[0].classes),
                 "runs": len(found),
                 "index": index.tolist(),
-                "count": count.astype(int).tolist(),
+                "count": total[index].astype(int).tolist(),
             }
         )
     return matrices

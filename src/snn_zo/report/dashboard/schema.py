@@ -83,9 +83,9 @@ class Times(TypedDict):
 
 
 class Confusion(TypedDict):
-    """A matrix [classes, classes] summed over runs: places of its non-zero cells, row by row, and their counts."""
+    """A matrix summed over runs: places of its non-zero cells, row by row, and their counts, and the classes' names."""
 
-    classes: int
+    classes: list[str]
     runs: int
     index: list[int]
     count: list[int]

@@ -119,9 +119,28 @@ test("times have one piece and no legend where forward and backward were not tim
 
 test("confusion matrix is the mean of the runs, shaded by the true class", () => {
   const view = viewOf(HEADLINES.accuracy);
-  assert.deepEqual(meanMatrix({ classes: 2, runs: 2, index: [0, 2, 3], count: [8, 2, 6] }), [[4, 0], [1, 3]]);
+  assert.deepEqual(meanMatrix({ classes: ["left", "right"], runs: 2, index: [0, 2, 3], count: [8, 2, 6] }), [[4, 0], [
+    1,
+    3,
+  ]]);
   assert.deepEqual(there(confusionFigure(view)).data[0].z, [[1, 0], [0.25, 0.75]]);
   assert.equal(confusionFigure({ ...view, chosen: { ...view.chosen, confusion: -1 } }), null);
+});
+
+test("confusion matrix names its classes, and has numbers only where a cell has room for them", () => {
+  const view = viewOf(HEADLINES.accuracy);
+  const { data: [heat], layout } = there(confusionFigure(view));
+  assert.deepEqual(heat.customdata[1], [
+    "right &lt;b&gt; as left: 1 recordings",
+    "right &lt;b&gt; as right &lt;b&gt;: 3 recordings",
+  ]);
+  assert.deepEqual(layout.xaxis.ticktext, ["left", "right &lt;b&gt;"]);
+  assert.deepEqual([heat.text[0], heat.texttemplate, heat.textfont.size], [["4", ""], "%{text}", 11]);
+  const classes = Array.from({ length: 50 }, (_, i) => String(i));
+  view.report.variants[0].confusion = { classes, runs: 1, index: [0], count: [8] };
+  const many = there(confusionFigure({ ...view, width: 390, narrow: true }));
+  assert.equal(many.data[0].texttemplate, undefined);
+  assert.deepEqual(many.layout.xaxis.ticktext.slice(0, 2), ["0", "3"]);
 });
 
 test("parallel axes end with the score, the best at the top", () => {

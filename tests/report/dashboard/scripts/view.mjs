@@ -27,7 +27,7 @@ const variant = (label, name, score, style) => ({
   },
   energy: { modelled: { forward: 1, memory: 1 }, dense: { forward: 8, memory: 8 } },
   times: { forward: 0.1, backward: 0.2, epoch: 0.5 },
-  confusion: { classes: 2, runs: 2, index: [0, 2, 3], count: [8, 2, 6] },
+  confusion: { classes: ["left", "right <b>"], runs: 2, index: [0, 2, 3], count: [8, 2, 6] },
 });
 
 /** @param {Headline} headline @param {Partial<View>} more @returns {View} */

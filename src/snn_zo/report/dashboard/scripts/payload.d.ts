@@ -50,7 +50,7 @@ export interface Times {
 }
 
 export interface Confusion {
-  classes: number;
+  classes: Array<string>;
   runs: number;
   index: Array<number>;
   count: Array<number>;
