@@ -1,4 +1,5 @@
 import math
+from itertools import chain
 
 import lightning
 import pytest
@@ -10,11 +11,11 @@ from snn_zo.config import ConfigError
 from snn_zo.training.schedules import constant, cosine, one_cycle, optimizer_steps
 
 
-def rates(make, **options: float) -> list[float]:
+def rates(make, total_steps: int = 100, **options: object) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule = make(optimizer, total_steps=100, **options)
+    schedule = make(optimizer, total_steps=total_steps, **options)
     values = []
-    for _ in range(100):
+    for _ in range(total_steps):
         values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
@@ -63,6 +64,18 @@ def test_warmup_as_long_as_the_training_is_refused(make, warmup):
         ConfigError, match=f"schedule.warmup={warmup} takes as many steps as the training, which has 100"
     ):
         rates(make, warmup=warmup)
+
+
+@pytest.mark.parametrize("make", [cosine, one_cycle])
+def test_restarts_are_as_trainings_of_their_own(make):
+    once = chain.from_iterable(rates(make, total_steps=steps, warmup=0.25) for steps in (20, 48, 32))
+    assert rates(make, warmup=0.25, restarts=[20, 68]) == pytest.approx(list(once), abs=1e-12)
+
+
+@pytest.mark.parametrize("restarts", [[100], [120], [0], [40, 40], [60, 20], [-5]])
+def test_restarts_outside_the_training_are_refused(restarts):
+    with pytest.raises(ConfigError, match=r"schedule.restarts=.* must rise, within the 100 optimizer steps"):
+        rates(cosine, restarts=restarts)
 
 
 @pytest.mark.parametrize("warmup", [1, 0.01])

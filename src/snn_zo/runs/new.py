@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +20,11 @@ from snn_zo.runs.wandb_variables import wandb_mode
 
 
 def new_run(
-    composed: Composed, study: str, overrides: list[str], content: Mapping[str, object] | None = None
+    composed: Composed,
+    study: str,
+    overrides: list[str],
+    content: Mapping[str, object] | None = None,
+    fill_further: Callable[[RunFolder], None] = lambda _: None,
 ) -> RunFolder:
     """A new run folder with the config in it, queued.
 
@@ -29,6 +33,7 @@ def new_run(
         study: name of the run's study where the settings give none.
         overrides: of the command line.
         content: of the run's data, where somebody has looked already.
+        fill_further: writes what the folder is to hold besides, before it appears.
 
     Raises:
         ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
@@ -43,6 +48,7 @@ def new_run(
         _write_config(folder, config, parent.name)
         write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
         write_json(folder.summary, beginning(composed, content) | {"status": Status.QUEUED})
+        fill_further(folder)
 
     try:
         return RunFolder.create(parent, settings.name, automatic_name(f"{settings.method}-s{settings.seed}"), fill)
