@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
@@ -49,7 +50,7 @@ def text(page: Page, config_name: str, arguments: list[str]) -> str:
         loader = GlobalHydra.instance().config_loader()
         assert isinstance(loader, ConfigLoaderImpl)
         for folder in folders[1:]:
-            loader.config_search_path.append("command-line", f"file://{folder}")
+            loader.config_search_path.append("command-line", f"file://{folder}", anchor=SearchPathQuery("main", None))
         loader.repository.initialize_sources(loader.config_search_path)
         config = loader.load_configuration(config_name, overrides, RunMode.RUN)
         told = _remarks(loader, config_name, overrides, folders)
