@@ -66,7 +66,7 @@ def equal_checkpoints(one: RunFolder, other: RunFolder) -> bool:
     ("schedule", "restarts"),
     [
         (["schedule=none"], []),
-        (["schedule=constant", "schedule.warmup=7"], []),
+        (["schedule=constant", "schedule.warmup=11"], []),
         (["schedule=cosine", "schedule.warmup=0.2"], [f"schedule.restarts=[{2 * STEPS}]"]),
         (["schedule=one_cycle", "optim=sgd"], [f"schedule.restarts=[{2 * STEPS}]"]),
     ],

@@ -122,6 +122,8 @@ def extend(path: Path, command: DictConfig, overrides: list[str]) -> float:
     config = composed.config
     given = {override.lstrip("+").partition("=")[0].partition(".")[0] for override in overrides}
     config.name = command.name
+    if not path.is_absolute():  # the place of the new folder is said as that of the old one was
+        config.outputs = os.path.relpath(config.outputs)
     for name in given & {"outputs", "study"}:
         config[name] = command[name]
     _choose_logger(config, command if "logger" in given else None)
