@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import LineStyleType, RcKeyType
 
-WIDTH, PANEL, LINE = 3.3, 1.9, 0.14
+WIDTH, PANEL, LINE = 3.3, 2.1, 0.155
 """Inches: of a column of a paper; height of a panel; of a line of the legend."""
 STYLE: dict[RcKeyType, object] = {
     "font.size": 8,
@@ -42,11 +42,17 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "*", "X", "<", ">")
 DASHES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")
 NAMED = len(COLOURS) * 2
 """Variants that a figure names; the others are grey."""
-LETTERS = 58
+LETTERS = 48
 """Letters of the legend that fit in a line."""
 POINTS = 400
 """Epochs of a curve that are drawn."""
-COSTS = {"active": ("active fraction [%]", 100.0), "joules": ("modelled energy of the training [J]", 1.0)}
+COSTS: dict[str, tuple[str, str, float]] = {
+    "active": ("active", "active fraction [%]", 100.0),
+    "joules": ("energy", "modelled energy of the training [J]", 1.0),
+}
+"""Quantities that a score is drawn against: the end of the file's name, the title of the axis, and its scale."""
+TICKS = 8
+"""Values of a setting that each get a tick."""
 LOG_FROM = 3.0
 """Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 
@@ -84,12 +90,12 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
 def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     """Of each data set: score against activity, against energy, over epochs, and against each swept setting."""
     for data in comparison.data:
-        variants = _prominent(comparison, data)
-        looks = [_look(name, i) for i, name in enumerate(names(variants))]
+        variants = comparison.of(data)
+        looks = _looks(comparison, data)
         headline, place = comparison.headline_of(data), slug(data)
-        for cost in COSTS:
+        for cost, (end, *_) in COSTS.items():
             if any(variant.estimate("score") and variant.estimate(cost) for variant in variants):
-                yield f"{place}-{cost}", _cost(headline, variants, looks, cost)
+                yield f"{place}-{end}", _cost(headline, variants, looks, cost)
         if headline and (learning := _learning(headline, variants)):
             yield f"{place}-curves", _curves(headline, learning, looks)
         varied = list(dict.fromkeys(name for variant in variants for name in variant.varied))
@@ -98,12 +104,14 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
                 yield f"{place}-{slug(short)}", _swept(headline, name, short, lines)
 
 
-def _prominent(comparison: Comparison, data: str) -> list[Variant]:
-    """The variants of a data set in the order in which they get colours, as on the dashboard."""
-    ranked = sorted(comparison.of(data), key=lambda variant: variant.order)
+def _looks(comparison: Comparison, data: str) -> list[Look]:
+    """How each variant of a data set is drawn: the most prominent ones get colours, as on the dashboard."""
+    variants = comparison.of(data)
+    ranked = sorted(variants, key=lambda variant: variant.order)
     place = {id(variant): i for i, variant in enumerate(ranked)}
     active, joules = ([place[id(v)] for v in comparison.pareto(cost) if v.data == data] for cost in COSTS)
-    return [ranked[i] for i in prominence(ranked, data, {"active": [active], "joules": [joules]})]
+    order = prominence(ranked, data, {"active": [active], "joules": [joules]})
+    return [_look(name, order.index(place[id(v)])) for name, v in zip(names(variants), variants, strict=True)]
 
 
 def _look(name: Name, i: int) -> Look:
@@ -114,13 +122,13 @@ def _look(name: Name, i: int) -> Look:
 
 def _cost(headline: Headline | None, variants: Sequence[Variant], looks: Sequence[Look], cost: str) -> Figure:
     """Mean scores against mean costs, with intervals."""
-    title, scale = COSTS[cost]
+    _, title, scale = COSTS[cost]
     there = [
         (spent, score, look)
         for variant, look in zip(variants, looks, strict=True)
         if (score := variant.estimate("score")) and (spent := variant.estimate(cost))
     ]
-    figure, (axes,) = _figure(1, [look for *_, look in there])
+    figure, (axes,) = _figure(1, [replace(look, dash="none") for *_, look in there])
     for spent, score, look in there:
         _points(axes, [(spent, scale)], [(score, _scale(headline))], look, line=False)
     _axis(axes, "x", title, [scale * spent.mean for spent, *_ in there])
@@ -147,8 +155,8 @@ def _curves(headline: Headline, learning: dict[int, dict[str, list[list[float]]]
     for i, drawn in learning.items():
         look, (x,) = looks[i], drawn["x"]
         mean, *band = (_scale(headline) * np.array(column, float) for column in drawn["y"])
-        marker = look.marker if len(x) == 1 else ""
-        axes.plot(x, mean, color=look.colour, linestyle=look.dash, marker=marker, zorder=2 + look.named)
+        every = max(1, len(x) // 8)
+        axes.plot(x, mean, color=look.colour, linestyle=look.dash, marker=look.marker, markevery=every, markersize=3)
         if band:
             axes.fill_between(x, band[0], band[1], color=look.colour, alpha=0.15, linewidth=0)
     axes.set_xlabel("epoch")
@@ -183,10 +191,10 @@ def _swept(headline: Headline | None, name: str, short: str, lines: dict[Look, l
             _points(axes, x, [(found, scale) for _, found in there], look, line=True)
             means += [scale * found.mean for _, found in there]
         if quantity == "active":
-            _axis(axes, "y", COSTS["active"][0], means)
+            _axis(axes, "y", COSTS["active"][1], means)
     panels[0].set_ylabel(_score_title(headline, "test"))
     values = [float(v.varied[name]) for line in lines.values() for v in line]  # type: ignore[arg-type]
-    _axis(panels[-1], "x", mathtext([setting(name, short)]), values)
+    _axis(panels[-1], "x", mathtext([setting(name, short)]), values, ticks=len(set(values)) <= TICKS)
     return figure
 
 
@@ -229,7 +237,7 @@ def _figure(panels: int, looks: Sequence[Look]) -> tuple[Figure, list[Axes]]:
     if others := len(looks) - len(named):
         labels.append(f"{others} other{'s' * (others > 1)}")
         handles.append(Line2D([], [], color="0.7", marker=".", linestyle="none"))
-    columns = 2 if max(len(plain(look.name)) for look in looks) <= LETTERS // 2 - 4 else 1
+    columns = 2 if max(len(plain(look.name)) for look in looks) <= LETTERS // 2 else 1
     lines = sum(1 + label.count("\n") for label in labels)
     size = (WIDTH, PANEL * panels + LINE * (-(-lines // columns) + 1))
     figure = Figure(figsize=size, layout="constrained")
@@ -242,17 +250,20 @@ def _figure(panels: int, looks: Sequence[Look]) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _axis(axes: Axes, which: Literal["x", "y"], title: str, values: Sequence[float]) -> None:
-    """Title of an axis; a logarithmic scale where values are of different magnitude."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _axis(axes: Axes, which: Literal["x", "y"], title: str, values: Sequence[float], *, ticks: bool = False) -> None:
+    """Title of an axis; a logarithmic scale where values are of different magnitude; perhaps a tick at each value."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     axes.set(**{f"{which}label": title})
     if not values or min(values) <= 0 or max(values) < LOG_FROM * min(values):
         return
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1,) if max(values) > 1e3 * min(values) else (1, 2, 5), numticks=12))
+    steps = (1,) if max(values) > 1e3 * min(values) else (1, 2, 5)
+    axis.set_major_locator(FixedLocator(sorted(set(values))) if ticks else LogLocator(subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    if ticks:
+        axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
-from snn_zo.report.names import Name, names, plain, slug
+from snn_zo.report.names import Name, Part, items, names, plain, slug
 from snn_zo.report.score import is_share, sign_of, title_of
 from snn_zo.report.variants import COSTS, RESULTS, Variant
 
@@ -102,8 +102,9 @@ def columns_named(text: str) -> tuple[str, ...]:
 def latex(comparison: Comparison, columns: Sequence[str] = DEFAULT, spread: Spread = "interval") -> str:
     """A table for each data set, with caption and label; needs the packages booktabs and tabularx.
 
-    Columns of which no variant has a value are left out, and data sets without a completed run. Within a column all numbers have the same decimals. The best
-    mean score is bold, or all that are printed alike, where there are several variants.
+    Columns of which no variant has a value are left out, and data sets without a completed run. Within a column all
+    numbers have the same decimals. The best mean score is bold, or all that are printed alike, where there are
+    several variants.
 
     Args:
         comparison: the runs and variants.
@@ -283,7 +284,14 @@ def _score_words(variants: Sequence[Variant], headline: Headline | None, spread:
 
 
 def _latex_name(name: Name) -> str:
-    return "".join(f"${text}$" if math else escape_latex(text) for text, math in name)
+    """Its settings are not broken between their name and their value."""
+    method, *settings = ("".join(map(_latex_part, item)) for item in items(name))
+    kept = [setting if len(setting) > 2 * WIDEST else rf"\mbox{{{setting.rstrip()}}}" for setting in settings]
+    return " ".join([method.rstrip(), *kept])
+
+
+def _latex_part(part: Part) -> str:
+    return f"${part.text}$" if part.math else escape_latex(part.text)
 
 
 def escape_latex(text: str) -> str:

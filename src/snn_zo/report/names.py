@@ -97,13 +97,14 @@ def mathtext(name: Sequence[Part], width: int = 1_000) -> str:
 
     Args:
         name: its parts.
-        width: letters of a line; lines are broken between settings.
+        width: letters of a line; lines are broken between settings, and what does not fit in one is cut.
     """
     lines, used = [""], 0
-    for item in _items(name):
-        length = len(plain(item)) + 2
+    for item in items(name):
+        length = len(plain(item))
         if used and used + length > width:
             lines, used = [*lines, ""], 0
+        item = [Part(f"{plain(item)[: width - 1]}…")] if length > width else item
         lines[-1] += "".join(f"${text}$" if math else text.replace("$", r"\$") for text, math in item)
         used += length
     return "\n".join(line.rstrip() for line in lines)
@@ -114,14 +115,14 @@ def plain(name: Iterable[Part]) -> str:
     return "".join(re.sub(r"\\[a-z]+|[{}_^]", "", text) + "d" if math else text for text, math in name)
 
 
-def _items(name: Sequence[Part]) -> list[list[Part]]:
+def items(name: Sequence[Part]) -> list[list[Part]]:
     """The method, and each setting; with the comma behind it."""
-    items: list[list[Part]] = [[]]
+    found: list[list[Part]] = [[]]
     for part in name:
-        items[-1].append(part)
+        found[-1].append(part)
         if part == BETWEEN:
-            items.append([])
-    return items
+            found.append([])
+    return found
 
 
 def _name(variant: Variant, short: dict[str, str], without: str | None) -> Name:
