@@ -19,7 +19,7 @@ from snn_zo.report.variants import COSTS, RESULTS, Variant
 Spread = Literal["interval", "sd"]
 """What stands behind a mean score: its 95 % interval, or the standard deviation of the seeds."""
 MISSING = "--"
-WIDEST = 24
+WIDEST = 18
 """Characters of a name, beyond which names are broken so that the table keeps to the width of the text."""
 MOST_DECIMALS = 6
 ESCAPES = {
