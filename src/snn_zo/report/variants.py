@@ -12,14 +12,17 @@ from types import EllipsisType
 from typing import TypeAlias
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.interval import Estimate, Range, estimate
 from snn_zo.report.runs import Run, Setting
-from snn_zo.report.score import sign_of
+from snn_zo.report.score import is_share, sign_of
 from snn_zo.runs.status import Status
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
+
+SHARES = ("active", "spike_rate")
+"""Quantities that cannot be above 1."""
 
 TARGET = "._target_"
 LAYERS = "model.layers."
@@ -105,7 +108,13 @@ class Variant:
             raise ValueError(f"quantity must be one of {', '.join((*RESULTS, *COSTS))}, got '{quantity}'")
         runs = self.alive if quantity in COSTS else self.done
         found = [getattr(run, quantity) for run in runs]
-        return estimate([value for value in found if value is not None])
+        return estimate([value for value in found if value is not None], self._range(quantity))
+
+    def _range(self, quantity: str) -> Range:
+        """Values that a quantity can have."""
+        scored = quantity in ("score", "val_score")
+        least = -math.inf if scored and not is_share(self.headline) else 0.0
+        return least, 1.0 if quantity in SHARES or (scored and is_share(self.headline)) else math.inf
 
 
 def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
