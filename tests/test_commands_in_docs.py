@@ -1,6 +1,7 @@
 """Every command that README.md, CONTRIBUTING.md and docs/ name: settings and options exist, and Python compiles."""
 
 import argparse
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from snn_zo import __version__, cli
 from snn_zo.bench.settings import BenchSettings, load_strategies
@@ -89,7 +90,8 @@ def check_config(name: str, arguments: Sequence[str], build: Callable[[DictConfi
 
 def check_data(arguments: Sequence[str]) -> None:
     assert arguments[:1] == ["describe"]
-    check_config("train", arguments[1:], lambda config: build(config, "", DataSettings))
+    fields = [field.name for field in dataclasses.fields(DataSettings)]
+    check_config("train", arguments[1:], lambda config: build(OmegaConf.masked_copy(config, fields), "", DataSettings))
 
 
 def check_eval(arguments: Sequence[str]) -> None:

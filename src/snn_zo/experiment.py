@@ -276,7 +276,8 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
         load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
-        write_matrix(folder.tested(module.tested.name), module.tested.rows())
+        for name, rows in module.tested.tables().items():
+            write_matrix(folder.tested(name), rows)
     value = tested[0].get(headline.logged("test")) if tested else None
     summary = Summary(
         headline=headline_entry(headline, value),

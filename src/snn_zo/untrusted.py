@@ -169,11 +169,11 @@ def _float(cell: str) -> float:
 
 
 def read_matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
-    """A confusion matrix, [C][C]; None where there is none."""
+    """A confusion matrix, [C][C], below a row and beside a column with the classes; None where there is none."""
     if not os.path.lexists(path):
         return None
     try:
-        matrix = [[int(cell) for cell in row] for row in csv.reader(read_lines(path))]
+        matrix = [[int(cell) for cell in row[1:]] for row in list(csv.reader(read_lines(path)))[1:]]
     except (OSError, ValueError, csv.Error) as error:
         _not_read(path, error, problems)
         return None

@@ -42,7 +42,7 @@ def test_latex_says_what_the_numbers_are(tmp_path):
     text = latex(study(tmp_path, {"local_zo": [0.95, 0.96, 0.97, 0.98], "surrogate": [0.9, 0.91, 0.92, 0.93]}))
     (caption,) = re.findall(r"\\caption\{(.*)\}", text)
     assert caption.startswith(
-        "Spike gradients on digits. Test accuracy: mean over 4 seeds [95\\,\\% bootstrap interval]"
+        "Spike gradients on digits. Test accuracy: mean over 4 seeds [95\\,\\% interval of the mean]"
     )
     assert "best mean in bold" in caption
     assert r"Energy: modelled, of the whole training, priced by 45nm\_fp32." in caption
@@ -53,9 +53,9 @@ def test_latex_says_what_the_numbers_are(tmp_path):
     ("seeds", "spread", "said"),
     [
         (1, "interval", "Test accuracy of one seed;"),
-        (3, "interval", "mean over 3 seeds [their range];"),
+        (3, "interval", r"mean over 3 seeds [95\,\% interval of the mean];"),
         (3, "sd", r"mean over 3 seeds $\pm$ standard deviation;"),
-        (5, "interval", r"mean over 5 seeds [95\,\% bootstrap interval];"),
+        (5, "interval", r"mean over 5 seeds [95\,\% interval of the mean];"),
     ],
 )
 def test_latex_caption_says_what_stands_behind_a_mean(tmp_path, seeds, spread, said):
@@ -68,14 +68,15 @@ def test_latex_of_variants_with_different_numbers_of_seeds_counts_them(tmp_path)
     head, _, *rows = cells(text)
     assert head[1] == "Seeds"
     assert [row[1] for row in rows] == ["2", "4"]
-    assert r"mean over the seeds [their range; of 4 and more, 95\,\% bootstrap interval]" in text
+    assert r"mean over the seeds [95\,\% interval of the mean]" in text
 
 
 def test_latex_spread_is_the_interval_or_the_deviation_of_the_seeds(tmp_path):
     values = [0.90, 0.92, 0.97]
     comparison = study(tmp_path, {"local_zo": values})
     *_, row = cells(latex(comparison, ["score"]))
-    assert row[1:] == ["93.0", "[90.0, 97.0]"]
+    half = 4.3027 * 100 * statistics.stdev(values) / 3**0.5  # by Student's t for 3 seeds
+    assert row[1:] == ["93.0", f"[{93 - half:.1f}, 100.0]"], "no accuracy is above 100 %"
     *_, row = cells(latex(comparison, ["score"], "sd"))
     assert row[1:] == ["93.0", rf"$\pm$ {100 * statistics.stdev(values):.1f}"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from snn_zo.atomic import write_atomically
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard.payload import curves, prominence
+from snn_zo.report.interval import Estimate
 from snn_zo.report.names import Name, mathtext, names, plain, setting, slug
 from snn_zo.report.runs import Setting
 from snn_zo.report.score import is_share, sign_of, title_of

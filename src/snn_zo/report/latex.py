@@ -276,9 +276,7 @@ def _score_words(variants: Sequence[Variant], headline: Headline | None, spread:
     if many and spread == "sd":
         words += r" $\pm$ standard deviation"
     elif many:
-        few, more = (any(start <= n < end for n in seeds) for start, end in ((2, 4), (4, math.inf)))
-        interval = r"95\,\% bootstrap interval"
-        words += f" [{'their range' if few else interval}{f'; of 4 and more, {interval}' if few and more else ''}]"
+        words += r" [95\,\% interval of the mean]"
     words += "; less is better" if sign_of(headline) < 0 else ""
     return words + ("; best mean in bold" if len(variants) > 1 else "")
 

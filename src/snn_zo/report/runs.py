@@ -18,6 +18,7 @@ import numpy as np
 
 from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.headline import Headline
+from snn_zo.report.answers import Answers, read_answers
 from snn_zo.report.score import headline_of, value_of
 from snn_zo.runs.folder import ASIDE, SUMMARY, RunFolder
 from snn_zo.runs.identity import flatten
@@ -66,6 +67,7 @@ class Run:
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
         confusion: of the test set, [C][C], true class by row.
+        answers: to the test set; None of other tasks than a classification, or where there are none.
         environment: env.json; empty where it cannot be read.
         problems: what could not be read, and other folders that hold the same run.
     """
@@ -84,6 +86,7 @@ class Run:
     metrics: Table
     timing: Table
     confusion: list[list[int]] | None
+    answers: Answers | None
     environment: Mapping[str, object]
     problems: tuple[str, ...] = ()
 
@@ -113,6 +116,13 @@ class Run:
         if final is not None or not np.isfinite(column).any():
             return final
         return float((np.nanmin if self.headline.direction == "min" else np.nanmax)(column))
+
+    @property
+    def tested_on(self) -> int | None:
+        """Number of recordings of the test set; None where nothing tells."""
+        if self.answers:
+            return len(self.answers.correct)
+        return sum(map(sum, self.confusion)) if self.confusion else None
 
     @property
     def active(self) -> float | None:
@@ -242,6 +252,7 @@ def _read(folder: RunFolder) -> Run | None:
         metrics=read_table(folder.metrics, problems),
         timing=read_table(folder.timing, problems),
         confusion=read_matrix(folder.confusion, problems),
+        answers=read_answers(folder.predictions, problems),
         environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
     )

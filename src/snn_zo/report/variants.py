@@ -12,14 +12,17 @@ from types import EllipsisType
 from typing import TypeAlias
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.interval import Estimate, Range, estimate
 from snn_zo.report.runs import Run, Setting
-from snn_zo.report.score import sign_of
+from snn_zo.report.score import is_share, sign_of
 from snn_zo.runs.status import Status
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
+
+SHARES = ("active", "spike_rate")
+"""Quantities that cannot be above 1."""
 
 TARGET = "._target_"
 LAYERS = "model.layers."
@@ -101,7 +104,7 @@ class Variant:
         Args:
             quantity: one of RESULTS, over all completed runs, or of COSTS, over those that are not dead.
         """
-        return estimate(self.values(quantity))
+        return estimate(self.values(quantity), self._range(quantity))
 
     def values(self, quantity: str) -> list[float]:
         """What `estimate` is of, by seed."""
@@ -110,6 +113,12 @@ class Variant:
         runs = self.alive if quantity in COSTS else self.done
         found = [getattr(run, quantity) for run in runs]
         return [value for value in found if value is not None]
+
+    def _range(self, quantity: str) -> Range:
+        """Values that a quantity can have."""
+        scored = quantity in ("score", "val_score")
+        least = -math.inf if scored and not is_share(self.headline) else 0.0
+        return least, 1.0 if quantity in SHARES or (scored and is_share(self.headline)) else math.inf
 
 
 def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
+from snn_zo.report.interval import Estimate
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
@@ -214,8 +214,9 @@ def _pairs(comparison: Comparison, place: Mapping[int, int]) -> list[schema.Pair
         {
             "a": place[id(pair.a)],
             "b": place[id(pair.b)],
-            "difference": _rounded_estimate(pair.difference),
-            "improvement": _rounded_estimate(pair.improvement),
+            "difference": _rounded_estimate(pair.overall),
+            "wins": pair.wins,
+            "ties": pair.ties,
             "n": pair.n,
         }
         for pair in comparison.pairs()
