@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from snn_zo.report.runs import read_runs
-from snn_zo.report.variants import Variant, short_names, shown, variants
+from snn_zo.report.variants import Variant, shown, variants
 from tests.report.synthetic import ACCURACY, ERROR, R2, write_run, write_study
 
 
@@ -176,21 +176,6 @@ def test_estimate_of_what_there_is_not(tmp_path):
     assert variant.estimate("score") is None
     with pytest.raises(ValueError, match="quantity must be one of score"):
         variant.estimate("acuracy")
-
-
-def test_short_names():
-    names = [
-        "strategy.match.samples",
-        "strategy.delta",
-        "strategy.match.delta",
-        "optim._target_",
-        "energy.name",
-        "a.name",
-    ]
-    assert list(short_names(names).values()) == ["m", "strategy.delta", "match.delta", "optim", "energy", "name"]
-    assert short_names(["seed"]) == {"seed": "seed"}
-    own = ["model.layers.hidden2.neuron.tau", "model.layers.hidden2.strategy._target_"]
-    assert list(short_names(own).values()) == ["hidden2.neuron.tau", "hidden2.strategy"], "a layer's own say whose"
 
 
 @pytest.mark.parametrize(

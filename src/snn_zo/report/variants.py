@@ -15,21 +15,16 @@ from snn_zo.headline import Headline
 from snn_zo.report.bootstrap import Estimate, estimate
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import sign_of
+from snn_zo.runs.naming import LAYERS, PRICES, TARGET, short_names
 from snn_zo.runs.status import Status
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
 
-TARGET = "._target_"
-LAYERS = "model.layers."
-"""How the names of settings begin that one layer has of its own."""
-PRICES = ("energy.name", "callbacks.energy.table.name")
-"""Settings whose value stands for a choice of a whole group, as a target does."""
 Prices = tuple[str | None, frozenset[tuple[str, Setting]]]
 Values: TypeAlias = "tuple[Setting | EllipsisType, ...]"
 """Of a setting, in several runs; `...` where a run does not have it."""
-SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,27 +222,6 @@ def _telling_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
         if ... in column and told([*names, *more, name]) > told([*names, *more]):
             more.append(name)
     return more
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """For each dotted name as many of its last parts as tell it from the others; `m` is the paper's for samples.
-
-    What a layer has of its own keeps the layer's name.
-    """
-    parts = {name: _readable(name).split(".") for name in names}
-    short = {}
-    for name, own in parts.items():
-        others = [other for other in parts.values() if other is not own]
-        taken = next((k for k in range(1, len(own)) if not any(other[-k:] == own[-k:] for other in others)), len(own))
-        least = len(own) - 2 if name.startswith(LAYERS) else 1
-        short[name] = ".".join(own[-max(taken, least) :])
-    return short
-
-
-def _readable(name: str) -> str:
-    if name in SHORT:
-        return f"{name.rpartition('.')[0]}.{SHORT[name]}"
-    return name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
 
 
 def shown(name: str, value: Setting) -> str:
