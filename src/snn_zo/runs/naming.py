@@ -43,13 +43,20 @@ def _readable(name: str) -> str:
     return name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
 
 
+def setting(override: str) -> tuple[str, str]:
+    """Dotted name and value of an override; that of a group that is left out, `~schedule`, is `none`."""
+    name, _, value = override.lstrip("+~").partition("=")
+    value = "none" if override.startswith("~") else value.strip("'\"")
+    return name.replace("/", "."), _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
+
+
 def words(overrides: Sequence[str]) -> list[str]:
     """Overrides as labels have them: `local_zo`, `delta=0.1`, `schedule=none`; the last one of a setting counts.
 
     Args:
         overrides: of a command line, or of a job of a sweep.
     """
-    given = dict(map(_parted, overrides))
+    given = dict(map(setting, overrides))
     short = short_names(list(given))
     return [value if name == "strategy" else f"{short[name]}={value}" for name, value in given.items()]
 
@@ -66,7 +73,7 @@ def run_name(method: str, seed: int, overrides: Sequence[str], study: str) -> st
         overrides: what was set, the most important first.
         study: the study's name, which is not repeated.
     """
-    named = [each for each in overrides if _names_a_run(*_parted(each), study)]
+    named = [each for each in overrides if _names_a_run(*setting(each), study)]
     said: list[str] = []
     for word in words(named):
         safe = re.sub(r"[^\w.+=-]", "", word.replace(",", "+"))
@@ -77,10 +84,3 @@ def run_name(method: str, seed: int, overrides: Sequence[str], study: str) -> st
 
 def _names_a_run(name: str, value: str, study: str) -> bool:
     return name not in _SAID and value != study and matters(name)
-
-
-def _parted(override: str) -> tuple[str, str]:
-    """Dotted name and value; that of a group that is left out, `~schedule`, is `none`."""
-    name, _, value = override.lstrip("+~").partition("=")
-    value = "none" if override.startswith("~") else value.strip("'\"")
-    return name.replace("/", "."), _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
