@@ -141,8 +141,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
-        "commands": provenance.commands(runs),
-        "sweeps": provenance.sweeps(runs),
+        "commands": provenance.commands(ordered),
         "single_commands": provenance.single_commands(ordered),
     }
 

@@ -13,10 +13,12 @@ from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
 from snn_zo.report.interval import Estimate
+from snn_zo.report.labels import shown
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
-from snn_zo.report.variants import Prices, Variant, short_names, shown
+from snn_zo.report.variants import Prices, Variant
+from snn_zo.runs.naming import short_names
 from snn_zo.runs.status import Status
 
 LEARNING = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
