@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,6 +25,7 @@ def new_run(
     overrides: list[str],
     content: Mapping[str, object] | None = None,
     swept: Sequence[str] = (),
+    fill_further: Callable[[RunFolder], None] = lambda _: None,
 ) -> RunFolder:
     """A new run folder with the config in it, queued; without `name` it is called by `run_name`.
 
@@ -34,6 +35,7 @@ def new_run(
         overrides: of the command line.
         content: of the run's data, where somebody has looked already.
         swept: of the overrides, those by which the run differs from others, which its name says first.
+        fill_further: writes what the folder is to hold besides, before it appears.
 
     Raises:
         ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
@@ -48,6 +50,7 @@ def new_run(
         _write_config(folder, config, parent.name)
         write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
         write_json(folder.summary, beginning(composed, content) | {"status": Status.QUEUED})
+        fill_further(folder)
 
     stem = run_name(settings.method, settings.seed, list(dict.fromkeys([*swept, *overrides])), parent.name)
     try:
