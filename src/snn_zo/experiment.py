@@ -131,7 +131,7 @@ def extend(path: Path, command: DictConfig, overrides: list[str]) -> float:
     extended = longer(source, composed, state, command.trainer.max_epochs)
     module = make_module(extended, backend)
     fill = functools.partial(begin_from, source, state, extended, module)
-    return _train_new(extended, new_run(extended, config.study, overrides, content, fill), backend)
+    return _train_new(extended, new_run(extended, config.study, overrides, content, fill_further=fill), backend)
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -11,6 +16,9 @@ from snn_zo.config.names import DASHBOARD
 from snn_zo.exits import fail, reason, require_printed
 from snn_zo.places import expanded
 from snn_zo.screen import keep_open
+
+if TYPE_CHECKING:
+    from snn_zo.report.comparison import Comparison
 
 
 def evaluate() -> None:
@@ -40,41 +48,93 @@ def report() -> None:
     keep_open()
     arguments = _report_arguments()
 
-    from snn_zo.atomic import write_atomically
-    from snn_zo.report import export
     from snn_zo.report.comparison import compare
     from snn_zo.report.runs import read_runs
     from snn_zo.report.table import print_comparison
 
-    files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
         comparison = compare(read_runs(arguments.folders))
+        written = _write_exports(comparison, arguments)
         print_comparison(comparison)
-        for path, text in files.items():
-            if path:
-                write_atomically(path, text(comparison))
-                print(path)
-        if not arguments.no_html:
-            from snn_zo.report.dashboard import write_dashboard
-
-            page = arguments.html or arguments.folders[0] / DASHBOARD
-            write_dashboard(comparison, page)
-            print(page)
     except FileNotFoundError as error:
         fail(str(error))
     except OSError as error:
         fail(f"{reason(error)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
+    for path in written:
+        print(path)
     require_printed()
 
 
+def _write_exports(comparison: Comparison, arguments: argparse.Namespace) -> list[Path]:
+    """Write the files that were asked for; their paths."""
+    from snn_zo.atomic import write_atomically
+    from snn_zo.report import export
+    from snn_zo.report.latex import latex
+
+    texts: dict[Path | None, Callable[[Comparison], str]] = {
+        arguments.csv: export.runs_csv,
+        arguments.summary: export.summary_csv,
+        arguments.latex: partial(latex, columns=arguments.columns, spread=arguments.spread),
+    }
+    written = list(filter(None, texts))
+    for path in written:
+        write_atomically(path, texts[path](comparison))
+    if arguments.figures:
+        from snn_zo.report.figures import write_figures
+
+        written += write_figures(comparison, arguments.figures)
+    if not arguments.no_html:
+        from snn_zo.report.dashboard import write_dashboard
+
+        written.append(arguments.html or arguments.folders[0] / DASHBOARD)
+        write_dashboard(comparison, written[-1])
+    return written
+
+
 def _report_arguments() -> argparse.Namespace:
+    from snn_zo.report.latex import COLUMNS, DEFAULT, Spread
+
     parser = argparse.ArgumentParser(prog="snn-zo-report", description="compare runs, by method and settings")
     parser.add_argument("folders", nargs="+", type=expanded, metavar="FOLDER", help="run folders, or folders of them")
     parser.add_argument("--csv", type=expanded, metavar="FILE", help="write a line a run")
     parser.add_argument("--summary", type=expanded, metavar="FILE", help="write a line a variant, as CSV")
-    parser.add_argument("--latex", type=expanded, metavar="FILE", help="write a table for LaTeX, with booktabs")
+    parser.add_argument("--latex", type=expanded, metavar="FILE", help="write a table for a paper, in LaTeX")
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="NAMES",
+        help=f"of the table, with commas between (default: {','.join(DEFAULT)}); there are {', '.join(COLUMNS)}",
+    )
+    parser.add_argument(
+        "--spread",
+        choices=get_args(Spread),
+        help="behind the mean scores of the table: the 95 %% interval (default), or the standard deviation over seeds",
+    )
+    parser.add_argument(
+        "--figures", type=expanded, metavar="FOLDER", help="write the figures for a paper into it, as PDF and SVG files"
+    )
     parser.add_argument(
         "--html", type=expanded, metavar="FILE", help=f"the dashboard (default: {DASHBOARD} in the first folder)"
     )
     parser.add_argument("--no-html", action="store_true", help="no dashboard")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not arguments.latex and (arguments.columns or arguments.spread):
+        parser.error("--columns and --spread are for the table that --latex FILE writes")
+    arguments.columns, arguments.spread = arguments.columns or DEFAULT, arguments.spread or "interval"
+    if arguments.figures:
+        _require_matplotlib()
+    return arguments
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    from snn_zo.report.latex import columns_named
+
+    try:
+        return columns_named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        fail("--figures needs matplotlib, which is not installed: pip install 'snn_zo[plots]'")

@@ -95,11 +95,15 @@ class Variant:
         Args:
             quantity: one of RESULTS, over all completed runs, or of COSTS, over those that are not dead.
         """
+        return estimate(self.values(quantity), self._range(quantity))
+
+    def values(self, quantity: str) -> list[float]:
+        """What `estimate` is of, by seed."""
         if quantity not in (*RESULTS, *COSTS):
             raise ValueError(f"quantity must be one of {', '.join((*RESULTS, *COSTS))}, got '{quantity}'")
         runs = self.alive if quantity in COSTS else self.done
         found = [getattr(run, quantity) for run in runs]
-        return estimate([value for value in found if value is not None], self._range(quantity))
+        return [value for value in found if value is not None]
 
     def _range(self, quantity: str) -> Range:
         """Values that a quantity can have."""

@@ -18,7 +18,8 @@ from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.tables import link, of_test_set, pairs_table, runs_table, variants_table
-from snn_zo.report.export import latex, runs_csv, summary_csv
+from snn_zo.report.export import runs_csv, summary_csv
+from snn_zo.report.latex import latex
 from snn_zo.report.pairs import FEWEST, MANY
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.score import title_of
