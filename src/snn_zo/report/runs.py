@@ -25,15 +25,16 @@ from snn_zo.runs.identity import flatten
 from snn_zo.runs.naming import setting
 from snn_zo.runs.status import Status, precedence
 from snn_zo.untrusted import (
+    Confusion,
     Table,
     at,
     clean,
     fraction,
     line,
     positive,
+    read_confusion,
     read_file,
     read_mapping,
-    read_matrix,
     read_table,
     text,
 )
@@ -69,7 +70,7 @@ class Run:
         summary: summary.json; empty where it cannot be read.
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
-        confusion: of the test set, [C][C], true class by row.
+        confusion: of the test set.
         answers: to the test set; None of other tasks than a classification, or where there are none.
         environment: env.json; empty where it cannot be read.
         problems: what could not be read, and other folders that hold the same run.
@@ -89,7 +90,7 @@ class Run:
     summary: Mapping[str, Any]
     metrics: Table
     timing: Table
-    confusion: list[list[int]] | None
+    confusion: Confusion | None
     answers: Answers | None
     environment: Mapping[str, object]
     problems: tuple[str, ...] = ()
@@ -126,7 +127,7 @@ class Run:
         """Number of recordings of the test set; None where nothing tells."""
         if self.answers:
             return len(self.answers.correct)
-        return sum(map(sum, self.confusion)) if self.confusion else None
+        return sum(map(sum, self.confusion.counts)) if self.confusion else None
 
     @property
     def active(self) -> float | None:
@@ -256,7 +257,7 @@ def _read(folder: RunFolder) -> Run | None:
         summary=summary,
         metrics=read_table(folder.metrics, problems),
         timing=read_table(folder.timing, problems),
-        confusion=read_matrix(folder.confusion, problems),
+        confusion=read_confusion(folder.confusion, problems),
         answers=read_answers(folder.predictions, problems),
         environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
