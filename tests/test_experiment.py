@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import lightning
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from snn_zo import load_run
 from snn_zo.config import ConfigError
+from snn_zo.config.monitors import logged_names
 from snn_zo.experiment import evaluate, resume
+from snn_zo.runs.table_file import TableFile
+from snn_zo.tasks import Classification
 
 TRAIN = [sys.executable, str(Path(__file__).parents[1] / "train.py")]
 EVALUATE = [sys.executable, "-c", "from snn_zo.cli import evaluate; evaluate()"]
@@ -279,14 +284,22 @@ def test_run_without_test_has_no_test_metrics(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "early_stopping"])
-def test_run_that_goes_by_what_is_not_logged_says_so(train, name):
+def test_run_that_goes_by_what_is_not_logged_says_so(train, tmp_path, name):
     result = train(*QUICK, f"callbacks.{name}.monitor=val/accc", f"callbacks.{name}.mode=max")
     assert result.returncode == 1
-    line = (
-        f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3; details in"
-    )
-    assert result.stderr.startswith(line)
-    assert result.stderr.count("\n") == 1
+    line = f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3\n"
+    assert result.stderr == line
+    assert not (tmp_path / "outputs").exists(), "it is said before there is a run"
+
+
+def test_run_logs_the_names_that_callbacks_may_go_by(run):
+    """All of them, and no others: a monitor is checked against these before there is a run."""
+    config = OmegaConf.load(run / "config.yaml")
+    metrics = [*Classification.directions, "penalty"]
+    known = logged_names(config.callbacks, metrics, ["hidden1", "hidden2"])
+    rows = [TableFile(run / name).columns() for name in ("metrics.csv", "timing.csv")]
+    logged = {name for name in chain.from_iterable(rows) if "/" in name}
+    assert logged | {"loss", "active", "measured/energy"} == known
 
 
 def test_run_without_a_checkpoint_in_its_config_has_ours(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -25,10 +26,11 @@ from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.extension import begin_from, going_on, longer, origin_of
 from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.report.result import print_result
-from snn_zo.runs.checkpoint_file import load_weights
+from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
@@ -88,11 +90,48 @@ def run(composed: Composed, study: str, overrides: list[str]) -> float:
     """
     backend = backend_of(composed)
     require_optimizer(composed.config)
-    folder = new_run(composed, study, overrides)
+    return _train_new(composed, new_run(composed, study, overrides), backend)
+
+
+def _train_new(composed: Composed, folder: RunFolder, backend: str) -> float:
+    """Train in a new run folder; the objective."""
     if processes(composed.config) != 1:
         return run_apart(folder)
     with folder.only_here():
         return _execute(composed, folder, backend)
+
+
+def extend(path: Path, command: DictConfig, overrides: list[str]) -> float:
+    """Train a completed run on, as a new run that begins with its state and the rows of its epochs.
+
+    Args:
+        path: folder of the completed run, which stays as it is.
+        command: config of the command line, of which `trainer.max_epochs` and, where they are given, `logger`,
+            `outputs`, `study` and `name` count; the new folder is in the study of the completed run by default.
+        overrides: of the command line.
+
+    Raises:
+        ConfigError: the run cannot be extended, the data has changed, or the folder's content is not to be trusted.
+        DataError: the data is missing or damaged.
+        RunFailed: the run ended early.
+    """
+    source = RunFolder(path)
+    composed = open_run(source)
+    config = composed.config
+    given = {override.lstrip("+").partition("=")[0].partition(".")[0] for override in overrides}
+    config.name = command.name
+    for name in given & {"outputs", "study"}:
+        config[name] = command[name]
+    _choose_logger(config, command if "logger" in given else None)
+    backend = backend_of(composed)
+    content = _same_data(composed, source)
+    loaded = make_module(composed, backend, trains=False)
+    require_resumable(source, loaded)
+    state = read_checkpoint(source.last, loaded)
+    extended = longer(source, composed, state, command.trainer.max_epochs)
+    module = make_module(extended, backend)
+    fill = functools.partial(begin_from, source, state, extended, module)
+    return _train_new(extended, new_run(extended, config.study, overrides, content, fill_further=fill), backend)
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:
@@ -112,13 +151,12 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
     folder = RunFolder(path)
     composed = open_run(folder)
     config = composed.config
-    if command is not None:
-        config.logger = command.logger
-    elif config.get("logger"):
-        _log_here(config.logger)
+    _choose_logger(config, command)
     with folder.only_here():
         if folder.read_summary()["status"] is Status.COMPLETED:
-            raise ConfigError(f"{path} is completed: there is nothing to resume")
+            raise ConfigError(
+                f"{path} is completed: there is nothing to resume; with a larger trainer.max_epochs it is extended"
+            )
         _same_data(composed, folder)
         backend = backend_of(composed)
         require_resumable(folder, make_module(composed, backend, trains=False))
@@ -126,6 +164,14 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
             return _execute(composed, folder, backend)
     requeue(folder, config)
     return run_apart(folder)
+
+
+def _choose_logger(config: DictConfig, command: DictConfig | None) -> None:
+    """Put the command's logger in the place of a run's, or have that write into the run's folder only."""
+    if command is not None:
+        config.logger = command.logger
+    elif config.get("logger"):
+        _log_here(config.logger)
 
 
 def _log_here(logger: DictConfig) -> None:
@@ -204,10 +250,14 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
+    if origin := origin_of(earlier):
+        summary["extends"] = origin
     folder.clear()
     write_json(folder.environment, environment(backend))
     write_json(folder.summary, summary)
     print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
+    if origin:
+        print(said(going_on(origin, composed)), flush=True)
     with logging_to(folder.log), terminate_like_ctrl_c():
         logger: WandbLogger | None = None
         try:

@@ -110,7 +110,7 @@ def write_run(
     if status == "completed":
         summary |= _results(rng, rows, times, dead, accuracy)
         correct = round(summary["headline"]["value"] * TESTED)
-        _write_confusion(path / "confusion.csv", _confusion(rng, correct))
+        write_confusion(path, _confusion(rng, correct))
     if headline != ACCURACY:
         _judge_by(headline, path, summary)
     _write_json(path / "summary.json", summary)
@@ -212,6 +212,15 @@ def write_many(study: Path, runs: int = 1000) -> Path:
         status = "failed" if i % 97 == 5 else "completed"
         write_run(study, method, i % 10 + 10 * (i // (10 * len(grid))), changes, status=status, dead=i % 53 == 7)
     return study
+
+
+def write_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequence[str] | None = None) -> None:
+    """A run's confusion.csv, of classes that are numbered from 0 where they have no names."""
+    names = list(classes or map(str, range(len(counts))))
+    with (path / "confusion.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["label\\prediction", *names])
+        writer.writerows([name, *row] for name, row in zip(names, counts, strict=True))
 
 
 def cut_short(path: Path, characters: int) -> None:
@@ -340,12 +349,6 @@ def _confusion(rng: np.random.Generator, correct: int) -> list[list[int]]:
     for true, shift in zip(*rng.integers([[0], [1]], CLASSES, (2, TESTED - correct)), strict=True):
         matrix[true, (true + shift) % CLASSES] += 1
     return matrix.tolist()
-
-
-def _write_confusion(path: Path, matrix: Sequence[Sequence[int]]) -> None:
-    header = ["label\\prediction", *range(len(matrix))]
-    rows = [header, *([label, *row] for label, row in enumerate(matrix))]
-    path.write_text("".join(f"{','.join(map(str, row))}\n" for row in rows))
 
 
 def write_predictions(folder: Path, correct: NDArray[np.bool_]) -> None:

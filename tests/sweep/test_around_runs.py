@@ -93,14 +93,37 @@ def test_sweeps_file_with_a_folder_of_configs(run, done, tmp_path):
     assert done() == 6
 
 
-@pytest.mark.slow
-def test_sweep_json_says_how_to_do_it_again(run, tmp_path):
-    run("seed=0,1", "study=mine", "strategy.delta=0.1")
-    record = json.loads((tmp_path / "outputs/mine/sweep.json").read_text())
-    assert record["command"] == ["train.py", "-m", "seed=0,1", "study=mine", "strategy.delta=0.1", STAND_IN]
-    assert record["directory"] == str(tmp_path)
-    assert record["jobs"] == 2
-    assert sorted(record["runs"]) == [path.name for path in summaries(tmp_path)]
+def test_study_keeps_all_commands_and_compares_all_runs(run, tmp_path):
+    study = tmp_path / "outputs/mine"
+    first = run("seed=0,1", "study=mine", "strategy.delta=0.1")
+    assert first.stdout.endswith("dashboard  outputs/mine/report.html\n")
+    second = run("seed=2", "study=mine", "strategy.delta=0.2")
+    assert " 1/1 " in second.stdout, "the table is of this command's jobs"
+    assert second.stdout.endswith("dashboard  outputs/mine/report.html, with 2 other runs of the study\n")
+    one, other = json.loads((study / "sweep.json").read_text())["sweeps"]
+    assert one["command"] == ["train.py", "-m", "seed=0,1", "study=mine", "strategy.delta=0.1", STAND_IN]
+    assert (one["directory"], one["jobs"], len(one["starts"])) == (str(tmp_path), 2, 1)
+    assert sorted([*one["runs"], *other["runs"]]) == [path.name for path in summaries(tmp_path)]
+    page = (study / "report.html").read_text()
+    assert all(path.name in page for path in summaries(tmp_path))
+    assert page.count("python train.py -m seed=") == 2
+
+
+def test_study_with_a_record_that_cannot_be_read_goes_on(run, tmp_path):
+    (tmp_path / "outputs/mine").mkdir(parents=True)
+    (tmp_path / "outputs/mine/sweep.json").write_text("{")
+    result = run("seed=0", "study=mine")
+    assert result.stderr.startswith("note: sweep.json cannot be read: ")
+    assert result.stderr.endswith("; it is kept as outputs/mine/sweep-unreadable-1.json\n")
+    assert (tmp_path / "outputs/mine/sweep-unreadable-1.json").read_text() == "{"
+
+
+def test_sweep_of_several_studies_makes_a_page_of_each(run, tmp_path):
+    result = run("study=one,two", "seed=0")
+    for study in ("one", "two"):
+        assert f"dashboard  outputs/{study}/report.html\n" in result.stdout
+        (sweep,) = json.loads((tmp_path / "outputs" / study / "sweep.json").read_text())["sweeps"]
+        assert len(sweep["runs"]) == 1
 
 
 def test_several_data_sets_are_one_study(run, tmp_path):

@@ -21,6 +21,7 @@ from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
+from snn_zo.config.names import DASHBOARD
 from snn_zo.config.schema import DataSettings, TrainSettings
 from snn_zo.config.sources import choices, register, root, study_name
 from snn_zo.config.without_effect import require_effect
@@ -117,13 +118,35 @@ def _train(config: DictConfig) -> float:
             names = ", ".join(choices("hydra/launcher"))
             raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
         composed = Composed.of(config)
-        folder = _to_resume(composed.settings, overrides) if composed.settings.resume else None
+        extends = any(override.lstrip("+").startswith("trainer.max_epochs=") for override in overrides)
+        folder = _to_resume(composed.settings, overrides, extends) if composed.settings.resume else None
         from snn_zo import experiment
+    if folder and extends:
+        with _errors_in_one_line(experiment.RunFailed):
+            return experiment.extend(folder, config, overrides)
     if folder:
-        with _errors_in_one_line(experiment.RunFailed, advice="to go on with a run, its folder has to be writable"):
+        advice = "to go on with a run, its folder has to be writable"
+        with _page_kept_up(folder.parent), _errors_in_one_line(experiment.RunFailed, advice=advice):
             return experiment.resume(folder, config if any(map(_is_about_logger, overrides)) else None)
-    with _errors_in_one_line(experiment.RunFailed):
-        return experiment.run(composed, study_name(hydra_config), overrides)
+    study = composed.settings.study or study_name(hydra_config)
+    folder_of_study = expanded(composed.settings.outputs) / study
+    with _page_kept_up(folder_of_study), _errors_in_one_line(experiment.RunFailed):
+        return experiment.run(composed, study, overrides)
+
+
+@contextmanager
+def _page_kept_up(study: Path) -> Iterator[None]:
+    """Around a run: where the study has a page already, it is written anew, however the run ended."""
+    try:
+        yield
+    finally:
+        if (study / DASHBOARD).is_file():
+            from snn_zo.report.study import write_study
+
+            try:
+                write_study(study)
+            except OSError as error:
+                print(f"error: {study / DASHBOARD} is what it was: {reason(error)}", file=sys.stderr)
 
 
 def _bench(config: DictConfig) -> None:
@@ -153,13 +176,21 @@ def _describe(config: DictConfig) -> None:
         description.run(settings.data, settings.dataset, folder)
 
 
-def _to_resume(settings: TrainSettings, overrides: list[str]) -> Path:
-    """The run folder that `resume=` names."""
+def _to_resume(settings: TrainSettings, overrides: list[str], extends: bool) -> Path:
+    """The run folder that `resume=` names, where nothing else is said than can be.
+
+    Args:
+        settings: of the command line.
+        overrides: of the command line.
+        extends: whether a completed run is to be trained on.
+    """
     from snn_zo.runs.folder import RunFolder
 
-    others = [each for each in overrides if not each.startswith(("resume=", "outputs=")) and not _is_about_logger(each)]
+    said = ("resume=", "outputs=", *(("trainer.max_epochs=", "study=", "name=") if extends else ()))
+    others = [each for each in overrides if not each.lstrip("+").startswith(said) and not _is_about_logger(each)]
     if others:
-        raise ConfigError(f"resume takes all settings but logger from the run folder: drop {' '.join(others)}")
+        taken = "logger, outputs, study and name" if extends else "logger"
+        raise ConfigError(f"resume takes all settings but {taken} from the run folder: drop {' '.join(others)}")
     if settings.resume != "latest":
         return expanded(settings.resume or "")
     try:

@@ -13,10 +13,11 @@ from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard.payload import curves, prominence
 from snn_zo.report.interval import Estimate
+from snn_zo.report.labels import short_names
 from snn_zo.report.names import Name, mathtext, names, plain, setting, slug
 from snn_zo.report.runs import Setting
 from snn_zo.report.score import is_share, sign_of, title_of
-from snn_zo.report.variants import Variant, short_names
+from snn_zo.report.variants import Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

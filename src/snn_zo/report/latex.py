@@ -276,7 +276,7 @@ def _score_words(variants: Sequence[Variant], headline: Headline | None, spread:
     if many and spread == "sd":
         words += r" $\pm$ standard deviation"
     elif many:
-        words += r" [95\,\% interval of the mean]"
+        words += r" [95\,\% interval]"
     words += "; less is better" if sign_of(headline) < 0 else ""
     return words + ("; best mean in bold" if len(variants) > 1 else "")
 

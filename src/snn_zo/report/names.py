@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from snn_zo.report.labels import short_names, shown
 from snn_zo.report.runs import Setting
-from snn_zo.report.variants import Variant, short_names, shown
+from snn_zo.report.variants import Variant
 
 SYMBOLS = {
     "strategy.delta": r"\delta",

@@ -18,6 +18,13 @@ class CheckpointEntry(TypedDict):
     step: int
 
 
+class Origin(TypedDict):
+    """The completed run that a run extends: its folder, as it was named then, and the epochs that it had."""
+
+    run: str
+    epochs: int
+
+
 class HeadlineEntry(TypedDict):
     """The metric that the task is judged by, as in `snn_zo.headline.Headline`, with its value on the test set."""
 
@@ -40,6 +47,7 @@ class Summary(TypedDict, total=False):
         data_content: of the recordings (`snn_zo.data.content`).
         backend: that ran.
         wandb_id: of the run at wandb.
+        extends: the run whose training this one goes on with; absent where there is none.
         objective, monitor, mode: validation value by which the weights were chosen, its name, and `max` or `min`.
         checkpoint: the weights that were tested.
         headline: the metric that counts, on the test set.
@@ -62,6 +70,7 @@ class Summary(TypedDict, total=False):
     data_content: Mapping[str, object] | None
     backend: str
     wandb_id: str | None
+    extends: Origin
     objective: float
     monitor: str
     mode: str

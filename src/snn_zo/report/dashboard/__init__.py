@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -17,6 +18,7 @@ from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
+from snn_zo.report.dashboard.swept import MOST, answers, swept
 from snn_zo.report.dashboard.tables import link, of_test_set, pairs_table, runs_table, variants_table
 from snn_zo.report.export import runs_csv, summary_csv
 from snn_zo.report.latex import latex
@@ -46,6 +48,13 @@ class Trouble:
     problems: tuple[str, ...]
 
 
+class SweptSettings(NamedTuple):
+    """How many there are in one data set, and at which value the activity is the one that is asked for."""
+
+    total: int
+    answers: list[str]
+
+
 def write_dashboard(comparison: Comparison, path: Path) -> None:
     """Write the dashboard of a comparison.
 
@@ -72,6 +81,7 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
         downloads=list(files),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
+        most_swept=MOST,
     )
     write_atomically(path, page.encode(errors="replace"))
 
@@ -128,6 +138,7 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "table_words": [score.words(headline) for headline in headlines.values()],
         "findings": findings.findings(comparison, ranked),
         "compared": _compared(comparison),
+        "swept": _swept(comparison, ranked),
         "counts": findings.counts(runs),
         "datasets": comparison.data,
         "variants": [
@@ -142,10 +153,20 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
-        "commands": provenance.commands(runs),
-        "sweeps": provenance.sweeps(runs),
+        "commands": provenance.commands(ordered),
         "single_commands": provenance.single_commands(ordered),
     }
+
+
+def _swept(comparison: Comparison, ranked: Sequence[Variant]) -> SweptSettings:
+    """What there is to say of the settings that were swept."""
+    found = {data: swept([variant for variant in ranked if variant.data == data]) for data in comparison.data}
+    several = len(comparison.data) > 1
+    answered = {data: answers(settings) for data, settings in found.items()}
+    return SweptSettings(
+        total=max(map(len, found.values()), default=0),
+        answers=[f"{data}: {line}" if several else line for data, lines in answered.items() for line in lines],
+    )
 
 
 def _compared(comparison: Comparison) -> str:
