@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -11,6 +14,9 @@ from snn_zo.config.names import DASHBOARD
 from snn_zo.exits import fail, reason, require_printed
 from snn_zo.places import expanded
 from snn_zo.screen import keep_open
+
+if TYPE_CHECKING:
+    from snn_zo.report.comparison import Comparison
 
 
 def evaluate() -> None:
@@ -40,31 +46,49 @@ def report() -> None:
     keep_open()
     arguments = _report_arguments()
 
-    from snn_zo.atomic import write_atomically
-    from snn_zo.report import export
     from snn_zo.report.comparison import compare
     from snn_zo.report.runs import read_runs
     from snn_zo.report.table import print_comparison
 
-    files = {arguments.csv: export.runs_csv, arguments.summary: export.summary_csv, arguments.latex: export.latex}
     try:
         comparison = compare(read_runs(arguments.folders))
-        print_comparison(comparison)
-        for path, text in files.items():
-            if path:
-                write_atomically(path, text(comparison))
-                print(path)
-        if not arguments.no_html:
-            from snn_zo.report.dashboard import write_dashboard
-
-            page = arguments.html or arguments.folders[0] / DASHBOARD
-            write_dashboard(comparison, page)
-            print(page)
-    except FileNotFoundError as error:
-        fail(str(error))
     except OSError as error:
-        fail(f"{reason(error)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
+        fail(reason(error))
+    # before the table, whose reader may have seen enough; and one that cannot be written hides nothing
+    written, failure = _write_files(comparison, arguments)
+    print_comparison(comparison)
+    for path in written:
+        print(path)
+    if failure:
+        fail(f"{reason(failure)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
     require_printed()
+
+
+def _write_files(comparison: Comparison, arguments: argparse.Namespace) -> tuple[list[Path], OSError | None]:
+    """The files that were asked for and could be written; and why the first of the others could not."""
+    from snn_zo.atomic import write_atomically
+    from snn_zo.report import export
+    from snn_zo.report.dashboard import write_dashboard
+
+    def text(make: Callable[[Comparison], str]) -> Callable[[Comparison, Path], None]:
+        return lambda comparison, path: write_atomically(path, make(comparison))
+
+    page = None if arguments.no_html else arguments.html or arguments.folders[0] / DASHBOARD
+    files: list[tuple[Path | None, Callable[[Comparison, Path], None]]] = [
+        (arguments.csv, text(export.runs_csv)),
+        (arguments.summary, text(export.summary_csv)),
+        (arguments.latex, text(export.latex)),
+        (page, write_dashboard),
+    ]
+    written, failure = list[Path](), None
+    for path, write in files:
+        if path:
+            try:
+                write(comparison, path)
+                written.append(path)
+            except OSError as error:
+                failure = failure or error
+    return written, failure
 
 
 def _report_arguments() -> argparse.Namespace:
