@@ -1,5 +1,6 @@
 import csv
 import io
+import os
 import subprocess
 import sys
 
@@ -98,11 +99,27 @@ def test_report_of_folders_whose_names_are_no_text(tmp_path):
 
 def test_report_that_cannot_write_says_so_in_a_line(tmp_path):
     write_run(tmp_path / "study")
-    command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study")]
+    command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study"), "--latex", str(tmp_path / "t.tex")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("error: Is a directory: ")
     assert result.stderr.count("\n") == 1
+    assert " 1/1 " in result.stdout, "the table is there all the same"
+    assert (tmp_path / "t.tex").exists()
+
+
+@pytest.mark.parametrize("command", [REPORT, [sys.executable, "-m", "snn_zo.report.energy"]])
+def test_report_without_a_reader_writes_its_files(tmp_path, command):
+    """As before `| head`: exit code 1, as Python's own for a broken pipe, and nothing on standard error."""
+    write_study(tmp_path / "study")
+    option, file = ("--latex", "table.tex") if command is REPORT else ("--figure", "bars.png")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*command, str(tmp_path / "study"), option, str(tmp_path / file)]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert (tmp_path / file).stat().st_size > 500
 
 
 @pytest.mark.parametrize(

@@ -54,41 +54,46 @@ def report() -> None:
 
     try:
         comparison = compare(read_runs(arguments.folders))
-        written = _write_exports(comparison, arguments)
-        print_comparison(comparison)
-    except FileNotFoundError as error:
-        fail(str(error))
     except OSError as error:
-        fail(f"{reason(error)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
+        fail(reason(error))
+    # before the table, whose reader may have seen enough; and one that cannot be written hides nothing
+    written, failure = _write_files(comparison, arguments)
+    print_comparison(comparison)
     for path in written:
         print(path)
+    if failure:
+        fail(f"{reason(failure)}; --html FILE puts the dashboard elsewhere, --no-html leaves it out")
     require_printed()
 
 
-def _write_exports(comparison: Comparison, arguments: argparse.Namespace) -> list[Path]:
-    """Write the files that were asked for; their paths."""
+def _write_files(comparison: Comparison, arguments: argparse.Namespace) -> tuple[list[Path], OSError | None]:
+    """The files that were asked for and could be written; and why the first of the others could not."""
     from snn_zo.atomic import write_atomically
     from snn_zo.report import export
+    from snn_zo.report.dashboard import write_dashboard
+    from snn_zo.report.figures import write_figures
     from snn_zo.report.latex import latex
 
-    texts: dict[Path | None, Callable[[Comparison], str]] = {
-        arguments.csv: export.runs_csv,
-        arguments.summary: export.summary_csv,
-        arguments.latex: partial(latex, columns=arguments.columns, spread=arguments.spread),
-    }
-    written = list(filter(None, texts))
-    for path in written:
-        write_atomically(path, texts[path](comparison))
-    if arguments.figures:
-        from snn_zo.report.figures import write_figures
+    def text(make: Callable[[Comparison], str]) -> Callable[[Comparison, Path], None]:
+        return lambda comparison, path: write_atomically(path, make(comparison))
 
-        written += write_figures(comparison, arguments.figures)
-    if not arguments.no_html:
-        from snn_zo.report.dashboard import write_dashboard
-
-        written.append(arguments.html or arguments.folders[0] / DASHBOARD)
-        write_dashboard(comparison, written[-1])
-    return written
+    page = None if arguments.no_html else arguments.html or arguments.folders[0] / DASHBOARD
+    files: list[tuple[Path | None, Callable[[Comparison, Path], object]]] = [
+        (arguments.csv, text(export.runs_csv)),
+        (arguments.summary, text(export.summary_csv)),
+        (arguments.latex, text(partial(latex, columns=arguments.columns, spread=arguments.spread))),
+        (arguments.figures, write_figures),
+        (page, write_dashboard),
+    ]
+    written, failure = list[Path](), None
+    for path, write in files:
+        if path:
+            try:
+                write(comparison, path)
+                written.append(path)
+            except OSError as error:
+                failure = failure or error
+    return written, failure
 
 
 def _report_arguments() -> argparse.Namespace:
