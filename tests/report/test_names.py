@@ -33,10 +33,11 @@ def test_names_knows_every_strategy():
 
 
 def test_names_have_settings_as_formulas(tmp_path):
-    for samples, rate in ((1, 1e-5), (5, 2e-5), (5, 1e-5)):
+    for samples, rate in ((1, 1e-5), (5, 2e-5), (5, 1e-5), (1, 2e-5)):
         write_run(tmp_path, settings={"strategy.delta": 0.1, "strategy.samples": samples, "optim.lr": rate})
     assert named(tmp_path) == [
         r"LocalZO, $m = 1$, learning rate = $10^{-5}$",
+        r"LocalZO, $m = 1$, learning rate = $2 \times 10^{-5}$",
         r"LocalZO, $m = 5$, learning rate = $10^{-5}$",
         r"LocalZO, $m = 5$, learning rate = $2 \times 10^{-5}$",
     ]

@@ -12,10 +12,9 @@ from snn_zo.atomic import write_atomically
 from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard.payload import curves, prominence
+from snn_zo.report.dashboard.swept import Swept, swept
 from snn_zo.report.interval import Estimate
-from snn_zo.report.labels import short_names
 from snn_zo.report.names import Name, mathtext, names, plain, setting, slug
-from snn_zo.report.runs import Setting
 from snn_zo.report.score import is_share, sign_of, title_of
 from snn_zo.report.variants import Variant
 
@@ -99,10 +98,8 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
                 yield f"{place}-{end}", _cost(headline, variants, looks, cost)
         if headline and (learning := _learning(headline, variants)):
             yield f"{place}-curves", _curves(headline, learning, looks)
-        varied = list(dict.fromkeys(name for variant in variants for name in variant.varied))
-        for name, short in short_names(varied).items():
-            if lines := _lines(variants, name):
-                yield f"{place}-{slug(short)}", _swept(headline, name, short, lines)
+        for found in swept(sorted(variants, key=lambda variant: variant.order)):
+            yield f"{place}-{slug(found.name)}", _swept(headline, found)
 
 
 def _looks(comparison: Comparison, data: str) -> list[Look]:
@@ -166,36 +163,25 @@ def _curves(headline: Headline, learning: dict[int, dict[str, list[list[float]]]
     return figure
 
 
-def _lines(variants: Sequence[Variant], name: str) -> dict[Look, list[Variant]]:
-    """Variants that differ in one setting alone, by its value; only numbers, and only where there are several."""
-    groups: dict[tuple[str, tuple[tuple[str, Setting], ...]], list[Variant]] = {}
-    for variant in variants:
-        if _is_number(variant.varied.get(name)) and variant.estimate("score"):
-            others = tuple((other, value) for other, value in variant.varied.items() if other != name)
-            groups.setdefault((variant.method, others), []).append(variant)
-    lines = [group for group in groups.values() if len(group) > 1]
-    called = names([group[0] for group in lines], without=name)
-    return {
-        _look(called[i], i): sorted(group, key=lambda variant: variant.varied[name])  # type: ignore[arg-type,return-value]
-        for i, group in enumerate(lines)
-    }
-
-
-def _swept(headline: Headline | None, name: str, short: str, lines: dict[Look, list[Variant]]) -> Figure:
+def _swept(headline: Headline | None, found: Swept) -> Figure:
     """Test score and active fraction against a setting."""
-    figure, panels = _figure(2, list(lines))
+    called = names([line.variants[0] for line in found.lines], without=found.setting)
+    looks = [_look(name, i) for i, name in enumerate(called)]
+    figure, panels = _figure(2, looks)
     for axes, quantity, scale in zip(panels, ("score", "active"), (_scale(headline), 100.0), strict=True):
         means: list[float] = []
-        for look, line in lines.items():
-            there = [(v.varied[name], found) for v in line if (found := v.estimate(quantity))]
-            x = [(Estimate(float(value), None, None, 1), 1.0) for value, _ in there]  # type: ignore[arg-type]
-            _points(axes, x, [(found, scale) for _, found in there], look, line=True)
-            means += [scale * found.mean for _, found in there]
+        for look, line in zip(looks, found.lines, strict=True):
+            estimates = [variant.estimate(quantity) for variant in line.variants]
+            there = [(value, known) for value, known in zip(line.values, estimates, strict=True) if known]
+            x = [(Estimate(value, None, None, 1), 1.0) for value, _ in there]
+            _points(axes, x, [(known, scale) for _, known in there], look, line=True)
+            means += [scale * known.mean for _, known in there]
         if quantity == "active":
             _axis(axes, "y", COSTS["active"][1], means)
     panels[0].set_ylabel(_score_title(headline, "test"))
-    values = [float(v.varied[name]) for line in lines.values() for v in line]  # type: ignore[arg-type]
-    _axis(panels[-1], "x", mathtext([setting(name, short)]), values, ticks=len(set(values)) <= TICKS)
+    values = [value for line in found.lines for value in line.values]
+    title = mathtext([setting(found.setting, found.name)])
+    _axis(panels[-1], "x", title, values, ticks=len(set(values)) <= TICKS)
     return figure
 
 
@@ -276,7 +262,3 @@ def _score_title(headline: Headline | None, part: str) -> str:
 
 def _scale(headline: Headline | None) -> float:
     return 100.0 if is_share(headline) else 1.0
-
-
-def _is_number(value: Setting) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

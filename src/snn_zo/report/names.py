@@ -60,13 +60,13 @@ BETWEEN = Part(", ")
 
 
 def names(variants: Sequence[Variant], without: str | None = None) -> list[Name]:
-    """What each variant is called among these: its method, and the settings by which it differs from others of it.
+    """What each variant is called among these: its method, and the settings that its label names.
 
     Args:
         variants: of one data set.
         without: dotted name of a setting that is not said.
     """
-    short = short_names(list(dict.fromkeys(name for variant in variants for name in variant.varied)))
+    short = short_names(list(dict.fromkeys(name for variant in variants for name in variant.named)))
     taken = Counter[Name]()
     found: list[Name] = []
     for variant in variants:
@@ -128,7 +128,8 @@ def items(name: Sequence[Part]) -> list[list[Part]]:
 
 def _name(variant: Variant, short: dict[str, str], without: str | None) -> Name:
     title, own = METHODS.get(variant.method, (variant.method.replace("_", " "), ()))
-    said = {name: variant.settings[name] for name in own if name in variant.settings} | variant.varied
+    said = {name: variant.settings[name] for name in own if name in variant.settings}
+    said |= {name: variant.varied[name] for name in variant.named}
     said.pop(without or "", None)
     kinds = [shown(name, value).replace("_", " ") for name, value in said.items() if name in KINDS]
     parts = [Part(title + (f" ({', '.join(kinds)})" if kinds else ""))]

@@ -36,6 +36,7 @@ class Variant:
         headline: that metric; None where no run says it.
         method: the strategy's name.
         varied: all settings by which it differs from others of its method or data set, by dotted name.
+        named: names of those of them that the label has.
         runs: by seed.
     """
 
@@ -44,6 +45,7 @@ class Variant:
     headline: Headline | None
     method: str
     varied: dict[str, Setting]
+    named: tuple[str, ...]
     runs: tuple[Run, ...]
 
     @property
@@ -129,8 +131,8 @@ def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
         for method in sorted({method for method, _ in of_data}):
             of_method = [group for other, group in of_data if other == method]
             made += [
-                Variant(label, data, judged_by[data], method, varied, group)
-                for label, varied, group in _of_method(method, of_method, usual)
+                Variant(label, data, judged_by[data], method, varied, named, group)
+                for label, varied, named, group in _of_method(method, of_method, usual)
             ]
     return tuple(made)
 
@@ -163,8 +165,8 @@ def _kind(headline: Headline | None) -> str:
 
 def _of_method(
     method: str, groups: Sequence[list[Run]], usual: Mapping[str, Value]
-) -> Iterator[tuple[str, dict[str, Setting], tuple[Run, ...]]]:
-    """Label, varied settings and runs by seed of each variant.
+) -> Iterator[tuple[str, dict[str, Setting], tuple[str, ...], tuple[Run, ...]]]:
+    """Label, varied settings, those that are named, and runs by seed of each variant.
 
     Args:
         method: of all of them.
@@ -180,7 +182,7 @@ def _of_method(
         taken[label] += 1
         label += f" ({taken[label]})" if taken[label] > 1 else ""
         ordered = sorted(found.runs, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
-        yield label, found.varied, tuple(ordered)
+        yield label, found.varied, tuple(filter(None, found.words)), tuple(ordered)
 
 
 def _of_strategy(name: str) -> bool:
