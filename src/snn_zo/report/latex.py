@@ -19,7 +19,7 @@ from snn_zo.report.variants import COSTS, RESULTS, Variant
 Spread = Literal["interval", "sd"]
 """What stands behind a mean score: its 95 % interval, or the standard deviation of the seeds."""
 MISSING = "--"
-WIDEST = 18
+WIDEST = 22
 """Characters of a name, beyond which names are broken so that the table keeps to the width of the text."""
 MOST_DECIMALS = 6
 ESCAPES = {
@@ -61,7 +61,7 @@ COLUMNS = {
     "speed_up": Column("Speed", "x", "Speed: time of an epoch of the dense surrogate over that of the method"),
 }
 """By name, as `--columns` takes it."""
-DEFAULT = ("score", "active", "spike_rate", "joules", "energy_ratio", "speed_up")
+DEFAULT = ("score", "active", "joules", "energy_ratio", "speed_up")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _table(comparison: Comparison, data: str, label: str, columns: Sequence[str]
         r"  \centering",
         rf"  \caption{{{_caption(comparison, data, list(cells), spread)}}}",
         rf"  \label{{tab:{label}}}",
-        r"  \smallskip\small\setlength{\tabcolsep}{4pt}",
+        r"  \smallskip\small\setlength{\tabcolsep}{3pt}",
         rf"  \begin{{{kind}}}{width}{{{form}}}",
         r"    \toprule",
         *_head(comparison.headline_of(data), cells),
