@@ -167,7 +167,7 @@ DAMAGED = {
     "config.yaml": "strategy: [1, 2",
     "env.json": "[]",
     "metrics.csv": "epoch,val/acc\n0,high\n1\n2,0.5\n",
-    "confusion.csv": "label\\prediction,0,1\n0,1,2\n1,3\n",
+    "confusion.csv": "label\\predicted,0,1\n0,1,2\n1,3\n",
     "predictions.csv": "recording,label,prediction\n0,1,2\n3,no number,4\n",
 }
 
@@ -219,7 +219,7 @@ def write_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequen
     names = list(classes or map(str, range(len(counts))))
     with (path / "confusion.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["label\\prediction", *names])
+        writer.writerow(["label\\predicted", *names])
         writer.writerows([name, *row] for name, row in zip(names, counts, strict=True))
 
 

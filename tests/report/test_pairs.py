@@ -31,6 +31,7 @@ def run_of(method: str, seed: int, correct: np.ndarray) -> Run:
         method=method,
         seed=seed,
         settings={"strategy.name": method},
+        given=frozenset(),
         summary=summary,
         confusion=None,
         answers=Answers("the same", correct),

@@ -53,7 +53,7 @@ def test_classification_writes_the_confusion_matrix():
     tested = make_task(Classes(3), CrossEntropy()).tested()
     readout = torch.eye(3)[[0, 0, 1, 2, 2]]
     in_batches(tested, readout, torch.tensor([0, 1, 1, 2, 0]), torch.arange(5), size=2)
-    assert tested.tables()["confusion"] == [["label\\prediction", 0, 1, 2], [0, 1, 0, 1], [1, 1, 1, 0], [2, 0, 0, 1]]
+    assert tested.tables()["confusion"] == [["label\\predicted", 0, 1, 2], [0, 1, 0, 1], [1, 1, 1, 0], [2, 0, 0, 1]]
 
 
 def test_classification_writes_the_predictions_in_the_order_of_the_recordings():

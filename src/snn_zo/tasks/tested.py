@@ -64,7 +64,7 @@ class TestedClasses(Tested):
         predictions += [[r, y, p, *(f"{score:.6g}" for score in line)] for r, y, p, line in zip(*columns, strict=True)]
         matrix = np.zeros((len(classes), len(classes)), np.int64)
         np.add.at(matrix, (label.cpu().numpy(), prediction.cpu().numpy()), 1)
-        confusion: Rows = [["label\\prediction", *classes]]
+        confusion: Rows = [["label\\predicted", *classes]]
         confusion += [[c, *row] for c, row in enumerate(matrix.tolist())]
         return {"predictions": predictions, "confusion": confusion}
 
