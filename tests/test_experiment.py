@@ -79,7 +79,10 @@ def test_run_summary(run):
     }  # fmt: skip
     assert 0 < summary["sparsity"]["active"] < 0.1
     assert list(summary["sparsity"]["layers"]) == ["hidden1", "hidden2"]
-    assert set(summary["timing"]) == {"fit_s", "epoch_s", "forward_s", "backward_s", "samples_per_s"}
+    timing = summary["timing"]
+    sums, medians = ("fit_s", "train_s", "val_s", "compile_s"), ("epoch_s", "forward_s", "backward_s", "samples_per_s")
+    assert set(timing) == {*sums, *medians}
+    assert 0 <= timing["train_s"] + timing["val_s"] + timing["compile_s"] < timing["fit_s"]
     assert 0 < summary["timing"]["forward_s"] + summary["timing"]["backward_s"] < summary["timing"]["epoch_s"]
     assert summary["dead"] is False
     assert summary["wandb_id"]
@@ -173,7 +176,7 @@ def test_run_stops_early(tmp_path):
 def test_run_reports_a_dead_network(tmp_path):
     folder = trained(tmp_path, "model.gain=1e-3", *QUICK)
     assert json.loads((folder / "summary.json").read_text())["dead"] is True
-    assert "hidden1 is dead: no spike in epoch 0" in (folder / "stderr").read_text()
+    assert "hidden1 is dead: no spike in epoch 1" in (folder / "stderr").read_text()
 
 
 # ---- the data of a run

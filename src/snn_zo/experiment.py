@@ -8,6 +8,8 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -258,14 +260,14 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
     print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
     if origin:
         print(said(going_on(origin, composed)), flush=True)
-    with logging_to(folder.log), terminate_like_ctrl_c():
+    with logging_to(folder.log), terminate_like_ctrl_c(), _saying_compilation(backend) as compiled:
         logger: WandbLogger | None = None
         try:
             summary["data_content"] = _same_data(composed, folder)
             summary["identity"] = identity(composed.config, summary["data_content"])
             write_json(folder.summary, summary)
             logger = make_logger(composed.config, folder, summary)
-            result = _fit_and_test(composed, folder, backend, logger)
+            result = _fit_and_test(composed, folder, backend, logger, compiled)
             completed: Summary = {**summary, **result, "status": Status.COMPLETED}
             write_json(folder.summary, completed)  # what cannot be written down has not been completed
             summary = completed
@@ -282,6 +284,15 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
             _close(logger, summary)
     print_result(folder.path, summary)
     return float(summary["objective"])
+
+
+def _saying_compilation(backend: str) -> AbstractContextManager[Callable[[], float]]:
+    """Say that kernels are being compiled, when they are; the value is for how many seconds they have been."""
+    if backend != "cpu":
+        return nullcontext(lambda: 0.0)
+    from snn_zo.ops.cpu.compilation import watching
+
+    return watching(lambda: print("compiling kernels, which takes about 10 s: later runs load them", flush=True))
 
 
 def _same_data(composed: Composed, folder: RunFolder) -> dict[str, object]:
@@ -307,14 +318,20 @@ def _take_part(composed: Composed, folder: RunFolder, backend: str) -> None:
         _fit_and_test(composed, folder, backend, logger=None)
 
 
-def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: WandbLogger | None) -> Summary:
+def _fit_and_test(
+    composed: Composed,
+    folder: RunFolder,
+    backend: str,
+    logger: WandbLogger | None,
+    compiled: Callable[[], float] = lambda: 0.0,
+) -> Summary:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
     last = str(folder.last) if folder.last.exists() else None
     settings, config = composed.settings, composed.config
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(composed, backend)
-    record = RunRecord(folder)
+    record = RunRecord(folder, compiled)
     headline = module.task.headline
     checkpoint, callbacks = _callbacks(config, folder, headline)
     trainer = _trainer(config, module, folder, [*callbacks, record, OwnTermination()], logger)

@@ -160,7 +160,7 @@ def test_devices_stop_together(two):
     """The loss became nan on the second one only."""
     for rank in (0, 1):
         diverged = load(two, "diverged", rank)
-        assert diverged["message"].startswith("the loss is nan in epoch 0, step 2; ")
+        assert diverged["message"].startswith("the loss is nan in epoch 1, step 3; ")
         assert diverged["steps"] == 2
 
 
