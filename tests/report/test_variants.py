@@ -135,10 +135,27 @@ def test_variants_name_what_is_not_the_default_and_what_was_swept(tmp_path):
     assert found["local_zo hidden=[50]"].varied["strategy.delta"] == 0.05
 
 
-def test_variants_take_the_default_for_usual_however_few_have_it(tmp_path):
+def test_variants_take_the_default_for_usual_though_more_have_another_value(tmp_path):
     write_run(tmp_path)
     write_study(tmp_path, ["local_zo"], (0,), [{"strategy.delta": d, "model.hidden": [50]} for d in (0.1, 0.2)])
     assert list(made(tmp_path)) == ["local_zo", "local_zo delta=0.1 hidden=[50]", "local_zo delta=0.2 hidden=[50]"]
+
+
+def test_variants_take_what_almost_all_have_for_usual(tmp_path):
+    """Of a preset, what it sets is no default."""
+    write_run(tmp_path, settings={"optim.lr": 0.9})
+    (write_run(tmp_path, "ssg", settings={"trainer.max_epochs": 1}) / "overrides.yaml").write_text("[debug=fast]")
+    write_study(
+        tmp_path, ["local_zo"], (0,), [{"optim.lr": i / 10, "trainer.max_epochs": 2} for i in (1, 2, 3, 4, 5, 6)]
+    )
+    epochs = next(run for run in read_runs([tmp_path]) if run.settings["optim.lr"] == 0.9).settings[
+        "trainer.max_epochs"
+    ]
+    assert list(made(tmp_path)) == [
+        *(f"local_zo lr=0.{i}" for i in (1, 2, 3, 4, 5, 6)),
+        f"local_zo lr=0.9 max_epochs={epochs}",
+        "ssg lr=0.001 max_epochs=1",
+    ]
 
 
 def test_variants_of_which_all_were_given_a_setting_name_it_unless_most_have_it(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.sweep.command_line import summaries, sweep
+from tests.sweep.command_line import start, summaries, sweep
 
 HERE = Path(__file__).parent
 SLOW = pytest.mark.slow
@@ -19,7 +19,7 @@ STAND_IN = "hydra.launcher.engine=stand_in.StandIn"
 def run(tmp_path):
     """A sweep whose runs a stand-in does; it must end with `code`."""
 
-    def start(
+    def run_it(
         *overrides: str, code: int = 0, flags: tuple[str, ...] = ("-m",), env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
@@ -27,7 +27,7 @@ def run(tmp_path):
         assert result.returncode == code, result.stderr
         return result
 
-    return start
+    return run_it
 
 
 @pytest.fixture
@@ -107,6 +107,17 @@ def test_study_keeps_all_commands_and_compares_all_runs(run, tmp_path):
     page = (study / "report.html").read_text()
     assert all(path.name in page for path in summaries(tmp_path))
     assert page.count("python train.py -m seed=") == 2
+
+
+def test_sweep_without_a_reader_goes_on_to_its_end(tmp_path):
+    """As before `| head`."""
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    process = start(tmp_path, "seed=0,1", "study=mine", STAND_IN, env={"PYTHONPATH": path})
+    process.stdout.close()
+    assert (process.wait(), process.stderr.read()) == (0, "")
+    process.stderr.close()
+    assert [run["status"] for run in summaries(tmp_path).values()] == ["completed", "completed"]
+    assert (tmp_path / "outputs/mine/report.html").exists()
 
 
 def test_study_with_a_record_that_cannot_be_read_goes_on(run, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import TypeAlias
@@ -14,6 +14,8 @@ from snn_zo.runs.naming import LAYERS, PRICES, TARGET, short_names
 Value: TypeAlias = "Setting | EllipsisType"
 """Of a setting; `...` where a run does not have it."""
 
+PRESETS = ("experiment", "sweeps", "debug")
+"""Groups whose choices change settings of others."""
 LONGEST = 40
 """Characters of a label, beyond which it leaves out what need not be named."""
 
@@ -86,29 +88,43 @@ def _but(name: str, values: Mapping[str, Value]) -> tuple[Value, ...]:
 def usual_values(names: Sequence[str], groups: Sequence[Sequence[Run]]) -> dict[str, Value]:
     """The value of each setting that labels need not name; `...` where there is none.
 
-    It is the most frequent value among variants with runs that were not given the setting, which is the default; where
-    all were given it, the value of more than half of the variants. A setting that some do not have is always named.
+    It is the default, where that is known and a quarter of the variants have it, else what more than half of them have.
+    The default is the most frequent value in runs that chose no preset and were not given the setting. A setting that
+    some variants do not have is always named.
 
     Args:
         names: of the settings.
         groups: the runs of each variant.
     """
-    usual: dict[str, Value] = {}
     known = [group for group in groups if group[0].settings]
-    for name in names:
-        column = [value_of(group[0], name) for group in known]
-        left = [value_of(group[0], name) for group in known if not _was_given(name, group, all)]
-        (value, count), *others = Counter(left or column).most_common(2)
-        most = count > others[0][1] if others else True
-        clear = most if left else 2 * count > len(column)
-        usual[name] = value if clear and ... not in column else ...
-    return usual
+    return {
+        name: _usual([(value_of(runs[0], name), any(_left_alone(name, run) for run in runs)) for runs in known])
+        for name in names
+    }
 
 
-def _was_given(name: str, runs: Sequence[Run], of: Callable[[Iterable[bool]], bool] = any) -> bool:
-    """Whether any, or all, of these runs were given a setting; the choice of a class is given as its group."""
+def _usual(found: Sequence[tuple[Value, bool]]) -> Value:
+    """The same of one setting, by its value in each variant, and whether that is the default."""
+    count, left = (Counter(value for value, alone in found if alone or every) for every in (True, False))
+    defaults, (most, times) = left.most_common(2), count.most_common(1)[0]
+    if ... in count:
+        return ...
+    if len(defaults) == 1 or (defaults and defaults[0][1] > defaults[1][1]):
+        default = defaults[0][0]
+        if 4 * count[default] >= len(found):
+            return default
+    return most if 2 * times > len(found) else ...
+
+
+def _left_alone(name: str, run: Run) -> bool:
+    """Whether a run has the default of a setting, as far as its overrides say."""
+    return run.given.isdisjoint(PRESETS) and not _was_given(name, [run])
+
+
+def _was_given(name: str, runs: Sequence[Run]) -> bool:
+    """Whether any of these runs were given a setting; the choice of a class is given as its group."""
     group = name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
-    return of(name in run.given or group in run.given for run in runs)
+    return any(name in run.given or group in run.given for run in runs)
 
 
 def value_of(run: Run, name: str) -> Value:
