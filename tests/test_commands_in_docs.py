@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -167,18 +168,17 @@ def test_python_in_docs_compiles(page):
         compile(code, page.name, "exec")
 
 
-def test_readme_loop_trains_predicts_and_plots(tmp_path):
-    loop, *others = PYTHON.findall((ROOT / "README.md").read_text())
-    assert "max_epochs=5" in loop
-    # one epoch of three batches: what it is about is that it runs
-    code = loop.replace("max_epochs=5", "max_epochs=1, limit_train_batches=3")
+def test_readme_python_trains_predicts_and_plots(tmp_path):
+    code = "\n".join(PYTHON.findall((ROOT / "README.md").read_text()))
+    assert "max_epochs=5" in code
+    # one epoch of a few batches: what it is about is that it runs
+    code = code.replace(
+        "max_epochs=5", "max_epochs=1, limit_train_batches=3, limit_val_batches=1, limit_test_batches=1"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert re.search(r"^a \d, taken for a \d$", result.stdout, re.MULTILINE)
-    assert (tmp_path / "raster.png").stat().st_size > 1000
     assert [path.name for path in tmp_path.iterdir()] == ["raster.png"]
-    for code in others:
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_links_in_docs_lead_somewhere():
@@ -199,7 +199,9 @@ def anchors(page: Path) -> set[str]:
 def test_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == __version__
-    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == __version__
+    assert "/CITATION.cff" in project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
     titles = {reference["title"] for reference in citation["references"]}
     readme = " ".join((ROOT / "README.md").read_text().split())
