@@ -153,8 +153,8 @@ class RunRecord(lightning.Callback):
         return Summary(timing=self.summary())
 
     def summary(self) -> dict[str, float | None]:
-        """Sums: `fit_s`, of which `train_s` is training, `val_s` validation and `compile_s` compilation, the rest what a
-        training begins with, and checkpoints. Medians over epochs: `epoch_s` (training), its parts `forward_s` and
+        """Sums: `fit_s`, of which `train_s` is training, `val_s` validation, `compile_s` compilation, and the rest the
+        beginning, and checkpoints. Medians over epochs: `epoch_s` (training), its parts `forward_s` and
         `backward_s`, and `samples_per_s`; None where an epoch has no such part.
 
         The first epoch, which warms up, is left out of the medians unless it is the only one.

@@ -162,11 +162,11 @@ class OwnSettings:
 class FeedForwardSettings:
     """`conf/model/feed_forward.yaml`: the arguments of `snn_zo.models.FeedForward` that a config gives."""
 
-    hidden: list[int]
-    neuron: Neuron
-    readout: Readout | CountReadout
+    hidden: list[int] = field(default_factory=lambda: [200, 200])
+    neuron: Neuron = field(default_factory=Neuron)
+    readout: Readout | CountReadout = field(default_factory=lambda: Readout(scale=7.0))
     init: str = "uniform"
-    gain: float = 1.0
+    gain: float = 3.0
     bias: bool = False
     layers: dict[str, OwnSettings] = field(default_factory=dict)
 

@@ -47,7 +47,8 @@ def _times(summary: Mapping[str, Any]) -> str:
     rest = timing["fit_s"] - timing["train_s"] - timing["val_s"] - timing["compile_s"]
     return (
         f"{timing['fit_s']:.1f} s = {epochs} epochs x {timing['train_s'] / epochs:.3g} s + {timing['val_s']:.1f} s "
-        f"validation{compiling} + {rest:.1f} s rest; {timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
+        f"validation{compiling} + {rest:.1f} s rest; {timing['samples_per_s']:.0f} samples/s, "
+        f"backend {summary['backend']}"
     )
 
 
