@@ -15,7 +15,7 @@ PRICES = ("energy.name", "callbacks.energy.table.name")
 """Settings whose value stands for a choice of a whole group, as a target does."""
 SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
 
-LONGEST = 60
+LONGEST = 40
 """Characters of a folder's name that say what was set."""
 _NUMBER = re.compile(r"\d+\.\d+(e[-+]?\d+)?")
 _SAID = ("strategy", "seed", "sweeps")
