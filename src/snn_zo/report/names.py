@@ -27,7 +27,7 @@ WORDS = {
     "optim.lr": "learning rate",
     "data.batch_size": "batch size",
     "trainer.max_epochs": "epochs",
-    "strategy.match.active": "target",
+    "active": "active before training",
 }
 KINDS = ("strategy.z", "strategy.function", "strategy.surrogate.function")
 """Settings whose value says enough alone, in brackets behind the method."""
