@@ -16,6 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
+from snn_zo.cli.help import text, wanted
+from snn_zo.cli.pages import BENCH, DESCRIBE, TRAIN, Page
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables, require_one_process
 from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
@@ -40,7 +42,7 @@ def train() -> None:
     let_idle_threads_sleep()
     failed = 0
     try:
-        _start("train", _train, may_sweep=True)
+        _start("train", _train, TRAIN, may_sweep=True)
     except KeyboardInterrupt:
         fail("stopped by a signal")
     finally:
@@ -56,7 +58,7 @@ def train() -> None:
 def bench() -> None:
     """`snn-zo bench`, `python -m snn_zo.bench`: training steps side by side; exit code 1 if a number is refused."""
     keep_open()
-    _start("bench", _bench)
+    _start("bench", _bench, BENCH)
     require_printed()
 
 
@@ -65,13 +67,13 @@ def describe() -> None:
     keep_open()
     if sys.argv[1:2] != ["describe"]:
         print("usage: snn-zo data describe [data=NAME] [data.KEY=VALUE ...]    a table, and a page of figures")
-        sys.exit(0 if "--help" in sys.argv else 1)
+        sys.exit(0 if {"--help", "-h"} & {*sys.argv} else 1)
     del sys.argv[1]
-    _start("train", _describe)
+    _start("train", _describe, DESCRIBE)
     require_printed()
 
 
-def _start(config_name: str, job: Callable[[DictConfig], float | None], may_sweep: bool = False) -> None:
+def _start(config_name: str, job: Callable[[DictConfig], float | None], page: Page, may_sweep: bool = False) -> None:
     """Hand over to Hydra, which calls the job with a config, or for a sweep the launcher with many."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
     logging.raiseExceptions = False  # a full disk is said once, not with every log record
@@ -81,6 +83,11 @@ def _start(config_name: str, job: Callable[[DictConfig], float | None], may_swee
     except ConfigError as error:
         fail(str(error))
     register(sys.argv[1:])
+    if wanted(sys.argv[1:]):
+        with _errors_in_one_line():
+            print(text(page, config_name, sys.argv[1:]))
+        require_printed()
+        sys.exit()
     main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
     try:
         with _errors_in_one_line():

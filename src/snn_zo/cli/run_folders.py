@@ -27,7 +27,7 @@ def evaluate() -> None:
     arguments = sys.argv[1:]
     if len(arguments) != 1 or not arguments[0].startswith("run="):
         print("usage: snn-zo-eval run=FOLDER    test the best checkpoint of a run again")
-        sys.exit(0 if arguments == ["--help"] else 1)
+        sys.exit(0 if arguments in (["--help"], ["-h"]) else 1)
     require_no_trainer_variables()
     let_idle_threads_sleep()
     from snn_zo import experiment
