@@ -114,7 +114,10 @@ def test_run_metrics_have_a_row_an_epoch_and_no_clock(run):
 
 def test_run_confusion_agrees_with_accuracy(run):
     with (run / "confusion.csv").open() as file:
-        matrix = [[int(value) for value in row] for row in csv.reader(file)]
+        classes, *rows = csv.reader(file)
+    assert classes == ["label\\predicted", *map(str, range(10))]
+    assert [row[0] for row in rows] == classes[1:]
+    matrix = [[int(value) for value in row[1:]] for row in rows]
     total = sum(map(sum, matrix))
     assert total == 359
     summary = json.loads((run / "summary.json").read_text())

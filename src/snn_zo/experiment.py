@@ -31,6 +31,7 @@ from snn_zo.data.datamodule import EventDataModule
 from snn_zo.extension import begin_from, going_on, longer, origin_of
 from snn_zo.headline import Headline
 from snn_zo.places import expanded
+from snn_zo.quantity import percent
 from snn_zo.report.result import print_result
 from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
@@ -49,6 +50,7 @@ from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
+from snn_zo.training.width import Unreachable, changed, set_active
 from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,7 @@ def extend(path: Path, command: DictConfig, overrides: list[str]) -> float:
     extended = longer(source, composed, state, command.trainer.max_epochs)
     module = make_module(extended, backend)
     fill = functools.partial(begin_from, source, state, extended, module)
-    return _train_new(extended, new_run(extended, config.study, overrides, content, fill), backend)
+    return _train_new(extended, new_run(extended, config.study, overrides, content, fill_further=fill), backend)
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:
@@ -333,6 +335,7 @@ def _fit_and_test(
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(composed, backend)
+    factor = _set_width(composed, module, data)
     record = RunRecord(folder, compiled)
     headline = module.task.headline
     checkpoint, callbacks = _callbacks(config, folder, headline)
@@ -345,11 +348,13 @@ def _fit_and_test(
         load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
-        write_matrix(folder.tested(module.tested.name), module.tested.rows())
+        for name, rows in module.tested.tables().items():
+            write_matrix(folder.tested(name), rows)
     value = tested[0].get(headline.logged("test")) if tested else None
     summary = Summary(
         headline=headline_entry(headline, value),
         metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
+        width_factor=factor,
         epochs=trainer.current_epoch,
         parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
     )
@@ -360,6 +365,24 @@ def _fit_and_test(
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
     return summary
+
+
+def _set_width(composed: Composed, module: SpikingModule, data: EventDataModule) -> float | None:
+    """Scale the width of the strategy if a share of active elements is asked for; the factor, which a resumed run has
+    again."""
+    active = composed.settings.active
+    if active is None:
+        return None
+    try:
+        factor = set_active(module, next(iter(data.train_dataloader())), active)
+    except Unreachable as error:
+        raise ConfigError(f"active={active:g}: {error}") from error
+    if rank() == 0:
+        strategy = composed.settings.strategy
+        now = ", ".join(changed(strategy, strategy.scaled(factor))) or "the strategies of single layers"
+        share = f"width x {factor:g}: {percent(active)} of the elements are active before training"
+        print(said(f"{share}; {now}"), flush=True)
+    return factor
 
 
 def _callbacks(

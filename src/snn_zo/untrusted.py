@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 import yaml  # type: ignore[import-untyped]
 
@@ -24,10 +24,25 @@ if TYPE_CHECKING:
 
 MEGABYTE = 2**20
 MAX_BYTES = {".yaml": MEGABYTE, ".json": 8 * MEGABYTE, ".csv": 16 * MEGABYTE}
-MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_CLASSES = 50, 20_000, 1_000, 2_000
+MAX_DEPTH, MAX_NODES, MAX_TEXT, MAX_NAME, MAX_CLASSES = 50, 20_000, 1_000, 60, 2_000
 MAX_SCALAR, MAX_SAID, MAX_CELLS = 10_000, 4_000, 2**22
 
+AXES = "label\\predicted"
+"""The first cell of a confusion matrix: what its rows and its columns are."""
+
 Table: TypeAlias = "dict[str, NDArray[np.float64]]"
+
+
+class Confusion(NamedTuple):
+    """How many recordings of each class were taken for which.
+
+    Attributes:
+        classes: their C names.
+        counts: [C][C], true class by row.
+    """
+
+    classes: tuple[str, ...]
+    counts: list[list[int]]
 
 
 def clean(text: str, longest: int = MAX_TEXT) -> str:
@@ -168,20 +183,23 @@ def _float(cell: str) -> float:
         return math.nan
 
 
-def read_matrix(path: Path, problems: list[str]) -> list[list[int]] | None:
-    """A confusion matrix, [C][C]; None where there is none."""
+def read_confusion(path: Path, problems: list[str]) -> Confusion | None:
+    """A confusion matrix below and beside the names of its classes; None where there is none."""
     if not os.path.lexists(path):
         return None
     try:
-        matrix = [[int(cell) for cell in row] for row in csv.reader(read_lines(path))]
+        header, *rows = list(csv.reader(read_lines(path))) or [[]]
+        counts = [[int(cell) for cell in row[1:]] for row in rows]
     except (OSError, ValueError, csv.Error) as error:
         _not_read(path, error, problems)
         return None
-    largest = max((max(map(abs, row), default=0) for row in matrix), default=0)
-    if not 0 < len(matrix) <= MAX_CLASSES or {len(row) for row in matrix} != {len(matrix)} or largest >= 2**53:
+    classes, labels = header[1:], [row[0] for row in rows if row]
+    largest = max((max(map(abs, row), default=0) for row in counts), default=0)
+    is_square = {len(row) for row in counts} == {len(classes)} and labels == classes
+    if header[:1] != [AXES] or not is_square or len(classes) > MAX_CLASSES or largest >= 2**53:
         problems.append(f"{path.name} is no confusion matrix")
         return None
-    return matrix
+    return Confusion(tuple(clean(name, MAX_NAME) for name in classes), counts)
 
 
 def _not_read(path: Path, error: Exception, problems: list[str]) -> dict[str, Any]:

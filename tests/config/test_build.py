@@ -54,6 +54,13 @@ def test_build_sweeps_compose():
         settings(f"sweeps={path.stem}")
 
 
+@pytest.mark.parametrize("path", sorted((root() / "conf" / "debug").glob("*.yaml")), ids=lambda path: path.stem)
+def test_build_debug_runs_have_a_study_of_their_own(path):
+    assert settings(f"debug={path.stem}", "experiment=shd").study == "debug"
+    assert settings(f"debug={path.stem}", "sweeps=quick").study == "debug"
+    assert settings(f"debug={path.stem}", "study=mine").study == "mine"
+
+
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [

@@ -21,6 +21,7 @@ from tests.report.synthetic import (
     HOSTILE,
     R2,
     cut_short,
+    write_confusion,
     write_every_kind,
     write_many,
     write_run,
@@ -45,7 +46,7 @@ def test_read_a_completed_run(tmp_path):
     assert run.summary == summary
     assert run.metrics["epoch"].tolist() == list(range(EPOCHS))
     assert run.timing["train_s"].shape == (EPOCHS,)
-    assert sum(map(sum, run.confusion)) == 359
+    assert sum(map(sum, run.confusion.counts)) == 359
     assert (run.score, run.val_score) == (summary["metrics"]["test/acc"], summary["objective"])
     assert (run.active, run.spike_rate) == (summary["sparsity"]["active"], summary["sparsity"]["spike_rate"])
     modelled = summary["energy"]["modelled"]
@@ -134,6 +135,35 @@ def test_read_numbers_where_there_are_numbers(tmp_path):
     np.testing.assert_array_equal(run.metrics["val/acc"], [math.nan, math.nan, 0.5])
     np.testing.assert_array_equal(run.metrics["late"], [math.nan, 7, 8])
     assert run.problems == ("metrics.csv: 1 of 4 rows are damaged", "metrics.csv holds what is no number")
+
+
+def test_read_a_confusion_matrix_with_its_classes(tmp_path):
+    path = write_run(tmp_path)
+    write_confusion(path, [[3, 1], [0, 2]], ['a "left", b', "right\x1b"])
+    confusion = read(tmp_path).confusion
+    assert confusion.classes == ('a "left", b', "right\N{REPLACEMENT CHARACTER}")
+    assert confusion.counts == [[3, 1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3,0\n0,2\n",
+        "label\\predicted\n",
+        "label\\predicted,a,b\na,1,2\n",
+        "label\\predicted,a,b\na,1,2\na,3,4\n",
+        "label\\predicted,a,b\na,1,2\nb,3\n",
+        "label\\predicted,a\na,9007199254740993\n",
+        "label\\predicted,a\na,many\n",
+        "",
+    ],
+)
+def test_read_says_what_is_no_confusion_matrix(tmp_path, text):
+    path = write_run(tmp_path)
+    (path / "confusion.csv").write_text(text)
+    run = read(tmp_path)
+    assert run.confusion is None
+    assert [problem.split()[0] for problem in run.problems] == ["confusion.csv"]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "epoch,val/acc", "epoch,val/acc\n", "epoch,val/acc\n0,0.5"])

@@ -102,7 +102,7 @@ def test_module_balanced_weights_raise_the_recall_of_the_rare_class(tmp_path):
         data = EventDataModule(dataset, seed=0)
         module = make_module(make_task(Classes(2), CrossEntropy(class_weights=weights)), inputs=4)
         logged[weights] = fit(module, data, epochs=6)
-        matrix = module.tested.compute()
+        matrix = torch.tensor([row[1:] for row in module.tested.tables()["confusion"][1:]])
         recall[weights] = float(matrix[1, 1] / matrix[1].sum())
     assert module.task.criterion.class_weights == pytest.approx([300 / (2 * 270), 300 / (2 * 30)])
     assert recall[None] < 0.2
@@ -135,8 +135,8 @@ def test_module_learns_a_regression():
     (tested,) = trainer.test(module, loader, verbose=False)
     assert tested["test/r2"] > 0.8
     assert tested["test/rmse"] ** 2 == pytest.approx(tested["test/loss"], rel=1e-4)
-    header, *rows = module.tested.rows()
-    assert header == ["sample", "predicted_1", "predicted_2", "true_1", "true_2"]
+    header, *rows = module.tested.tables()["predictions"]
+    assert header == ["recording", "predicted_1", "predicted_2", "true_1", "true_2"]
     assert [row[0] for row in rows] == list(range(256))
     values = np.array(rows, np.float64)
     residual = ((values[:, 1:3] - values[:, 3:]) ** 2).sum(0) / ((values[:, 3:] - values[:, 3:].mean(0)) ** 2).sum(0)

@@ -23,6 +23,7 @@ from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
+from snn_zo.config.names import DASHBOARD
 from snn_zo.config.schema import DataSettings, TrainSettings
 from snn_zo.config.sources import choices, register, root, study_name
 from snn_zo.config.without_effect import require_effect
@@ -131,10 +132,28 @@ def _train(config: DictConfig) -> float:
         with _errors_in_one_line(experiment.RunFailed):
             return experiment.extend(folder, config, overrides)
     if folder:
-        with _errors_in_one_line(experiment.RunFailed, advice="to go on with a run, its folder has to be writable"):
+        advice = "to go on with a run, its folder has to be writable"
+        with _page_kept_up(folder.parent), _errors_in_one_line(experiment.RunFailed, advice=advice):
             return experiment.resume(folder, config if any(map(_is_about_logger, overrides)) else None)
-    with _errors_in_one_line(experiment.RunFailed):
-        return experiment.run(composed, study_name(hydra_config), overrides)
+    study = composed.settings.study or study_name(hydra_config)
+    folder_of_study = expanded(composed.settings.outputs) / study
+    with _page_kept_up(folder_of_study), _errors_in_one_line(experiment.RunFailed):
+        return experiment.run(composed, study, overrides)
+
+
+@contextmanager
+def _page_kept_up(study: Path) -> Iterator[None]:
+    """Around a run: where the study has a page already, it is written anew, however the run ended."""
+    try:
+        yield
+    finally:
+        if (study / DASHBOARD).is_file():
+            from snn_zo.report.study import write_study
+
+            try:
+                write_study(study)
+            except OSError as error:
+                print(f"error: {study / DASHBOARD} is what it was: {reason(error)}", file=sys.stderr)
 
 
 def _bench(config: DictConfig) -> None:

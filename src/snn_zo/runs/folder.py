@@ -35,7 +35,7 @@ class RunFolder:
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    confusion.csv or predictions.csv (test set), run.log and summary.json.
+    predictions.csv and of a classification confusion.csv (test set), run.log and summary.json.
     """
 
     def __init__(self, path: Path) -> None:

@@ -55,6 +55,7 @@ class Summary(TypedDict, total=False):
         sparsity, dead, dead_layers, paths: see `snn_zo.callbacks.SparsityMonitor`; null where nothing measured them.
         energy: see `snn_zo.callbacks.EnergyMonitor`; null where nothing counted it.
         timing: see `snn_zo.callbacks.RunRecord`.
+        width_factor: by which the strategy's width was scaled for a wanted share of active elements; null for none.
         epochs: that are over.
         parameters: number of trained ones.
     """
@@ -83,6 +84,7 @@ class Summary(TypedDict, total=False):
     paths: Mapping[str, Mapping[str, int]] | None
     energy: Mapping[str, object] | None
     timing: Mapping[str, float | None]
+    width_factor: float | None
     epochs: int
     parameters: int
 

@@ -139,6 +139,10 @@ class SpikingModule(lightning.LightningModule):
         self.tested.update(self.task.prediction(readout), batch.target, batch.sample)
         return {"layers": layers}
 
+    def on_test_epoch_start(self) -> None:
+        """Forget an earlier test."""
+        self.tested.reset()
+
     def on_test_epoch_end(self) -> None:
         """Put together what the devices have tested while they are all there; the metric keeps the result."""
         self.tested.compute()

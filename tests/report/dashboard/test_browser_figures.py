@@ -20,7 +20,7 @@ def drawn(page) -> list[str]:
 def test_page_draws_every_figure_and_runs_no_foreign_script(every_kind, visit):
     page = visit(every_kind)
     draw_all(page)
-    figures = ["curves", "score-active", "score-energy", "operations", "energy", "times", "layers"]
+    figures = ["curves", "score-active", "score-energy", "operations", "energy", "times", "layers", "swept"]
     assert drawn(page) == [*figures, "confusion", "pairs"]
     assert page.locator("#parallel path").count() == 14
     page.locator("#filter-text").fill("<script>")

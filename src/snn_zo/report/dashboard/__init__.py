@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
 from snn_zo.page import render
-from snn_zo.report.comparison import MANY, Comparison
+from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
-from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
-from snn_zo.report.export import latex, runs_csv, summary_csv
+from snn_zo.report.dashboard.swept import MOST, answers, swept
+from snn_zo.report.dashboard.tables import link, of_test_set, pairs_table, runs_table, variants_table
+from snn_zo.report.export import runs_csv, summary_csv
+from snn_zo.report.latex import latex
+from snn_zo.report.pairs import FEWEST, MANY
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
@@ -42,6 +46,13 @@ class Trouble:
     reason: str
     traceback: str
     problems: tuple[str, ...]
+
+
+class SweptSettings(NamedTuple):
+    """How many there are in one data set, and at which value the activity is the one that is asked for."""
+
+    total: int
+    answers: list[str]
 
 
 def write_dashboard(comparison: Comparison, path: Path) -> None:
@@ -70,6 +81,7 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
         downloads=list(files),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
+        most_swept=MOST,
     )
     write_atomically(path, page.encode(errors="replace"))
 
@@ -126,22 +138,35 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
         "table_words": [score.words(headline) for headline in headlines.values()],
         "findings": findings.findings(comparison, ranked),
         "compared": _compared(comparison),
+        "swept": _swept(comparison, ranked),
         "counts": findings.counts(runs),
         "datasets": comparison.data,
         "variants": [
             variants_table(comparison, [v for v in ranked if v.data == data], f"variants-{i}")
             for i, data in enumerate(comparison.data)
         ],
+        "test_sets": [of_test_set(comparison, data) for data in comparison.data],
         "runs": runs_table(ranked, headlines, path, {place: trouble.anchor for place, trouble in troubles.items()}),
         "methods": sorted({run.method for run in runs}),
         "pairs": pairs_table(pairs, headlines) if pairs else None,
+        "fewest": FEWEST,
         "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
-        "commands": provenance.commands(runs),
-        "sweeps": provenance.sweeps(runs),
+        "commands": provenance.commands(ordered),
         "single_commands": provenance.single_commands(ordered),
     }
+
+
+def _swept(comparison: Comparison, ranked: Sequence[Variant]) -> SweptSettings:
+    """What there is to say of the settings that were swept."""
+    found = {data: swept([variant for variant in ranked if variant.data == data]) for data in comparison.data}
+    several = len(comparison.data) > 1
+    answered = {data: answers(settings) for data, settings in found.items()}
+    return SweptSettings(
+        total=max(map(len, found.values()), default=0),
+        answers=[f"{data}: {line}" if several else line for data, lines in answered.items() for line in lines],
+    )
 
 
 def _compared(comparison: Comparison) -> str:

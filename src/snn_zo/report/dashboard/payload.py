@@ -10,17 +10,20 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
+from snn_zo.report.dashboard.swept import MOST, TARGET, Swept, swept
+from snn_zo.report.interval import Estimate
+from snn_zo.report.labels import shown
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
-from snn_zo.report.variants import Prices, Variant, short_names, shown
+from snn_zo.report.variants import Prices, Variant
+from snn_zo.runs.naming import short_names
 from snn_zo.runs.status import Status
 
 LEARNING = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
-POINTS, FEWEST, MOST = 10_000, 20, 400  # of all curves of one quantity; of one curve
+POINTS, FEWEST, LARGEST = 10_000, 20, 400  # of all curves of one quantity; of one curve
 LAYERS = 64  # curves of active fractions and spike rates
 CELLS = 300_000  # non-zero ones of all confusion matrices
 
@@ -51,15 +54,30 @@ def payload(comparison: Comparison, ranked: Sequence[Variant], downloads: Mappin
 
 
 def _dataset(comparison: Comparison, ranked: Sequence[Variant], data: str, place: Mapping[int, int]) -> schema.Dataset:
+    here = [variant for variant in ranked if variant.data == data]
     return {
         "name": data,
         "headline": _headline(comparison.headline_of(data)),
-        "swept": short_names(list(dict.fromkeys(name for v in ranked if v.data == data for name in v.varied))),
+        "swept": short_names(list(dict.fromkeys(name for variant in here for name in variant.varied))),
+        "sweeps": [_sweep(one, place) for one in swept(here)[:MOST]],
+        "target": TARGET,
         "fronts": {
             "active": _fronts(comparison, data, "active", place),
             "joules": _fronts(comparison, data, "joules", place),
         },
     }
+
+
+def _sweep(found: Swept, place: Mapping[int, int]) -> schema.Sweep:
+    lines: list[schema.Line] = [
+        {
+            "label": line.label,
+            "values": list(line.values),
+            "variants": [place[id(variant)] for variant in line.variants],
+        }
+        for line in found.lines
+    ]
+    return {"name": found.name, "log": found.is_log, "lines": lines}
 
 
 def _headline(headline: Headline | None) -> schema.Headline:
@@ -74,7 +92,7 @@ def _headline(headline: Headline | None) -> schema.Headline:
 
 
 def _variants(ranked: Sequence[Variant], datasets: Sequence[schema.Dataset]) -> list[schema.Variant]:
-    points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, MOST))
+    points = int(np.clip(POINTS // max(len(ranked), 1), FEWEST, LARGEST))
     matrices = _matrices(ranked)
     names = [dataset["name"] for dataset in datasets]
     orders = [prominence(ranked, dataset["name"], dataset["fronts"]) for dataset in datasets]
@@ -167,20 +185,20 @@ def _matrices(ranked: Sequence[Variant]) -> list[schema.Confusion | None]:
     matrices: list[schema.Confusion | None] = []
     room = CELLS
     for variant in ranked:
-        found = [np.array(run.confusion, np.float64) for run in variant.done if run.confusion]
-        found = [matrix for matrix in found if matrix.shape == found[0].shape]
-        index = np.flatnonzero(sum(found)) if found else np.empty(0, int)
+        known = [run.confusion for run in variant.done if run.confusion]
+        found = [np.array(one.counts, np.float64) for one in known if one.classes == known[0].classes]
+        total = np.sum(found, 0).ravel()
+        index = np.flatnonzero(total)
         room -= len(index)
-        if not len(index) or room < 0:
+        if not found or not len(index) or room < 0:
             matrices.append(None)
             continue
-        count = sum(found)[index // len(found[0]), index % len(found[0])]  # type: ignore[index]
         matrices.append(
             {
-                "classes": len(found[0]),
+                "classes": list(known[0].classes),
                 "runs": len(found),
                 "index": index.tolist(),
-                "count": count.astype(int).tolist(),
+                "count": total[index].astype(int).tolist(),
             }
         )
     return matrices
@@ -214,8 +232,9 @@ def _pairs(comparison: Comparison, place: Mapping[int, int]) -> list[schema.Pair
         {
             "a": place[id(pair.a)],
             "b": place[id(pair.b)],
-            "difference": _rounded_estimate(pair.difference),
-            "improvement": _rounded_estimate(pair.improvement),
+            "difference": _rounded_estimate(pair.overall),
+            "wins": pair.wins,
+            "ties": pair.ties,
             "n": pair.n,
         }
         for pair in comparison.pairs()

@@ -30,12 +30,33 @@ class Fronts(TypedDict):
     joules: list[list[int]]
 
 
+class Line(TypedDict):
+    """Variants of a method that differ in one setting alone: its values, ascending, and places of the variants."""
+
+    label: str
+    values: list[float]
+    variants: list[int]
+
+
+class Sweep(TypedDict):
+    """What a figure against one setting is drawn from; `log` for an axis of its values that is logarithmic."""
+
+    name: str
+    log: bool
+    lines: list[Line]
+
+
 class Dataset(TypedDict):
-    """What concerns all variants of a data set; `swept` has short names of settings by dotted ones."""
+    """What concerns all variants of a data set; `swept` has short names of settings by dotted ones.
+
+    `target` is the active fraction that is asked for.
+    """
 
     name: str
     headline: Headline
     swept: dict[str, str]
+    sweeps: list[Sweep]
+    target: float
     fronts: Fronts
 
 
@@ -62,9 +83,9 @@ class Times(TypedDict):
 
 
 class Confusion(TypedDict):
-    """A matrix [classes, classes] summed over runs: places of its non-zero cells, row by row, and their counts."""
+    """A matrix summed over runs: places of its non-zero cells, row by row, and their counts, and the classes' names."""
 
-    classes: int
+    classes: list[str]
     runs: int
     index: list[int]
     count: list[int]
@@ -101,12 +122,13 @@ class Run(TypedDict):
 
 
 class Pair(TypedDict):
-    """Score of variant `a` minus that of `b`, and how probable it is that `a` is better, over `n` seeds."""
+    """Score of variant `a` minus that of `b`; of `n` seeds, on how many `a` is better, and on how many they tie."""
 
     a: int
     b: int
     difference: Estimated
-    improvement: Estimated
+    wins: int
+    ties: int
     n: int
 
 

@@ -27,7 +27,7 @@ const variant = (label, name, score, style) => ({
   },
   energy: { modelled: { forward: 1, memory: 1 }, dense: { forward: 8, memory: 8 } },
   times: { forward: 0.1, backward: 0.2, epoch: 0.5 },
-  confusion: { classes: 2, runs: 2, index: [0, 2, 3], count: [8, 2, 6] },
+  confusion: { classes: ["left", "right <b>"], runs: 2, index: [0, 2, 3], count: [8, 2, 6] },
 });
 
 /** @param {Headline} headline @param {Partial<View>} more @returns {View} */
@@ -38,6 +38,8 @@ export function viewOf(headline, more = {}) {
       name: "digits",
       headline,
       swept: { "optim.lr": "lr" },
+      sweeps: [{ name: "lr", log: false, lines: [{ label: "any <b>", values: [0.1, 0.2], variants: [0, 1] }] }],
+      target: 0.01,
       fronts: { active: [[0]], joules: [[1, 0]] },
     }],
     variants: [variant("first", headline.name, 0.9, 0), variant("second <b>", headline.name, 0.8, 1)],
@@ -51,7 +53,7 @@ export function viewOf(headline, more = {}) {
       joules: i + 1,
       epoch_s: 0.5,
     })),
-    pairs: [{ a: 0, b: 1, difference: [0.1, 0.05, 0.15, 2], improvement: [0.75, 0.5, 1, 2], n: 2 }],
+    pairs: [{ a: 0, b: 1, difference: [0.1, 0.05, 0.15, 2], wins: 1, ties: 1, n: 2 }],
     downloads: {},
   };
   const chosen = {

@@ -7,6 +7,7 @@ import { costFigure } from "./figures/cost.mjs";
 import { curvesFigure, layersFigure } from "./figures/curves.mjs";
 import { pairsFigure } from "./figures/pairs.mjs";
 import { clearBrushes, drawParallel } from "./figures/parallel.mjs";
+import { sweptFigure } from "./figures/swept.mjs";
 import { chosen, viewFrom } from "./state.mjs";
 import { PAPER_WIDTH, withLegend } from "./style.mjs";
 
@@ -21,6 +22,7 @@ const FIGURES = {
   energy: (view) => energyFigure(view, true),
   times: timesFigure,
   layers: layersFigure,
+  swept: sweptFigure,
   confusion: confusionFigure,
   pairs: pairsFigure,
 };

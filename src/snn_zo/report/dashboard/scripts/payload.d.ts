@@ -12,10 +12,24 @@ export interface Fronts {
   joules: Array<Array<number>>;
 }
 
+export interface Line {
+  label: string;
+  values: Array<number>;
+  variants: Array<number>;
+}
+
+export interface Sweep {
+  name: string;
+  log: boolean;
+  lines: Array<Line>;
+}
+
 export interface Dataset {
   name: string;
   headline: Headline;
   swept: Record<string, string>;
+  sweeps: Array<Sweep>;
+  target: number;
   fronts: Fronts;
 }
 
@@ -36,7 +50,7 @@ export interface Times {
 }
 
 export interface Confusion {
-  classes: number;
+  classes: Array<string>;
   runs: number;
   index: Array<number>;
   count: Array<number>;
@@ -72,7 +86,8 @@ export interface Pair {
   a: number;
   b: number;
   difference: [number | null, number | null, number | null, number];
-  improvement: [number | null, number | null, number | null, number];
+  wins: number;
+  ties: number;
   n: number;
 }
 

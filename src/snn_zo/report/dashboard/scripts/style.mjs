@@ -91,6 +91,9 @@ export const labelWidth = (view) => (view.narrow ? 16 : 32);
 
 const LEGEND = { orientation: "h", x: 0, xanchor: "left", yanchor: "bottom", traceorder: "normal" };
 export const LEGEND_ABOVE = { ...LEGEND, y: 1.02 };
+
+/** Room for a legend above a figure, in px. @param {View} view @param {number} names */
+export const legendHeight = (view, names) => 16 + 19 * Math.ceil(names / (view.narrow ? 1 : 4));
 const LEGEND_BELOW = { ...LEGEND, y: 0, yref: "container" };
 
 /** The layout of a figure that leaves the page, where it has to name its variants itself. @param {Figure} figure */

@@ -1,19 +1,23 @@
 // the confusion matrix of one variant
 
-import { axis, layoutOf, PAPER_WIDTH } from "../style.mjs";
-import { plain } from "../text.mjs";
+import { axis, layoutOf } from "../style.mjs";
+import { number, plain } from "../text.mjs";
 
 /** @import { Figure, View } from "../types.d.ts" */
 
 const SCALE = [[0, "#f7f7f4"], [0.5, "#6fa8d3"], [1, "#08306b"]];
 const SCALE_ON_DARK = [[0, "#1f2326"], [0.5, "#2f6690"], [1, "#bfe1ff"]];
-const FEW = 20; // classes whose cells have room for a number
+const FONT = 11; // px, of the numbers in cells
+const DIGIT = 6.6; // px, the width of a digit
+const MOST_NAMED = 200; // classes whose names are said when a cell is pointed at
+const LONGEST_CLASS = 14; // characters of a class at an axis
+const TICK = 13; // px from one tick to the next, at least
 
 /**
  * Recordings by true and predicted class, mean over the runs.
  * @param {import("../payload.d.ts").Confusion} matrix
  */
-export function meanMatrix({ classes, runs, index, count }) {
+export function meanMatrix({ classes: { length: classes }, runs, index, count }) {
   const mean = Array.from({ length: classes }, () => /** @type {number[]} */ (Array(classes).fill(0)));
   index.forEach((cell, i) => {
     mean[Math.floor(cell / classes)][cell % classes] = count[i] / runs;
@@ -21,11 +25,14 @@ export function meanMatrix({ classes, runs, index, count }) {
   return mean;
 }
 
+/** With one decimal, as cells have room for. @param {number} value */
+const oneDecimal = (value) => value ? String(Number(value.toFixed(1))) : "";
+
 /** @param {View} view @returns {Figure | null} */
 export function confusionFigure(view) {
   const variant = view.report.variants[view.chosen.confusion];
   if (!variant?.confusion || variant.data !== view.chosen.data) return null;
-  const few = variant.confusion.classes <= FEW;
+  const { classes } = variant.confusion;
   const mean = meanMatrix(variant.confusion);
   const share = mean.map((row) => {
     const total = row.reduce((a, b) => a + b, 0);
@@ -37,10 +44,24 @@ export function confusionFigure(view) {
     thickness: 12,
     outlinewidth: 0,
   };
+  const margin = { l: 58, r: view.narrow ? 16 : 92, t: 34, b: 48 };
+  const size = Math.min(view.width, view.chosen.paper ? 430 : 620);
+  const height = Math.max(320, 0.9 * size);
+  const cell = Math.min(view.width - margin.l - margin.r, height - margin.t - margin.b) / classes.length;
+  const texts = mean.map((row) => row.map(oneDecimal));
+  const longest = Math.max(...texts.flatMap((row) => row.map(({ length }) => length)));
+  const hasRoom = cell >= Math.max(FONT + 3, DIGIT * longest + 2);
+  const about = classes.length > MOST_NAMED
+    ? undefined
+    : mean.map((row, i) =>
+      row.map((value, j) => plain(`${classes[i]} as ${classes[j]}: ${number(value)} recordings`, 160))
+    );
   const heat = {
     type: "heatmap",
     z: share,
-    text: mean.map((row) => row.map((value) => (value ? String(Number(value.toPrecision(3))) : ""))),
+    text: texts,
+    ...(hasRoom ? { texttemplate: "%{text}", textfont: { size: FONT } } : {}),
+    customdata: about,
     zmin: 0,
     zmax: 1,
     colorscale: view.dark ? SCALE_ON_DARK : SCALE,
@@ -48,15 +69,22 @@ export function confusionFigure(view) {
     showscale: !view.narrow,
     xgap: 1,
     ygap: 1,
-    ...(few ? { texttemplate: "%{text}" } : {}),
-    hovertemplate: "class %{y} as %{x}: %{text} recordings, %{z:.3~p}<extra></extra>",
+    hovertemplate: `${about ? "%{customdata}" : "class %{y} as %{x}: %{text} recordings"}, %{z:.3~p}<extra></extra>`,
   };
-  const ticks = { showgrid: false, ticks: "", showline: false, constrain: "domain", ...(few ? { dtick: 1 } : {}) };
-  const size = Math.min(view.chosen.paper ? PAPER_WIDTH : view.width, 620);
+  const step = Math.ceil(TICK / cell);
+  const at = classes.map((_, i) => i).filter((i) => i % step === 0);
+  const ticks = {
+    showgrid: false,
+    ticks: "",
+    showline: false,
+    constrain: "domain",
+    tickvals: at,
+    ticktext: at.map((i) => plain(classes[i], LONGEST_CLASS)),
+  };
   const layout = layoutOf(view, {
     title: { text: plain(variant.label), font: { size: 12 }, x: 0.5 },
-    margin: { l: 58, r: 16, t: 34, b: 48 },
-    height: Math.max(320, 0.9 * size),
+    margin,
+    height,
     xaxis: axis(view, "predicted class", ticks),
     yaxis: axis(view, "true class", { ...ticks, autorange: "reversed", scaleanchor: "x" }),
   });

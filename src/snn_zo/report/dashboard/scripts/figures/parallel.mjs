@@ -8,19 +8,16 @@ import { byId, element, svg } from "../elements.mjs";
 
 /** @import { View } from "../types.d.ts" */
 /** @typedef {import("../payload.d.ts").Run} Run */
-/** @typedef {import("../scale.mjs").Value} Value */
+/** @typedef {import("../scale.mjs").Tick} Tick */
 
 /**
- * An axis: its name, the value of a run, and its scale.
- * @typedef {{
- *   name: string,
- *   of: (run: Run) => Value | null | undefined,
- *   scale: ReturnType<typeof scaleOf>,
- * }} Axis
+ * An axis: its name, the place of a run as a share of its height, and its ticks. A run without a value is at NONE.
+ * @typedef {{ name: string, place: (run: Run) => number, ticks: Tick[] }} Axis
  */
 /** @typedef {[Run, SVGElement]} Line */
 
-const SIZE = { width: 1000, height: 360, top: 46, bottom: 330, side: 60 };
+const SIZE = { width: 1000, height: 360, top: 46, bottom: 306, side: 60 };
+const NONE = { text: "none", share: -0.13 }; // below an axis, where runs go that have no value of it
 const LONGEST = 18; // characters of a label
 const SHORT = 12;
 const CLICK = 0.01; // of an axis' height: less is no drag
@@ -36,6 +33,7 @@ export function parallelAxes({ report, dataset: { swept, headline } }, runs) {
   const settings = Object.entries(swept).map(([setting, name]) => ({
     name,
     of: (/** @type {Run} */ run) => report.variants[run.variant].varied[setting],
+    log: true,
     shown: number,
   }));
   const candidates = [
@@ -54,7 +52,14 @@ export function parallelAxes({ report, dataset: { swept, headline } }, runs) {
   ];
   return candidates.flatMap(({ name, of, ...how }) => {
     const values = runs.map(of).filter((value) => value !== null && value !== undefined);
-    return values.length ? [{ name, of, scale: scaleOf(values, how) }] : [];
+    if (!values.length) return [];
+    const { share, ticks } = scaleOf(values, how);
+    const none = /** @type {Tick} */ ([NONE.share, NONE.text]);
+    const place = (/** @type {Run} */ run) => {
+      const value = of(run);
+      return value === null || value === undefined ? NONE.share : share(value);
+    };
+    return [{ name, place, ticks: values.length < runs.length ? [...ticks, none] : ticks }];
   });
 }
 
@@ -90,29 +95,25 @@ export function drawParallel(view, node) {
 
 /** @param {View} view @param {Axis[]} axes @param {(i: number) => number} x @param {Run} run */
 function parallelLine(view, axes, x, run) {
-  const points = axes.flatMap(({ of, scale }, i) => {
-    const value = of(run);
-    if (value === null || value === undefined) return [];
-    return [`${x(i).toFixed(1)} ${heightOf(scale.share(value)).toFixed(1)}`];
-  });
+  const points = axes.map(({ place }, i) => `${x(i).toFixed(1)} ${heightOf(place(run)).toFixed(1)}`);
   const path = svg("path", { d: `M${points.join("L")}`, stroke: styleOf(view, run.variant).color });
   path.append(svg("title", {}, `${run.name}: ${scored(view.dataset.headline, run.score)}`));
   return path;
 }
 
 /** @param {Axis} one @param {number} x @param {SVGElement} picture @param {() => void} update */
-function parallelAxis({ name, scale }, x, picture, update) {
+function parallelAxis({ name, ticks }, x, picture, update) {
   const { top, bottom } = SIZE;
   const group = svg("g", { transform: `translate(${x} 0)` });
   group.append(
     svg("line", { class: "axis", y1: top, y2: bottom }),
     svg("text", { y: top - 24, "text-anchor": "middle" }, shortened(name)),
   );
-  for (const [share, text] of scale.ticks) {
+  for (const [share, text] of ticks) {
     group.append(svg("text", { class: "tick", x: 5, y: heightOf(share) + 3 }, shortened(text)));
   }
   const brush = svg("rect", { class: "brush", x: -7, width: 14 });
-  const reach = { x: -16, width: 32, y: top - 8, height: bottom - top + 16 };
+  const reach = { x: -16, width: 32, y: top - 8, height: heightOf(NONE.share) - top + 16 };
   const grip = svg("rect", { class: "grip", ...reach, "data-axis": name });
   const show = () => {
     const [low, high] = brushes.get(name) ?? [0, 0];
@@ -163,13 +164,9 @@ function followPointer(grip, name, picture, changed) {
 function applyBrushes(axes, lines) {
   let count = 0;
   for (const [run, path] of lines) {
-    const inside = axes.every(({ name, of, scale }) => {
+    const inside = axes.every(({ name, place }) => {
       const range = brushes.get(name);
-      if (!range) return true;
-      const value = of(run);
-      if (value === null || value === undefined) return false;
-      const share = scale.share(value);
-      return range[0] <= share && share <= range[1];
+      return !range || (range[0] <= place(run) && place(run) <= range[1]);
     });
     path.classList.toggle("out", !inside);
     count += Number(inside);
