@@ -3,19 +3,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCRIPTS := src/snn_zo/report/dashboard/scripts tests/report/dashboard/scripts
 
-.PHONY: help train test lint bench-peers clean
+.PHONY: help install train test lint bench-peers clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' Makefile
 
-train: $(VENV)/.installed ## train with the default settings
-	$(BIN)/python train.py
+install: $(VENV)/.trains ## make .venv and install what training needs
+	@echo "now:  . $(BIN)/activate  and then, for example,  python train.py --help"
 
-test: $(VENV)/.installed ## the default tests, on all cores
+train: $(VENV)/.trains ## train with the default settings, in .venv
+	$(BIN)/python train.py
+	@echo "to go on:  . $(BIN)/activate  and then, for example,  python train.py strategy=surrogate"
+
+test: $(VENV)/.tests ## the default tests, on all cores
 	$(BIN)/python -m pytest -n auto
 
-lint: $(VENV)/.installed ## style, types and directions of imports; the dashboard's scripts
+lint: $(VENV)/.tests ## style, types and directions of imports; the dashboard's scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,14 +29,18 @@ lint: $(VENV)/.installed ## style, types and directions of imports; the dashboar
 	$(BIN)/deno check --quiet $(SCRIPTS)
 
 # without their dependencies: torchvision or torchaudio beside the CPU build of torch break lightning
-bench-peers: $(VENV)/.installed ## install the libraries that snn-zo bench compares with
+bench-peers: $(VENV)/.trains ## install the libraries that snn-zo bench compares with
 	$(BIN)/python -m pip install -q -c constraints.txt --no-deps spikingjelly==2.0.0 loguru snntorch==1.0.0
 
-# torch first and pinned: a range would pull several GB of CUDA build where a CPU build is at hand;
-# neurobench, for one test, without its torchaudio
-$(VENV)/.installed: pyproject.toml constraints.txt
+# torch first and pinned: a range would pull several GB of CUDA build where a CPU build is at hand
+$(VENV)/.trains: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[plots]'
+	touch $@
+
+# neurobench, for one test, without its torchaudio
+$(VENV)/.tests: $(VENV)/.trains
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install -q -c constraints.txt --no-deps neurobench
 	touch $@

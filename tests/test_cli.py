@@ -152,7 +152,7 @@ def test_train_names_are_taken_as_typed(train):
     result = train("name=1e5", "study=.a (b), 'c'")
     assert result.returncode == 1
     assert result.stderr.startswith(
-        "error: study becomes a folder: use up to 200 letters, digits and . + - _ in '.a (b)"
+        "error: study becomes a folder: use up to 200 letters, digits and . + - _ = in '.a (b)"
     )
 
 

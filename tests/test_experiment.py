@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import lightning
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from snn_zo import load_run
 from snn_zo.config import ConfigError
+from snn_zo.config.monitors import logged_names
 from snn_zo.experiment import evaluate, resume, write_page
 from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.table_file import TableFile
+from snn_zo.tasks import Classification
 
 TRAIN = [sys.executable, str(Path(__file__).parents[1] / "train.py")]
 EVALUATE = [sys.executable, "-c", "from snn_zo.cli import evaluate; evaluate()"]
@@ -94,7 +99,10 @@ def test_run_summary(run):
     }  # fmt: skip
     assert 0 < summary["sparsity"]["active"] < 0.1
     assert list(summary["sparsity"]["layers"]) == ["hidden1", "hidden2"]
-    assert set(summary["timing"]) == {"fit_s", "epoch_s", "forward_s", "backward_s", "samples_per_s"}
+    timing = summary["timing"]
+    sums, medians = ("fit_s", "train_s", "val_s", "compile_s"), ("epoch_s", "forward_s", "backward_s", "samples_per_s")
+    assert set(timing) == {*sums, *medians}
+    assert 0 <= timing["train_s"] + timing["val_s"] + timing["compile_s"] < timing["fit_s"]
     assert 0 < summary["timing"]["forward_s"] + summary["timing"]["backward_s"] < summary["timing"]["epoch_s"]
     assert summary["dead"] is False
     assert summary["wandb_id"]
@@ -126,7 +134,10 @@ def test_run_metrics_have_a_row_an_epoch_and_no_clock(run):
 
 def test_run_confusion_agrees_with_accuracy(run):
     with (run / "confusion.csv").open() as file:
-        matrix = [[int(value) for value in row] for row in csv.reader(file)]
+        classes, *rows = csv.reader(file)
+    assert classes == ["label\\predicted", *map(str, range(10))]
+    assert [row[0] for row in rows] == classes[1:]
+    matrix = [[int(value) for value in row[1:]] for row in rows]
     total = sum(map(sum, matrix))
     assert total == 359
     summary = json.loads((run / "summary.json").read_text())
@@ -185,7 +196,7 @@ def test_run_stops_early(tmp_path):
 def test_run_reports_a_dead_network(tmp_path):
     folder = trained(tmp_path, "model.gain=1e-3", *QUICK)
     assert json.loads((folder / "summary.json").read_text())["dead"] is True
-    assert "hidden1 is dead: no spike in epoch 0" in (folder / "stderr").read_text()
+    assert "hidden1 is dead: no spike in epoch 1" in (folder / "stderr").read_text()
 
 
 # ---- the data of a run
@@ -296,14 +307,22 @@ def test_run_without_test_has_no_test_metrics(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "early_stopping"])
-def test_run_that_goes_by_what_is_not_logged_says_so(train, name):
+def test_run_that_goes_by_what_is_not_logged_says_so(train, tmp_path, name):
     result = train(*QUICK, f"callbacks.{name}.monitor=val/accc", f"callbacks.{name}.mode=max")
     assert result.returncode == 1
-    line = (
-        f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3; details in"
-    )
-    assert result.stderr.startswith(line)
-    assert result.stderr.count("\n") == 1
+    line = f"error: callbacks.{name}.monitor=val/accc is not logged: choose from val/acc, val/loss, val/top3\n"
+    assert result.stderr == line
+    assert not (tmp_path / "outputs").exists(), "it is said before there is a run"
+
+
+def test_run_logs_the_names_that_callbacks_may_go_by(run):
+    """All of them, and no others: a monitor is checked against these before there is a run."""
+    config = OmegaConf.load(run / "config.yaml")
+    metrics = [*Classification.directions, "penalty"]
+    known = logged_names(config.callbacks, metrics, ["hidden1", "hidden2"])
+    rows = [TableFile(run / name).columns() for name in ("metrics.csv", "timing.csv")]
+    logged = {name for name in chain.from_iterable(rows) if "/" in name}
+    assert logged | {"loss", "active", "measured/energy"} == known
 
 
 def test_run_without_a_checkpoint_in_its_config_has_ours(tmp_path):

@@ -88,7 +88,7 @@ class SweepLauncher(Launcher):
     def _compose(self, overrides: list[str], number: int) -> Any:
         """A job, with its config checked."""
         from snn_zo.config import Composed
-        from snn_zo.sweep.jobs import Job, label
+        from snn_zo.sweep.jobs import Job
 
         config = self.context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
@@ -104,7 +104,8 @@ class SweepLauncher(Launcher):
             )
         OmegaConf.resolve(task)  # while `hydra:` is this job's
         fixed = {name for name, override in self._overrides.items() if not override.is_sweep_override()}
-        return Job(overrides, label(overrides, fixed), composed, self._study)
+        swept = [override for override in overrides if override.partition("=")[0] not in fixed]
+        return Job(overrides, swept, composed, self._study)
 
     def _study_of_all(self) -> str:
         """`study_name`, where what it goes by may be swept: `digits+shd`."""

@@ -76,7 +76,7 @@ def require_optimizer(config: DictConfig) -> None:
         ConfigError: it does not accept them.
     """
     made: object = [torch.nn.Parameter(torch.zeros(1, 1))]
-    for group, others in (("optim", {}), ("schedule", {"total_steps": 100})):
+    for group, others in (("optim", {}), ("schedule", {"total_steps": 10**12})):
         if config.get(group):
             try:
                 made = instantiate(config[group], _partial_=True)(made, **others)

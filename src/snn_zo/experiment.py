@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +28,14 @@ from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
 from snn_zo.data.content import content_of, difference
 from snn_zo.data.datamodule import EventDataModule
+from snn_zo.extension import begin_from, going_on, longer, origin_of
 from snn_zo.headline import Headline
 from snn_zo.places import expanded
+from snn_zo.quantity import percent
 from snn_zo.report.dashboard.run_page import write_run_page
 from snn_zo.report.result import print_result
 from snn_zo.report.runs import read_runs
-from snn_zo.runs.checkpoint_file import load_weights
+from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
@@ -47,6 +52,7 @@ from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
+from snn_zo.training.width import Unreachable, changed, set_active
 from snn_zo.untrusted import said
 
 log = logging.getLogger(__name__)
@@ -90,11 +96,50 @@ def run(composed: Composed, study: str, overrides: list[str]) -> float:
     """
     backend = backend_of(composed)
     require_optimizer(composed.config)
-    folder = new_run(composed, study, overrides)
+    return _train_new(composed, new_run(composed, study, overrides), backend)
+
+
+def _train_new(composed: Composed, folder: RunFolder, backend: str) -> float:
+    """Train in a new run folder; the objective."""
     if processes(composed.config) != 1:
         return run_apart(folder)
     with folder.only_here():
         return _execute(composed, folder, backend)
+
+
+def extend(path: Path, command: DictConfig, overrides: list[str]) -> float:
+    """Train a completed run on, as a new run that begins with its state and the rows of its epochs.
+
+    Args:
+        path: folder of the completed run, which stays as it is.
+        command: config of the command line, of which `trainer.max_epochs` and, where they are given, `logger`,
+            `outputs`, `study` and `name` count; the new folder is in the study of the completed run by default.
+        overrides: of the command line.
+
+    Raises:
+        ConfigError: the run cannot be extended, the data has changed, or the folder's content is not to be trusted.
+        DataError: the data is missing or damaged.
+        RunFailed: the run ended early.
+    """
+    source = RunFolder(path)
+    composed = open_run(source)
+    config = composed.config
+    given = {override.lstrip("+").partition("=")[0].partition(".")[0] for override in overrides}
+    config.name = command.name
+    if not path.is_absolute():  # the place of the new folder is said as that of the old one was
+        config.outputs = os.path.relpath(config.outputs)
+    for name in given & {"outputs", "study"}:
+        config[name] = command[name]
+    _choose_logger(config, command if "logger" in given else None)
+    backend = backend_of(composed)
+    content = _same_data(composed, source)
+    loaded = make_module(composed, backend, trains=False)
+    require_resumable(source, loaded)
+    state = read_checkpoint(source.last, loaded)
+    extended = longer(source, composed, state, command.trainer.max_epochs)
+    module = make_module(extended, backend)
+    fill = functools.partial(begin_from, source, state, extended, module)
+    return _train_new(extended, new_run(extended, config.study, overrides, content, fill_further=fill), backend)
 
 
 def resume(path: Path, command: DictConfig | None = None) -> float:
@@ -114,13 +159,12 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
     folder = RunFolder(path)
     composed = open_run(folder)
     config = composed.config
-    if command is not None:
-        config.logger = command.logger
-    elif config.get("logger"):
-        _log_here(config.logger)
+    _choose_logger(config, command)
     with folder.only_here():
         if folder.read_summary()["status"] is Status.COMPLETED:
-            raise ConfigError(f"{path} is completed: there is nothing to resume")
+            raise ConfigError(
+                f"{path} is completed: there is nothing to resume; with a larger trainer.max_epochs it is extended"
+            )
         _same_data(composed, folder)
         backend = backend_of(composed)
         require_resumable(folder, make_module(composed, backend, trains=False))
@@ -128,6 +172,14 @@ def resume(path: Path, command: DictConfig | None = None) -> float:
             return _execute(composed, folder, backend)
     requeue(folder, config)
     return run_apart(folder)
+
+
+def _choose_logger(config: DictConfig, command: DictConfig | None) -> None:
+    """Put the command's logger in the place of a run's, or have that write into the run's folder only."""
+    if command is not None:
+        config.logger = command.logger
+    elif config.get("logger"):
+        _log_here(config.logger)
 
 
 def _log_here(logger: DictConfig) -> None:
@@ -206,18 +258,22 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
         "backend": backend,
         "wandb_id": earlier.get("wandb_id"),
     }
+    if origin := origin_of(earlier):
+        summary["extends"] = origin
     folder.clear()
     write_json(folder.environment, environment(backend))
     write_json(folder.summary, summary)
     print(said(f"{settings.method} on {settings.dataset}, seed {settings.seed} -> {folder.path}"), flush=True)
-    with logging_to(folder.log), terminate_like_ctrl_c():
+    if origin:
+        print(said(going_on(origin, composed)), flush=True)
+    with logging_to(folder.log), terminate_like_ctrl_c(), _saying_compilation(backend) as compiled:
         logger: WandbLogger | None = None
         try:
             summary["data_content"] = _same_data(composed, folder)
             summary["identity"] = identity(composed.config, summary["data_content"])
             write_json(folder.summary, summary)
             logger = make_logger(composed.config, folder, summary)
-            result = _fit_and_test(composed, folder, backend, logger)
+            result = _fit_and_test(composed, folder, backend, logger, compiled)
             completed: Summary = {**summary, **result, "status": Status.COMPLETED}
             write_json(folder.summary, completed)  # what cannot be written down has not been completed
             summary = completed
@@ -246,6 +302,15 @@ def write_page(folder: RunFolder) -> None:
         print(said(f"no page of the run (snn-zo report {folder.path} writes it): {_reason(error)}"), file=sys.stderr)
 
 
+def _saying_compilation(backend: str) -> AbstractContextManager[Callable[[], float]]:
+    """Say that kernels are being compiled, when they are; the value is for how many seconds they have been."""
+    if backend != "cpu":
+        return nullcontext(lambda: 0.0)
+    from snn_zo.ops.cpu.compilation import watching
+
+    return watching(lambda: print("compiling kernels, which takes about 10 s: later runs load them", flush=True))
+
+
 def _same_data(composed: Composed, folder: RunFolder) -> dict[str, object]:
     """The content of a run's data.
 
@@ -269,14 +334,21 @@ def _take_part(composed: Composed, folder: RunFolder, backend: str) -> None:
         _fit_and_test(composed, folder, backend, logger=None)
 
 
-def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: WandbLogger | None) -> Summary:
+def _fit_and_test(
+    composed: Composed,
+    folder: RunFolder,
+    backend: str,
+    logger: WandbLogger | None,
+    compiled: Callable[[], float] = lambda: 0.0,
+) -> Summary:
     """Train, load the checkpoint that validation chose, test it once; what the summary says of it."""
     last = str(folder.last) if folder.last.exists() else None
     settings, config = composed.settings, composed.config
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(composed, backend)
-    record = RunRecord(folder)
+    factor = _set_width(composed, module, data)
+    record = RunRecord(folder, compiled)
     headline = module.task.headline
     checkpoint, callbacks = _callbacks(config, folder, headline)
     trainer = _trainer(config, module, folder, [*callbacks, record, OwnTermination()], logger)
@@ -288,11 +360,13 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
         load_weights(checkpoint.best_path, module)
         tested = trainer.test(module, data, verbose=False)  # nothing where trainer.limit_test_batches is 0
     if tested and trainer.is_global_zero:
-        write_matrix(folder.tested(module.tested.name), module.tested.rows())
+        for name, rows in module.tested.tables().items():
+            write_matrix(folder.tested(name), rows)
     value = tested[0].get(headline.logged("test")) if tested else None
     summary = Summary(
         headline=headline_entry(headline, value),
         metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
+        width_factor=factor,
         epochs=trainer.current_epoch,
         parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
     )
@@ -303,6 +377,24 @@ def _fit_and_test(composed: Composed, folder: RunFolder, backend: str, logger: W
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
     return summary
+
+
+def _set_width(composed: Composed, module: SpikingModule, data: EventDataModule) -> float | None:
+    """Scale the width of the strategy if a share of active elements is asked for; the factor, which a resumed run has
+    again."""
+    active = composed.settings.active
+    if active is None:
+        return None
+    try:
+        factor = set_active(module, next(iter(data.train_dataloader())), active)
+    except Unreachable as error:
+        raise ConfigError(f"active={active:g}: {error}") from error
+    if rank() == 0:
+        strategy = composed.settings.strategy
+        now = ", ".join(changed(strategy, strategy.scaled(factor))) or "the strategies of single layers"
+        share = f"width x {factor:g}: {percent(active)} of the elements are active before training"
+        print(said(f"{share}; {now}"), flush=True)
+    return factor
 
 
 def _callbacks(

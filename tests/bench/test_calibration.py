@@ -1,47 +1,12 @@
-import math
-
 import pytest
 
-from snn_zo.bench.calibration import TOLERANCE, Unreachable, calibrate_activity, calibrate_rates, solve
+from snn_zo.bench.calibration import calibrate_activity, calibrate_rates
 from snn_zo.bench.contestants import Inputs
 from snn_zo.strategies import (
     LocalZO,
 )
+from snn_zo.training.width import TOLERANCE, Unreachable
 from tests.bench.tiny import case, entries, matched
-
-
-@pytest.mark.parametrize("start", [1e-4, 0.3, 1.0, 500.0])
-@pytest.mark.parametrize("target", [0.01, 0.5])
-def test_solve_finds_the_factor(start, target):
-    measured = []
-
-    def measure(x):
-        measured.append(x)
-        return 1 - math.exp(-x)
-
-    x = solve(measure, target, start, "share")
-    assert x == measured[-1], "what is measured last is what stays"
-    assert 1 - math.exp(-x) == pytest.approx(target, rel=TOLERANCE)
-    assert len(measured) < 40
-
-
-def test_solve_beginning_at_the_answer_measures_once():
-    measured = []
-    assert solve(lambda x: measured.append(x) or x, 2.0, 2.0, "share") == 2.0
-    assert measured == [2.0]
-
-
-@pytest.mark.parametrize(
-    ("measure", "message"),
-    [
-        (lambda x: 0.0, "dead: spike rate of hidden1 is 0 whatever the scale"),
-        (lambda x: min(x, 0.05), "unmatched: spike rate of hidden1 stays at 0.05 where 0.1 is asked for"),
-        (lambda x: 0.0 if x < 3 else 1.0, "unmatched: spike rate of hidden1 stays at"),
-    ],
-)
-def test_solve_impossible(measure, message):
-    with pytest.raises(Unreachable, match=message):
-        solve(measure, 0.1, 1.0, "spike rate of hidden1")
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)

@@ -54,7 +54,7 @@ def test_finite_loss_stops_before_the_weights_change(step, loss):
         fit(module, FiniteLoss())
     assert module.weight.tolist() == [-step, -step]
     message = str(caught.value)
-    assert message.startswith(f"the loss is {loss} in epoch {step // BATCHES}, step {step}; ")
+    assert message.startswith(f"the loss is {loss} in epoch {step // BATCHES + 1}, step {step + 1}; ")
     assert "last good checkpoint: none yet." in message
     assert "\n" not in message
 
@@ -64,7 +64,7 @@ def test_finite_loss_names_the_last_checkpoint(tmp_path):
     module = Scripted([0.0] * 7 + [float("nan")] + [0.0])
     last = tmp_path / "last.ckpt"
     checkpoint = Checkpoint("val/acc", dirpath=str(tmp_path))
-    with pytest.raises(DivergedError, match=f"epoch 2, step 7; last good checkpoint: {re.escape(str(last))}") as caught:
+    with pytest.raises(DivergedError, match=f"epoch 3, step 8; last good checkpoint: {re.escape(str(last))}") as caught:
         fit(module, FiniteLoss(), checkpoint)
     assert "\n" not in str(caught.value)
     assert torch.load(last, weights_only=True)["state_dict"]["weight"].tolist() == [-6, -6]
@@ -72,7 +72,7 @@ def test_finite_loss_names_the_last_checkpoint(tmp_path):
 
 def test_finite_loss_no_checkpoint_yet(tmp_path):
     checkpoint = Checkpoint("val/acc", dirpath=str(tmp_path))
-    with pytest.raises(DivergedError, match="epoch 0, step 1; last good checkpoint: none yet"):
+    with pytest.raises(DivergedError, match="epoch 1, step 2; last good checkpoint: none yet"):
         fit(Scripted([0.0, float("nan"), 0.0]), FiniteLoss(), checkpoint)
 
 
@@ -88,6 +88,6 @@ def test_run_says_in_one_line_that_it_diverged(tmp_path, train):
     result = train("optim.lr=1e38", "optim=sgd", "trainer.max_epochs=1", "model.hidden=[20]", "name=run", "logger=none")
     assert result.returncode == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert re.match(r"error: the loss is (nan|inf) in epoch 0, step \d+; last good checkpoint: none yet", line)
+    assert re.match(r"error: the loss is (nan|inf) in epoch 1, step \d+; last good checkpoint: none yet", line)
     log = tmp_path / "outputs" / "digits" / "run" / "run.log"
     assert "DivergedError" in log.read_text()

@@ -72,12 +72,31 @@ def clock(monkeypatch):
     return made
 
 
-def fit(folder: Path, clock: Clock, epochs: int, resumed: Path | None = None, **options: Any) -> RunRecord:
+class Compiling(lightning.Callback):
+    """Takes for compilation 9 s of the first step, and 2 s of the first validation."""
+
+    seconds = 0.0
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        self.seconds += 9 if trainer.global_step == 1 else 0
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        self.seconds += 2 if trainer.current_epoch == 0 else 0
+
+
+def fit(
+    folder: Path,
+    clock: Clock,
+    epochs: int,
+    resumed: Path | None = None,
+    compiling: Compiling | None = None,
+    **options: Any,
+) -> RunRecord:
     """One session of a run; leaves a checkpoint `<epochs>.ckpt`."""
-    record = RunRecord(RunFolder(folder))
+    record = RunRecord(RunFolder(folder), lambda: compiling.seconds if compiling else 0.0)
     trainer = lightning.Trainer(
         accelerator="cpu",
-        callbacks=[record],
+        callbacks=[record, *([compiling] if compiling else [])],
         max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
@@ -141,19 +160,37 @@ def test_record_timing_is_apart_from_validation(tmp_path, clock):
 
 
 def test_record_summary_leaves_out_the_first_epoch(tmp_path, clock):
-    expected = {"fit_s": 60 + 6 + 6 + 3 * VAL_S, "epoch_s": 6, "samples_per_s": 2}
+    sums = {"fit_s": 60 + 6 + 6 + 3 * VAL_S, "train_s": 72, "val_s": 3 * VAL_S, "compile_s": 0}
+    expected = sums | {"epoch_s": 6, "samples_per_s": 2}
     assert fit(tmp_path, clock, 3).summary() == expected | {"forward_s": 4.5, "backward_s": 0.75}
 
 
 def test_record_summary_of_one_epoch(tmp_path, clock):
     summary = fit(tmp_path, clock, 1).summary()
-    expected = {"fit_s": 60 + VAL_S, "epoch_s": 60, "samples_per_s": pytest.approx(0.2)}
+    sums = {"fit_s": 60 + VAL_S, "train_s": 60, "val_s": VAL_S, "compile_s": 0}
+    expected = sums | {"epoch_s": 60, "samples_per_s": pytest.approx(0.2)}
     assert summary == expected | {"forward_s": 45, "backward_s": 7.5}
 
 
 def test_record_summary_of_no_epoch(tmp_path):
-    expected = {"fit_s": 0, **dict.fromkeys(("epoch_s", "forward_s", "backward_s", "samples_per_s"))}
+    sums = dict.fromkeys(("fit_s", "train_s", "val_s", "compile_s"), 0)
+    expected = sums | dict.fromkeys(("epoch_s", "forward_s", "backward_s", "samples_per_s"))
     assert RunRecord(RunFolder(tmp_path)).summary() == expected
+
+
+def test_record_compilation_is_apart(tmp_path, clock):
+    """Also where the run is resumed by a process that has compiled nothing."""
+    first = fit(tmp_path, clock, 2, compiling=Compiling())
+    with (tmp_path / "timing.csv").open(newline="") as file:
+        assert [(row["train_s"], row["val_s"], row["compile_s"]) for row in csv.DictReader(file)] == [
+            ("51", "28", "11"),
+            ("6", "30", ""),
+        ]
+    record = fit(tmp_path, clock, 3, tmp_path / "2.ckpt")
+    timing = record.summary()
+    assert (timing["compile_s"], timing["train_s"], timing["val_s"]) == (11, 72 - 9, 3 * VAL_S - 2)
+    assert timing["fit_s"] == timing["train_s"] + timing["val_s"] + timing["compile_s"]
+    assert first.summary()["epoch_s"] == 6
 
 
 def test_record_summary_medians(tmp_path):
@@ -212,5 +249,5 @@ def test_record_says_the_epoch_in_the_log(tmp_path, clock, caplog):
     with caplog.at_level("INFO", logger="snn_zo"):
         fit(tmp_path, clock, 2)
     lines = [record.getMessage() for record in caplog.records if record.name == "snn_zo.callbacks.record"]
-    assert [line.split(":")[0] for line in lines] == ["epoch 0", "epoch 1"]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
     assert "val/acc=0.2" in lines[1]

@@ -69,7 +69,7 @@ def test_fractions_equal_dense_means():
 
 
 @pytest.mark.parametrize(
-    ("s", "a", "says"), [(0.0, 1.0, "no spike in epoch 3"), (1.0, 0.0, "no neuron was active in the backward pass")]
+    ("s", "a", "says"), [(0.0, 1.0, "no spike in epoch 4"), (1.0, 0.0, "no neuron was active in the backward pass")]
 )
 def test_dead_layer_is_named_once(s, a, says, caplog):
     alive = spikes(torch.ones(2, 3, 4), torch.ones(2, 3, 4))

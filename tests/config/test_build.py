@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from inspect import signature
 from pathlib import Path
 
@@ -52,6 +52,13 @@ def test_build_every_choice_composes(group):
 def test_build_sweeps_compose():
     for path in (root() / "sweeps").glob("*.yaml"):
         settings(f"sweeps={path.stem}")
+
+
+@pytest.mark.parametrize("path", sorted((root() / "conf" / "debug").glob("*.yaml")), ids=lambda path: path.stem)
+def test_build_debug_runs_have_a_study_of_their_own(path):
+    assert settings(f"debug={path.stem}", "experiment=shd").study == "debug"
+    assert settings(f"debug={path.stem}", "sweeps=quick").study == "debug"
+    assert settings(f"debug={path.stem}", "study=mine").study == "mine"
 
 
 @pytest.mark.parametrize(
@@ -279,6 +286,38 @@ def test_feed_forward_settings_match_the_model():
     given_by_the_platform = {"self", "in_shape", "outputs", "strategy", "backend", "every_step"}
     parameters = signature(FeedForward.__init__).parameters
     assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - given_by_the_platform
+
+
+def test_defaults_in_python_are_those_of_the_config():
+    """But for dt, which follows the data, and for what a run gives."""
+    from snn_zo.data.datamodule import EventDataModule
+    from snn_zo.models import FeedForward
+    from snn_zo.training import SpikingModule
+
+    built = settings()
+    model = built.model
+    expected = {
+        "hidden": tuple(model.hidden),
+        "neuron": replace(model.neuron, dt=1.0),
+        "readout": replace(model.readout, dt=1.0),
+        **{name: getattr(model, name) for name in ("init", "gain", "bias")},
+        "layers": None,
+        "backend": built.backend,
+        "every_step": False,
+    }
+    assert defaults(FeedForward) == expected
+    of_schema = vars(FeedForwardSettings()) | {"hidden": tuple(FeedForwardSettings().hidden), "layers": None}
+    assert of_schema == {name: expected[name] for name in of_schema}
+    of_module = defaults(SpikingModule)
+    assert of_module["regularizer"] == built.regularizer
+    assert of_module["backend"] == built.backend
+    assert defaults(EventDataModule)["seed"] == built.seed
+
+
+def defaults(cls: type) -> dict[str, object]:
+    """Of the arguments of a class."""
+    parameters = signature(cls).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def test_empty_variables_are_not_set(monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from snn_zo.config.monitors import check_monitors, follow_task
+from snn_zo.config.monitors import check_monitors, follow_task, logged_names, require_logged
 from snn_zo.config.sources import root
 from snn_zo.tasks import Classification, Regression, Task
 
@@ -89,6 +89,40 @@ def test_follow_task_fills_in_what_a_node_does_not_hold():
 def test_check_monitors_refuses_what_chooses_the_wrong_thing(overrides, answer):
     with pytest.raises(ValueError, match=f"^callbacks.{answer}"):
         checked(default(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("monitor", "answer"),
+    [
+        ("train/losss", "train/acc, train/loss, train/penalty, train/top3"),
+        ("train/r2", "train/acc, train/loss, train/penalty, train/top3"),
+        ("val/penalty", "val/acc, val/loss, val/top3"),
+        ("test/acc", "active, energy/..., loss, measured/..., sparsity/..., train/..., val/..."),
+        ("sparsity/hidden3/active", "sparsity/active, sparsity/hidden1/active, sparsity/hidden1/silent,"),
+        ("energy/totl", "energy/forward, energy/grad_input,"),
+        ("lr-Adam", "active, energy/..., loss,"),
+    ],
+)
+def test_require_logged_says_what_is(monitor, answer):
+    callbacks = default(f"early_stopping.monitor={monitor}")
+    logged = logged_names(callbacks, [*Classification.directions, "penalty"], ["hidden1"])
+    assert logged is not None
+    place = f"callbacks.early_stopping.monitor={monitor}"
+    with pytest.raises(ValueError, match=f"^{place} is not logged: choose from {answer}"):
+        require_logged(callbacks, logged)
+
+
+@pytest.mark.parametrize("target", ["mine.Callback", "lightning.pytorch.callbacks.LearningRateMonitor"])
+def test_logged_names_are_not_known_where_a_callback_may_log_more(target):
+    callbacks = default()
+    callbacks.more = {"_target_": target}
+    assert logged_names(callbacks, ["loss"], ["hidden1"]) is None
+
+
+def test_logged_names_follow_the_callbacks():
+    callbacks = default()
+    callbacks.sparsity = callbacks.energy = None
+    assert logged_names(callbacks, ["loss", "penalty"], None) == {"loss", "train/loss", "train/penalty", "val/loss"}
 
 
 def test_check_monitors_of_a_regression():

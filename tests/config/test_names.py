@@ -2,8 +2,8 @@ import pytest
 
 from snn_zo.config.names import LONGEST, RESERVED, automatic_name, require_name
 
-GOOD = ["a", "1e5", "007", "2024-01-01", "null", "é", "_x", "a.b+c-d", "x" * LONGEST]
-BAD = ["", ".", "..", ".lock", "-x", "+x", "a/b", "a b", "a\n", "a'b", "x" * (LONGEST + 1), "é" * LONGEST]
+GOOD = ["a", "1e5", "007", "2024-01-01", "null", "é", "_x", "a.b+c-d", "m=5", "x" * LONGEST]
+BAD = ["", ".", "..", ".lock", "-x", "+x", "=x", "a/b", "a b", "a\n", "a'b", "x" * (LONGEST + 1), "é" * LONGEST]
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from numpy.typing import NDArray
 from omegaconf import OmegaConf, open_dict
 
 from snn_zo.config.sources import register, root
@@ -166,7 +167,8 @@ DAMAGED = {
     "config.yaml": "strategy: [1, 2",
     "env.json": "[]",
     "metrics.csv": "epoch,val/acc\n0,high\n1\n2,0.5\n",
-    "confusion.csv": "label\\predicted,0,1\n0,2,1\n",
+    "confusion.csv": "label\\predicted,0,1\n0,1,2\n1,3\n",
+    "predictions.csv": "recording,label,prediction\n0,1,2\n3,no number,4\n",
 }
 
 
@@ -347,6 +349,15 @@ def _confusion(rng: np.random.Generator, correct: int) -> list[list[int]]:
     for true, shift in zip(*rng.integers([[0], [1]], CLASSES, (2, TESTED - correct)), strict=True):
         matrix[true, (true + shift) % CLASSES] += 1
     return matrix.tolist()
+
+
+def write_predictions(folder: Path, correct: NDArray[np.bool_]) -> None:
+    """predictions.csv of recordings whose labels are 0 to 9 in turn, correct or one too high, without scores."""
+    label = np.arange(len(correct)) % CLASSES
+    prediction = (label + ~correct) % CLASSES
+    rows = zip(range(len(correct)), label.tolist(), prediction.tolist(), strict=True)
+    lines = ["recording,label,prediction", *(f"{r},{y},{p}" for r, y, p in rows)]
+    (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
 
 
 def _write_table(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -1,17 +1,15 @@
 import csv
 import io
-import re
-import shutil
+import os
 import subprocess
 import sys
 
 import pytest
 
-from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison, compare
-from snn_zo.report.export import escape_latex, latex, runs_csv, summary_csv
+from snn_zo.report.export import runs_csv, summary_csv
 from snn_zo.report.runs import read_runs
-from tests.report.synthetic import ACCURACY, ERROR, HOSTILE, R2, write_every_kind, write_run, write_study
+from tests.report.synthetic import ACCURACY, ERROR, R2, write_every_kind, write_run, write_study
 
 
 @pytest.fixture(scope="module")
@@ -64,32 +62,6 @@ def test_csv_of_nothing():
     assert runs_csv(compare([])) == summary_csv(compare([])) == "\n"
 
 
-def test_latex_has_as_many_cells_in_each_row(comparison):
-    text = latex(comparison)
-    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert len(lines) == len(comparison.variants) + len(comparison.data)
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {8}
-    for command in ("begin", "end"):
-        assert text.count(rf"\{command}{{tabular}}") == len(comparison.data)
-
-
-@pytest.mark.parametrize(
-    ("headline", "heading", "cell"),
-    [(ACCURACY, r"Test accuracy [\%]", "50.0"), (R2, "Test R2", "0.5"), (ERROR, "Test mean error [mV]", "0.5")],
-)
-def test_latex_is_headed_by_the_metric(tmp_path, headline, heading, cell):
-    write_run(tmp_path, accuracy=0.5, headline=headline)
-    header, row = (line for line in latex(compare(read_runs([tmp_path]))).splitlines() if line.endswith(r"\\"))
-    assert (header.split(" & ")[2], row.split(" & ")[2]) == (heading, cell)
-
-
-def test_latex_prints_what_a_stranger_calls_the_metric(tmp_path):
-    write_run(tmp_path, headline=Headline("a", "100% of\n\\input{x}", "max", "$"))
-    text = latex(compare(read_runs([tmp_path])))
-    assert r"Test 100\% of \textbackslash{}input\{x\} [\$]" in text
-    assert all("input" not in line for line in text.splitlines()[1:] if "textbackslash" not in line)
-
-
 @pytest.mark.parametrize("headline", [ACCURACY, R2, ERROR])
 def test_csv_names_the_metric(tmp_path, headline):
     write_run(tmp_path, accuracy=0.5, headline=headline)
@@ -97,21 +69,6 @@ def test_csv_names_the_metric(tmp_path, headline):
     for text in (runs_csv(comparison), summary_csv(comparison)):
         (row,) = rows(text)
         assert (row["metric"], row["score"]) == (headline.name, "0.5")
-
-
-def test_escape_latex():
-    escaped = escape_latex(HOSTILE + "~^|\ufffd")
-    assert not re.search(r"(?<!\\)[&%$#_]", escaped)
-    assert not set(escaped) & set("~^<>|\ufffd")
-    assert escape_latex("local_zo delta=0.1 m=5") == r"local\_zo delta=0.1 m=5"
-    assert escape_latex("a\\b{c}") == r"a\textbackslash{}b\{c\}"
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
-def test_latex_compiles(tmp_path, comparison):
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{latex(comparison)}\end{{document}}"
-    (tmp_path / "table.tex").write_text(document)
-    subprocess.run(["pdflatex", "-halt-on-error", "table.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
 REPORT = [sys.executable, "-c", "from snn_zo.cli import report; report()"]
@@ -142,15 +99,60 @@ def test_report_of_folders_whose_names_are_no_text(tmp_path):
 
 def test_report_that_cannot_write_says_so_in_a_line(tmp_path):
     write_run(tmp_path / "study")
-    command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study")]
+    command = [*REPORT, str(tmp_path / "study"), "--csv", str(tmp_path / "study"), "--latex", str(tmp_path / "t.tex")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("error: Is a directory: ")
     assert result.stderr.count("\n") == 1
+    assert " 1/1 " in result.stdout, "the table is there all the same"
+    assert (tmp_path / "t.tex").exists()
+
+
+@pytest.mark.parametrize("command", [REPORT, [sys.executable, "-m", "snn_zo.report.energy"]])
+def test_report_without_a_reader_writes_its_files(tmp_path, command):
+    """As before `| head`: exit code 1, as Python's own for a broken pipe, and nothing on standard error."""
+    write_study(tmp_path / "study")
+    option, file = ("--latex", "table.tex") if command is REPORT else ("--figure", "bars.png")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*command, str(tmp_path / "study"), option, str(tmp_path / file)]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert (tmp_path / file).stat().st_size > 500
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--latex", "t.tex", "--columns", "scor,active"],
+            "scor is not a column; did you mean score? choose from score",
+        ),
+        (["--latex", "t.tex", "--columns", ","], "no column is named; choose from score"),
+        (["--columns", "score"], "--columns and --spread are for the table that --latex FILE writes"),
+        (["--spread", "sd"], "--columns and --spread are for the table that --latex FILE writes"),
+    ],
+)
+def test_report_option_that_does_nothing_is_refused(tmp_path, options, said):
+    write_run(tmp_path / "study")
+    command = [*REPORT, str(tmp_path / "study"), "--no-html", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert said in result.stderr
+    assert not (tmp_path / "t.tex").exists()
+
+
+def test_report_of_figures_without_matplotlib_is_a_line(tmp_path):
+    code = "import sys; sys.modules['matplotlib'] = None; from snn_zo.cli import report; report()"
+    command = [sys.executable, "-c", code, str(write_run(tmp_path / "study")), "--figures", str(tmp_path / "figures")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: --figures needs matplotlib, which is not installed: pip install 'snn_zo[plots]'\n"
+    assert not (tmp_path / "study" / "report.html").exists()
 
 
 def test_report_imports_no_torch():
-    code = (
-        "import sys, snn_zo.report.export, snn_zo.report.table; sys.exit(bool({'torch', 'scipy'} & set(sys.modules)))"
-    )
+    modules = "snn_zo.report.export, snn_zo.report.latex, snn_zo.report.table"
+    code = f"import sys, {modules}; sys.exit(bool({{'torch', 'scipy', 'matplotlib'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

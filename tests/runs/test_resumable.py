@@ -86,14 +86,15 @@ def test_require_resumable_misses_rows_that_the_checkpoint_counts(folder, name, 
     path = getattr(folder, name)
     TableFile(path).keep(lambda row: row["epoch"] != str(lost))
     line = refusal(folder)
-    assert line.startswith(f"{path} has no row of epoch {lost}, and last.ckpt counts 3 epochs: put the whole file back")
+    row = f"{path} has no row of epoch {lost + 1} (epoch {lost} in the file)"
+    assert line.startswith(f"{row}, and last.ckpt counts 3 epochs: put the whole file back")
     path.unlink()
-    assert f"{path} has no row of epoch 0" in refusal(folder)
+    assert f"{path} has no row of epoch 1 (epoch 0 in the file)" in refusal(folder)
 
 
 def test_require_resumable_takes_a_row_that_was_cut_short_for_none(folder):
     folder.metrics.write_bytes(folder.metrics.read_bytes()[:-1])
-    assert "has no row of epoch 2" in refusal(folder)
+    assert "has no row of epoch 3 (epoch 2 in the file)" in refusal(folder)
 
 
 def test_require_resumable_refuses_a_checkpoint_of_no_training(folder):

@@ -31,6 +31,6 @@ def job(config: DictConfig, tmp_path: Path) -> Callable[..., Job]:
     def make(*overrides: str, study: str = "study") -> Job:
         own = OmegaConf.merge(config, {"outputs": str(tmp_path)}, OmegaConf.from_dotlist(list(overrides)))
         assert isinstance(own, DictConfig)
-        return Job(list(overrides), " ".join(overrides), Composed.of(own), study)
+        return Job(list(overrides), list(overrides), Composed.of(own), study)
 
     return make

@@ -14,5 +14,5 @@ with initialize_config_dir(str(root() / "conf"), version_base="1.3"):
 jobs = []
 for seed in range(20):
     own = OmegaConf.merge(config, {"seed": seed})
-    jobs.append(Job([], "", Composed.of(own), "study"))
+    jobs.append(Job([], [], Composed.of(own), "study"))
 place(jobs, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.sweep.command_line import summaries, sweep
+from tests.sweep.command_line import start, summaries, sweep
 
 HERE = Path(__file__).parent
 SLOW = pytest.mark.slow
@@ -19,7 +19,7 @@ STAND_IN = "hydra.launcher.engine=stand_in.StandIn"
 def run(tmp_path):
     """A sweep whose runs a stand-in does; it must end with `code`."""
 
-    def start(
+    def run_it(
         *overrides: str, code: int = 0, flags: tuple[str, ...] = ("-m",), env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
@@ -27,7 +27,7 @@ def run(tmp_path):
         assert result.returncode == code, result.stderr
         return result
 
-    return start
+    return run_it
 
 
 @pytest.fixture
@@ -93,14 +93,48 @@ def test_sweeps_file_with_a_folder_of_configs(run, done, tmp_path):
     assert done() == 6
 
 
-@pytest.mark.slow
-def test_sweep_json_says_how_to_do_it_again(run, tmp_path):
-    run("seed=0,1", "study=mine", "strategy.delta=0.1")
-    record = json.loads((tmp_path / "outputs/mine/sweep.json").read_text())
-    assert record["command"] == ["train.py", "-m", "seed=0,1", "study=mine", "strategy.delta=0.1", STAND_IN]
-    assert record["directory"] == str(tmp_path)
-    assert record["jobs"] == 2
-    assert sorted(record["runs"]) == [path.name for path in summaries(tmp_path)]
+def test_study_keeps_all_commands_and_compares_all_runs(run, tmp_path):
+    study = tmp_path / "outputs/mine"
+    first = run("seed=0,1", "study=mine", "strategy.delta=0.1")
+    assert first.stdout.endswith("dashboard  outputs/mine/report.html\n")
+    second = run("seed=2", "study=mine", "strategy.delta=0.2")
+    assert " 1/1 " in second.stdout, "the table is of this command's jobs"
+    assert second.stdout.endswith("dashboard  outputs/mine/report.html, with 2 other runs of the study\n")
+    one, other = json.loads((study / "sweep.json").read_text())["sweeps"]
+    assert one["command"] == ["train.py", "-m", "seed=0,1", "study=mine", "strategy.delta=0.1", STAND_IN]
+    assert (one["directory"], one["jobs"], len(one["starts"])) == (str(tmp_path), 2, 1)
+    assert sorted([*one["runs"], *other["runs"]]) == [path.name for path in summaries(tmp_path)]
+    page = (study / "report.html").read_text()
+    assert all(path.name in page for path in summaries(tmp_path))
+    assert page.count("python train.py -m seed=") == 2
+
+
+def test_sweep_without_a_reader_goes_on_to_its_end(tmp_path):
+    """As before `| head`."""
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    process = start(tmp_path, "seed=0,1", "study=mine", STAND_IN, env={"PYTHONPATH": path})
+    process.stdout.close()
+    assert (process.wait(), process.stderr.read()) == (0, "")
+    process.stderr.close()
+    assert [run["status"] for run in summaries(tmp_path).values()] == ["completed", "completed"]
+    assert (tmp_path / "outputs/mine/report.html").exists()
+
+
+def test_study_with_a_record_that_cannot_be_read_goes_on(run, tmp_path):
+    (tmp_path / "outputs/mine").mkdir(parents=True)
+    (tmp_path / "outputs/mine/sweep.json").write_text("{")
+    result = run("seed=0", "study=mine")
+    assert result.stderr.startswith("note: sweep.json cannot be read: ")
+    assert result.stderr.endswith("; it is kept as outputs/mine/sweep-unreadable-1.json\n")
+    assert (tmp_path / "outputs/mine/sweep-unreadable-1.json").read_text() == "{"
+
+
+def test_sweep_of_several_studies_makes_a_page_of_each(run, tmp_path):
+    result = run("study=one,two", "seed=0")
+    for study in ("one", "two"):
+        assert f"dashboard  outputs/{study}/report.html\n" in result.stdout
+        (sweep,) = json.loads((tmp_path / "outputs" / study / "sweep.json").read_text())["sweeps"]
+        assert len(sweep["runs"]) == 1
 
 
 def test_several_data_sets_are_one_study(run, tmp_path):

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from snn_zo.atomic import write_json
 from snn_zo.config import Composed, ConfigError
-from snn_zo.sweep.jobs import label, place
+from snn_zo.sweep.jobs import place
 
 
 def end(job, status: str, **entries) -> None:
@@ -279,22 +279,6 @@ def test_result_that_is_no_number(job, name):
         one.result()
 
 
-@pytest.mark.parametrize(
-    ("overrides", "fixed", "expected"),
-    [
-        (["strategy=local_zo", "strategy.z=laplace", "seed=2"], [], "local_zo z=laplace seed=2"),
-        (["strategy.delta=0.012345678", "seed=0"], ["seed"], "delta=0.01235"),
-        (["optim.lr=1.23456e-05"], [], "lr=1.235e-05"),
-        (["+trainer.x=1", "model.hidden=[20,10]"], [], "x=1 hidden=[20,10]"),
-        (["+model.layers.hidden2.neuron.tau=5"], [], "hidden2.neuron.tau=5"),
-        (["seed=0"], ["seed"], ""),
-        ([], [], ""),
-    ],
-)
-def test_label(overrides, fixed, expected):
-    assert label(overrides, fixed) == expected
-
-
 def test_place_under_a_name_that_something_else_has(job, tmp_path):
     (tmp_path / "study" / "mine" / "notes").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"name=mine is taken: .*/mine exists, without a config.yaml"):
@@ -314,3 +298,11 @@ def test_place_names_what_takes_a_run_as_a_shell_takes_it(job, tmp_path):
     place([job(outputs, "name=mine", "seed=1")], None)
     with pytest.raises(ConfigError, match=r"resume it by 'resume=.*/a b/study/mine'$"):
         place([job(outputs, "name=mine", "seed=2")], None)
+
+
+def test_place_calls_a_run_by_what_is_swept_and_set(job, tmp_path):
+    one = job("seed=1", "trainer.max_epochs=2", "strategy.delta=0.25")
+    one.swept = ["strategy.delta=0.25", "seed=1"]
+    place([one], None)
+    assert one.path.name.startswith("local_zo-delta=0.25-max_epochs=2-s1-2")
+    assert one.label == "delta=0.25 seed=1"

@@ -26,7 +26,7 @@ def jobs(job):
     """Three jobs of ten epochs, placed."""
     made = [job(f"seed={seed}", "trainer.max_epochs=10") for seed in range(3)]
     for seed, each in enumerate(made):
-        each.label = f"seed={seed}"
+        each.swept = [f"seed={seed}"]
     place(made, None)
     return made
 
@@ -160,7 +160,7 @@ def test_left_counts_rounds_to_come(jobs, clock):
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_picture_fits_the_terminal(jobs, clock, width):
     followed = Progress()
-    jobs[0].label = "local_zo " + "delta=0.1 " * 12
+    jobs[0].swept = ["strategy=local_zo", f"strategy.delta={'0.1' * 40}"]
     followed.add(jobs)
     for each in jobs:
         be(each, "running", 3)

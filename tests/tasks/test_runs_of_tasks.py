@@ -31,7 +31,7 @@ def test_run_of_a_regression(train, tmp_path):
     with (folder / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 100
-    assert list(rows[0]) == ["sample", "predicted", "true"]
+    assert list(rows[0]) == ["recording", "predicted", "true"]
     predicted, true = (np.array([float(row[name]) for row in rows]) for name in ("predicted", "true"))
     assert value == pytest.approx(r2_score(true, predicted), abs=1e-5)
     assert value > 0.8

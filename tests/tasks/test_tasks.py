@@ -53,15 +53,25 @@ def test_classification_writes_the_confusion_matrix():
     tested = make_task(Classes(3), CrossEntropy()).tested()
     readout = torch.eye(3)[[0, 0, 1, 2, 2]]
     in_batches(tested, readout, torch.tensor([0, 1, 1, 2, 0]), torch.arange(5), size=2)
-    assert tested.name == "confusion"
-    assert tested.rows() == [[1, 0, 1], [1, 1, 0], [0, 0, 1]]
+    assert tested.tables()["confusion"] == [["label\\predicted", 0, 1, 2], [0, 1, 0, 1], [1, 1, 1, 0], [2, 0, 0, 1]]
+
+
+def test_classification_writes_the_predictions_in_the_order_of_the_recordings():
+    tested = make_task(Classes(3), CrossEntropy()).tested()
+    scores = torch.tensor([[0.1, 2.5, -1e-7], [1 / 3, 0.0, 7.0]])
+    in_batches(tested, scores, torch.tensor([2, 0]), torch.tensor([9, 4]), size=1)
+    assert tested.tables()["predictions"] == [
+        ["recording", "label", "prediction", "score_0", "score_1", "score_2"],
+        [4, 0, 2, "0.333333", "0", "7"],
+        [9, 2, 1, "0.1", "2.5", "-1e-07"],
+    ]
 
 
 def test_classification_of_a_device_without_a_share():
     tested = make_task(Classes(3), CrossEntropy()).tested()
     tested.update(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     tested.update(torch.eye(3), torch.arange(3), torch.arange(3))
-    assert tested.rows() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert [row[1:] for row in tested.tables()["confusion"][1:]] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
 # ---- regression
@@ -86,7 +96,7 @@ def test_regression_metrics(size):
     assert float(found["rmse"]) == pytest.approx(float((readout - y).square().mean().sqrt()), rel=1e-5)
 
 
-@pytest.mark.parametrize(("size", "header"), [(1, ["sample", "predicted", "true"]), (2, None)])
+@pytest.mark.parametrize(("size", "header"), [(1, ["recording", "predicted", "true"]), (2, None)])
 def test_regression_writes_a_table(size, header):
     tested = make_task(Continuous(size), MSE()).tested()
     sample = torch.tensor([7, 2, 5])
@@ -94,9 +104,8 @@ def test_regression_writes_a_table(size, header):
     nothing = torch.zeros(0, size)
     tested.update(nothing, nothing, torch.zeros(0, dtype=torch.int64))
     in_batches(tested, predicted, 0.5 + predicted.double(), sample, size=2)
-    first, *rows = tested.rows()
-    assert tested.name == "predictions"
-    assert first == (header or ["sample", "predicted_1", "predicted_2", "true_1", "true_2"])
+    first, *rows = tested.tables()["predictions"]
+    assert first == (header or ["recording", "predicted_1", "predicted_2", "true_1", "true_2"])
     assert [row[0] for row in rows] == [2, 5, 7]
     values = np.array([row[1:] for row in rows], np.float64)
     np.testing.assert_array_equal(values[:, :size], predicted.numpy()[[1, 2, 0]])

@@ -200,7 +200,7 @@ def test_replay_not_finite(at):
         replay(batches[at], at)
         replay.finish()
 
-    with pytest.raises(DivergedError, match=f"nan or infinite in step {at}"):
+    with pytest.raises(DivergedError, match=f"nan or infinite in step {at + 1}"):
         diverge()
     assert all(map(torch.equal, before, module.model.parameters()))
 

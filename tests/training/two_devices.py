@@ -28,7 +28,7 @@ from snn_zo.runs.folder import RunFolder
 from snn_zo.strategies import LocalZO, SparseSurrogate, Strategy, Surrogate
 from snn_zo.target import Classes
 from snn_zo.tasks import CrossEntropy, make_task
-from snn_zo.tasks.tested import Predictions
+from snn_zo.tasks.tested import TestedValues
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import ending_together, of_all_devices
 from snn_zo.training.schedules import cosine
@@ -157,7 +157,7 @@ def train(folder: Path, case: str, devices: int, last: int = 1, name: str = "", 
         "steps": trainer.global_step,
         "weights": module.model.state_dict(),
         "tested": tested,
-        "confusion": module.tested.compute(),
+        "predictions": module.tested.compute(),
         "sparsity": sparsity.fractions,
         "energy": energy.summary(),
         "threads": torch.get_num_threads(),
@@ -181,11 +181,11 @@ def diverge(folder: Path, devices: int) -> None:
 def predict(folder: Path) -> None:
     """The table of a regression's test, of which the second device has one batch without a recording and one of two."""
     rank, size = int(os.environ.get("LOCAL_RANK", 0)), 2
-    tested = Predictions(size)
+    tested = TestedValues()
     for sample in ([0, 4, 2], [6]) if rank == 0 else ([], [5, 1]):
         values = torch.tensor(sample, dtype=torch.float32)[:, None].expand(-1, size)
         tested.update(values, -values, torch.tensor(sample, dtype=torch.int64))
-    torch.save(tested.rows(), folder / f"predicted-{rank}.pt")
+    torch.save(tested.tables()["predictions"], folder / f"predicted-{rank}.pt")
 
 
 def main(folder: Path) -> None:

@@ -2,47 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from snn_zo.bench.contestants import Contestant, Forward
-
-TOLERANCE = 0.02
-"""Relative distance at which a rate counts as the one asked for."""
-
-ATTEMPTS = 50
-
-
-class Unreachable(ValueError):
-    """No factor gives the asked-for rate; the message is one line for the table."""
-
-
-def solve(measure: Callable[[float], float], target: float, start: float, what: str) -> float:
-    """Factor x > 0 with measure(x) = target, by bisection; the last x that is measured is the result.
-
-    Args:
-        measure: grows with x, as far as randomness allows.
-        target: positive.
-        start: where to begin.
-        what: what is measured, for the message.
-
-    Raises:
-        Unreachable: there is none.
-    """
-    x, low, high, highest = start, 0.0, float("inf"), 0.0
-    for _ in range(ATTEMPTS):
-        value = measure(x)
-        highest = max(highest, value)
-        if abs(value - target) <= TOLERANCE * target:
-            return x
-        low, high = (x, high) if value < target else (low, x)
-        if not 2**-30 < x < 2**30 or high < low * (1 + 1e-9):
-            break
-        x = 4 * low if high == float("inf") else high / 4 if low == 0 else (low * high) ** 0.5
-    if highest == 0:
-        raise Unreachable(f"dead: {what} is 0 whatever the scale")
-    raise Unreachable(f"unmatched: {what} stays at {value:.3g} where {target:.3g} is asked for (highest {highest:.3g})")
+from snn_zo.training.width import solve
 
 
 def calibrate_rates(contestant: Contestant, target: float, start: list[float]) -> list[float]:

@@ -13,7 +13,7 @@ class FiniteLoss(lightning.Callback):
     """Stops the run, on all its devices, before a loss that is nan or infinite reaches the weights.
 
     Raises:
-        DivergedError: with epoch, step and the last good checkpoint.
+        DivergedError: with epoch and step, from 1, and the last good checkpoint.
     """
 
     def on_before_backward(
@@ -28,6 +28,6 @@ class FiniteLoss(lightning.Callback):
         path = getattr(trainer.checkpoint_callback, "last_path", None)
         last = path if path and path.exists() else "none yet"
         raise DivergedError(
-            f"the loss is {float(mean)} in epoch {trainer.current_epoch}, step {trainer.global_step}; "
+            f"the loss is {float(mean)} in epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}; "
             f"last good checkpoint: {last}. Lower optim.lr or set trainer.gradient_clip_val"
         )

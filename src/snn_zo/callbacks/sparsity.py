@@ -117,7 +117,7 @@ class SparsityMonitor(lightning.Callback):
         dead = [name for name in layers if min(self._alive(name)) == 0]
         for name in dead:
             if name not in self.dead:
-                log.warning("%s", self._advice(name, trainer.current_epoch))
+                log.warning("%s", self._advice(name, trainer.current_epoch + 1))
         self.dead = dead
         if trainer.current_epoch == 0 and trainer.limit_train_batches == 1.0:
             unreachable = [name for name in dead if max(self._alive(name)) == 0]

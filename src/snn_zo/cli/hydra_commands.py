@@ -16,11 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.bench.settings import BenchSettings, load_strategies
+from snn_zo.cli.help import text, wanted
+from snn_zo.cli.pages import BENCH, DESCRIBE, TRAIN, Page
 from snn_zo.cli.surroundings import let_idle_threads_sleep, require_no_trainer_variables, require_one_process
 from snn_zo.config import Composed, ConfigError, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
 from snn_zo.config.mistakes import EXPECTED, explain, is_of_hydra
+from snn_zo.config.names import DASHBOARD
 from snn_zo.config.schema import DataSettings, TrainSettings
 from snn_zo.config.sources import choices, register, root, study_name
 from snn_zo.config.without_effect import require_effect
@@ -39,7 +42,7 @@ def train() -> None:
     let_idle_threads_sleep()
     failed = 0
     try:
-        _start("train", _train, may_sweep=True)
+        _start("train", _train, TRAIN, may_sweep=True)
     except KeyboardInterrupt:
         fail("stopped by a signal")
     finally:
@@ -55,7 +58,7 @@ def train() -> None:
 def bench() -> None:
     """`snn-zo bench`, `python -m snn_zo.bench`: training steps side by side; exit code 1 if a number is refused."""
     keep_open()
-    _start("bench", _bench)
+    _start("bench", _bench, BENCH)
     require_printed()
 
 
@@ -64,13 +67,13 @@ def describe() -> None:
     keep_open()
     if sys.argv[1:2] != ["describe"]:
         print("usage: snn-zo data describe [data=NAME] [data.KEY=VALUE ...]    a table, and a page of figures")
-        sys.exit(0 if "--help" in sys.argv else 1)
+        sys.exit(0 if {"--help", "-h"} & {*sys.argv} else 1)
     del sys.argv[1]
-    _start("train", _describe)
+    _start("train", _describe, DESCRIBE)
     require_printed()
 
 
-def _start(config_name: str, job: Callable[[DictConfig], float | None], may_sweep: bool = False) -> None:
+def _start(config_name: str, job: Callable[[DictConfig], float | None], page: Page, may_sweep: bool = False) -> None:
     """Hand over to Hydra, which calls the job with a config, or for a sweep the launcher with many."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints and exits before the line below can be written
     logging.raiseExceptions = False  # a full disk is said once, not with every log record
@@ -80,6 +83,11 @@ def _start(config_name: str, job: Callable[[DictConfig], float | None], may_swee
     except ConfigError as error:
         fail(str(error))
     register(sys.argv[1:])
+    if wanted(sys.argv[1:]):
+        with _errors_in_one_line():
+            print(text(page, config_name, sys.argv[1:]))
+        require_printed()
+        sys.exit()
     main = hydra.main(version_base="1.3", config_path=str(root() / "conf"), config_name=config_name)(job)
     try:
         with _errors_in_one_line():
@@ -117,13 +125,35 @@ def _train(config: DictConfig) -> float:
             names = ", ".join(choices("hydra/launcher"))
             raise ConfigError(f"hydra/launcher: choose from {names}, which know run folders")
         composed = Composed.of(config)
-        folder = _to_resume(composed.settings, overrides) if composed.settings.resume else None
+        extends = any(override.lstrip("+").startswith("trainer.max_epochs=") for override in overrides)
+        folder = _to_resume(composed.settings, overrides, extends) if composed.settings.resume else None
         from snn_zo import experiment
+    if folder and extends:
+        with _errors_in_one_line(experiment.RunFailed):
+            return experiment.extend(folder, config, overrides)
     if folder:
-        with _errors_in_one_line(experiment.RunFailed, advice="to go on with a run, its folder has to be writable"):
+        advice = "to go on with a run, its folder has to be writable"
+        with _page_kept_up(folder.parent), _errors_in_one_line(experiment.RunFailed, advice=advice):
             return experiment.resume(folder, config if any(map(_is_about_logger, overrides)) else None)
-    with _errors_in_one_line(experiment.RunFailed):
-        return experiment.run(composed, study_name(hydra_config), overrides)
+    study = composed.settings.study or study_name(hydra_config)
+    folder_of_study = expanded(composed.settings.outputs) / study
+    with _page_kept_up(folder_of_study), _errors_in_one_line(experiment.RunFailed):
+        return experiment.run(composed, study, overrides)
+
+
+@contextmanager
+def _page_kept_up(study: Path) -> Iterator[None]:
+    """Around a run: where the study has a page already, it is written anew, however the run ended."""
+    try:
+        yield
+    finally:
+        if (study / DASHBOARD).is_file():
+            from snn_zo.report.study import write_study
+
+            try:
+                write_study(study)
+            except OSError as error:
+                print(f"error: {study / DASHBOARD} is what it was: {reason(error)}", file=sys.stderr)
 
 
 def _bench(config: DictConfig) -> None:
@@ -153,13 +183,21 @@ def _describe(config: DictConfig) -> None:
         description.run(settings.data, settings.dataset, folder)
 
 
-def _to_resume(settings: TrainSettings, overrides: list[str]) -> Path:
-    """The run folder that `resume=` names."""
+def _to_resume(settings: TrainSettings, overrides: list[str], extends: bool) -> Path:
+    """The run folder that `resume=` names, where nothing else is said than can be.
+
+    Args:
+        settings: of the command line.
+        overrides: of the command line.
+        extends: whether a completed run is to be trained on.
+    """
     from snn_zo.runs.folder import RunFolder
 
-    others = [each for each in overrides if not each.startswith(("resume=", "outputs=")) and not _is_about_logger(each)]
+    said = ("resume=", "outputs=", *(("trainer.max_epochs=", "study=", "name=") if extends else ()))
+    others = [each for each in overrides if not each.lstrip("+").startswith(said) and not _is_about_logger(each)]
     if others:
-        raise ConfigError(f"resume takes all settings but logger from the run folder: drop {' '.join(others)}")
+        taken = "logger, outputs, study and name" if extends else "logger"
+        raise ConfigError(f"resume takes all settings but {taken} from the run folder: drop {' '.join(others)}")
     if settings.resume != "latest":
         return expanded(settings.resume or "")
     try:

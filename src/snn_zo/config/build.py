@@ -17,7 +17,7 @@ from snn_zo.config.limits import OF_THE_RUN, check_values
 from snn_zo.config.monitors import FOLLOW, FOLLOWERS
 from snn_zo.config.schema import CALLED_WITH, OF_ONES_OWN, SCHEMAS
 from snn_zo.config.signature import signature
-from snn_zo.config.sources import choices
+from snn_zo.config.sources import choices, groups
 from snn_zo.config.trainer import ELSEWHERE, TRAINERS
 
 _SCALARS: dict[str, Any] = {"int": IntegerNode, "float": FloatNode, "bool": BooleanNode, "str": StringNode}
@@ -30,6 +30,8 @@ class ConfigError(ValueError):
 
 def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
     """The answer to a setting that does not exist."""
+    if "/" in key and not path:
+        return unknown_group(key)
     known = sorted(known)
     full = f"{path}.{key}" if path else key
     if path == "model.layers":
@@ -40,6 +42,21 @@ def unknown(path: str, key: str, known: Iterable[str]) -> ConfigError:
         return ConfigError(f"{full} is not a setting; did you mean {nearest}?")
     what_there_is = f"; {path or 'the config'} has {', '.join(known)}" if known else ""
     return ConfigError(f"{full} is not a setting{what_there_is}")
+
+
+def unknown_group(key: str) -> ConfigError:
+    """The answer to `group`, `group@package` or `group=choice` of which nothing is chosen."""
+    group, at, _ = key.partition("@")
+    known = groups()
+    if group not in known:
+        near = get_close_matches(group, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
+        return ConfigError(f"{group} is not a group; {hint}")
+    if at:
+        return ConfigError(
+            f"nothing is chosen at {key}: {group}=NAME changes what the config chooses, +{key}=NAME adds a choice"
+        )
+    return ConfigError(f"{group}: that is not what is chosen; ~{group} leaves out whatever is")
 
 
 def absent(node: DictConfig, path: str, key: str) -> ConfigError:
@@ -240,9 +257,19 @@ def _called(value: object, path: str, field: dataclasses.Field[Any]) -> object:
     for place, node in nodes.items():
         if isinstance(node, DictConfig) and "_target_" in node:
             check_call(node, place, given or ())
+        elif isinstance(node, DictConfig):
+            raise _without_target(path, place, nodes)
         elif node is not None or (place == path and field.default is not None):
             raise not_given(place, node)
     return value
+
+
+def _without_target(path: str, place: str, known: Iterable[str]) -> ConfigError:
+    """The answer to settings of nothing: a misspelt name with a plus, or a node that does not say what is called."""
+    names = [each.removeprefix(f"{path}.") for each in known if each != place]
+    near = get_close_matches(place.removeprefix(f"{path}."), names, n=1)
+    hint = f"did you mean {path}.{near[0]}?" if near else f"{place}._target_=CLASS says what is called with them"
+    return ConfigError(f"{place} has settings and no _target_; {hint}")
 
 
 def _read(node: DictConfig, key: str, path: str) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 
 from snn_zo.config.trainer import TRAINERS, check_trainer
 
-_BELOW_1 = ("betas", "rho", "warmup", "final", "base_momentum", "max_momentum")
+_BELOW_1 = ("betas", "rho", "final", "base_momentum", "max_momentum")
 _NOT_NEGATIVE = ("lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay", "lambd", "initial_accumulator_value")
 
 LIGHTNING_CALLBACKS = (
@@ -58,6 +58,9 @@ def check_values(target: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(values: Mapping[str, Any]) -> None:
+    warmup = values.get("warmup", 0)
+    if not (warmup >= 0 if isinstance(warmup, int) else 0 <= warmup < 1):
+        raise ValueError(f"warmup must be at least 0 and below 1, got {warmup:g}; a number of steps is a whole one")
     for name, value in values.items():
         if name == "betas" and isinstance(value, list) and len(value) != 2:
             raise ValueError(f"betas must hold two numbers, got {value}")

@@ -11,7 +11,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from snn_zo.config.build import ConfigError, absent, not_given
+from snn_zo.config.build import ConfigError, absent, not_given, unknown_group
 from snn_zo.config.sources import choices
 from snn_zo.data.errors import DataError
 
@@ -31,11 +31,15 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         return _unknown_choice(error)
     if isinstance(error, ConfigCompositionException):
-        if "force-add" in str(error) or "more than once" in str(error):
-            return f"{error}; a group is chosen as GROUP=NAME, without a plus"
-        match = re.search(r"Could not (?:override|delete from config\.?\s*)\s*'([^']+)'", str(error))
-        if match:
+        text = str(error)
+        if "force-add" in text or "more than once" in text:
+            return f"{text}; a group is chosen as GROUP=NAME, without a plus"
+        if match := re.search(r"config group '([^']+)' does not exist|Could not delete '([^'=]+)", text):
+            return str(unknown_group(match[1] or match[2]))
+        if match := re.search(r"Could not override\s*'([^']+)'", text):
             return _unknown_key(match[1], error.__cause__)
+        if match := re.search(r"Could not delete from config\.\s*'([^']+)'", text):
+            return _nothing_to_delete(match[1], error)
     return " ".join((str(error) or str(error.__cause__)).split())
 
 
@@ -50,6 +54,8 @@ def _unknown_choice(error: MissingConfigException) -> str:
 
 
 def _unknown_key(key: str, cause: BaseException | None) -> str:
+    if "/" in key or "@" in key:
+        return str(unknown_group(key))
     missing = str(getattr(cause, "full_key", key))
     parent, _, name = (missing if f"{key}.".startswith(f"{missing}.") else key).rpartition(".")
     node = getattr(cause, "parent_node", None)
@@ -58,3 +64,18 @@ def _unknown_key(key: str, cause: BaseException | None) -> str:
     if isinstance(node, DictConfig):
         return str(absent(node, parent, name))
     return f"{key} is not a setting: {' '.join(str(cause or '').split()) or 'see --help for what there is'}"
+
+
+def _nothing_to_delete(key: str, error: BaseException) -> str:
+    """The answer to `~key`, from the config that Hydra looked for it in."""
+    if "/" in key or "@" in key:
+        return str(unknown_group(key))
+    looked = [frame.f_locals["cfg"] for frame, _ in walk_tb(error.__traceback__) if "cfg" in frame.f_locals]
+    node, place = looked[-1] if looked else None, ""
+    for name in key.split("."):
+        if not isinstance(node, DictConfig):
+            break
+        if name not in node:
+            return str(absent(node, place, name))
+        node, place = node._get_node(name), f"{place}.{name}" if place else name
+    return f"~{key} leaves nothing out: {place or key} is null or holds no settings"

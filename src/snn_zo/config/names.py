@@ -19,9 +19,9 @@ def require_name(setting: str, value: str) -> None:
     Raises:
         ValueError: it cannot become a folder, or would be taken for something else.
     """
-    if not re.fullmatch(r"\w[\w.+-]*", value) or len(os.fsencode(value)) > LONGEST:
+    if not re.fullmatch(r"\w[\w.+=-]*", value) or len(os.fsencode(value)) > LONGEST:
         raise ValueError(
-            f"{setting} becomes a folder: use up to {LONGEST} letters, digits and . + - _ in '{value}', "
+            f"{setting} becomes a folder: use up to {LONGEST} letters, digits and . + - _ = in '{value}', "
             "a letter or a digit first"
         )
     if value.lower() in RESERVED:
@@ -32,6 +32,6 @@ def require_name(setting: str, value: str) -> None:
 
 def automatic_name(text: str) -> str:
     """A name made from the names of presets, which may lie in folders."""
-    name = re.sub(r"[^\w.+-]+", "-", text).lstrip(".+-")
+    name = re.sub(r"[^\w.+=-]+", "-", text).lstrip(".+=-")
     name = name.encode()[: LONGEST - 50].decode(errors="ignore")
     return f"{name}_" if not name or name.lower() in RESERVED else name

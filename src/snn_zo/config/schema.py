@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from snn_zo.config.monitors import check_monitors, follow_task
+from snn_zo.config.monitors import check_monitors, follow_task, logged_names, require_logged
 from snn_zo.config.names import require_name
 from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
@@ -58,6 +58,7 @@ class TrainSettings:
     seed: int = 0
     backend: str = "auto"
     cuda_graph: bool = False
+    active: float | None = None
     study: str | None = None
     name: str | None = None
     resume: str | None = None
@@ -68,6 +69,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
+        if self.active is not None and not 0 < self.active < 1:
+            raise ValueError(f"active must be a share between 0 and 1, or null, got {self.active:g}")
         if self.rerun not in (None, "failed", "all"):
             raise ValueError(f"rerun must be failed or all, got '{self.rerun}'")
         require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
@@ -85,8 +88,19 @@ class TrainSettings:
         task = self.task
         self._require_outputs()
         if isinstance(self.callbacks, DictConfig):
+            metrics = [*task.directions, *(["penalty"] if self.regularizer else [])]
+            logged = logged_names(self.callbacks, metrics, self._spiking_layers())
+            if logged is not None:
+                require_logged(self.callbacks, logged)
             follow_task(self.callbacks, task.headline, task.directions)
             check_monitors(self.callbacks, task.headline, task.directions)
+
+    def _spiking_layers(self) -> list[str] | None:
+        """Names of the layers that spike; None for a model of the user's own, which alone knows."""
+        if not isinstance(self.model, FeedForwardSettings):
+            return None
+        readout = ["readout"] if isinstance(self.model.readout, CountReadout) else []
+        return [*self.model.names, *readout]
 
     @property
     def task(self) -> Task:
@@ -148,17 +162,17 @@ class OwnSettings:
 class FeedForwardSettings:
     """`conf/model/feed_forward.yaml`: the arguments of `snn_zo.models.FeedForward` that a config gives."""
 
-    hidden: list[int]
-    neuron: Neuron
-    readout: Readout | CountReadout
+    hidden: list[int] = field(default_factory=lambda: [200, 200])
+    neuron: Neuron = field(default_factory=Neuron)
+    readout: Readout | CountReadout = field(default_factory=lambda: Readout(scale=7.0))
     init: str = "uniform"
-    gain: float = 1.0
+    gain: float = 3.0
     bias: bool = False
     layers: dict[str, OwnSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, own in self.layers.items():
-            lookup(dict.fromkeys(f"hidden{i + 1}" for i in range(len(self.hidden))), "layers: the layer", name)
+            lookup(dict.fromkeys(self.names), "layers: the layer", name)
             try:
                 replace(self.neuron, **own.neuron)
             except ValueError as error:
@@ -169,6 +183,11 @@ class FeedForwardSettings:
             raise ValueError(f"hidden must name at least one layer of at least one neuron, got {list(self.hidden)}")
         if not 0 < self.gain < float("inf"):
             raise ValueError(f"gain must be a positive number, got {self.gain:g}")
+
+    @property
+    def names(self) -> list[str]:
+        """Of the hidden layers."""
+        return [f"hidden{i + 1}" for i in range(len(self.hidden))]
 
 
 SCHEMAS: dict[str, type] = {"snn_zo.models.FeedForward": FeedForwardSettings}

@@ -28,6 +28,13 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (root() / "conf" / group).glob("*.yaml"))
 
 
+def groups() -> list[str]:
+    """Names of the project's groups, as `model/readout`, and of Hydra's that its files choose in."""
+    conf = root() / "conf"
+    found = {path.parent.relative_to(conf).as_posix() for path in conf.glob("*/**/*.yaml")}
+    return sorted({*found, "sweeps", "hydra/sweeper"})
+
+
 def register(arguments: list[str]) -> None:
     """Make the sweeps and the installed strategies known to Hydra.
 

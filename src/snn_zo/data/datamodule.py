@@ -35,7 +35,7 @@ class EventDataModule(lightning.LightningDataModule):
         content: that the recordings should have, as a run's summary says; where they do not, that is logged.
     """
 
-    def __init__(self, dataset: EventDataset, seed: int, content: object = None) -> None:
+    def __init__(self, dataset: EventDataset, seed: int = 0, content: object = None) -> None:
         super().__init__()
         self.dataset, self.seed, self.content = dataset, seed, content
         self._splits: Splits | None = None

@@ -27,6 +27,9 @@ class OwnSettings(TypedDict):
 class FeedForward(nn.Module):
     """N_in -> hidden[0] -> ... -> hidden[-1] -> C, the architecture of the LocalZO and SSG papers.
 
+    The defaults are those of `conf/model/feed_forward.yaml`, but for `dt` of neurons and readout, the time step
+    of the data: `neuron=Neuron(dt=data.dt), readout=Readout(dt=data.dt, scale=7.0)`.
+
     Args:
         in_shape: feature shape of the input, with product N_in.
         outputs: values C of the readout.
@@ -47,11 +50,11 @@ class FeedForward(nn.Module):
         in_shape: Shape,
         outputs: int,
         strategy: Strategy,
-        hidden: Sequence[int],
-        neuron: Neuron,
-        readout: Readout | CountReadout,
+        hidden: Sequence[int] = (200, 200),
+        neuron: Neuron = Neuron(),  # noqa: B008
+        readout: Readout | CountReadout = Readout(scale=7.0),  # noqa: B008
         init: Init = "uniform",
-        gain: float = 1.0,
+        gain: float = 3.0,
         bias: bool = False,
         layers: Mapping[str, OwnSettings] | None = None,
         backend: str = "auto",

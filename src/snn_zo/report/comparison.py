@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.pairs import Pair, pairs_of
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import sign_of, title_of
 from snn_zo.report.variants import Prices, Variant, variants
@@ -23,29 +21,8 @@ WORKLOAD = ("data.", "model.", "trainer.", "callbacks.", "backend", "cuda_graph"
 """Settings that a step's time depends on besides the method: callbacks count and measure in each step."""
 IDLE = ("trainer.max_epochs", "callbacks.energy.table.")
 """Of these, the ones that it does not depend on."""
-MANY = 16
-"""Variants of a data set from which on not all pairs are formed."""
-
 
 Workload = frozenset[tuple[str, Setting]]
-
-
-class Pair(NamedTuple):
-    """Two variants on the seeds that both have completed.
-
-    Attributes:
-        a: one.
-        b: the other.
-        difference: test score of a minus that of b, whichever is the better.
-        improvement: probability that a is better than b with the same seed; a tie counts half.
-        n: number of seeds.
-    """
-
-    a: Variant
-    b: Variant
-    difference: Estimate
-    improvement: Estimate
-    n: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,19 +106,13 @@ class Comparison:
         return tuple(variant for points in groups.values() for variant in _front(points))
 
     def pairs(self) -> list[Pair]:
-        """All pairs of variants of a data set with common seeds, the better one first.
+        """Pairs of variants of a data set with common seeds, the better one first; see `pairs_of`."""
+        return [pair for data in self.data for pair in pairs_of(_ranked(self.of(data)), self.baselines.get(data))]
 
-        With more than MANY variants each is compared with the best one and with the baseline only.
-        """
-        return [pair for data in self.data for pair in self._pairs(data)]
-
-    def _pairs(self, data: str) -> list[Pair]:
-        ordered = _ranked(self.of(data))
-        chosen = list(itertools.combinations(ordered, 2))
-        if len(ordered) > MANY:
-            references = {ordered[0], self.baselines.get(data)}
-            chosen = [pair for pair in chosen if references & set(pair)]
-        return [pair for a, b in chosen if (pair := _pair(a, b))]
+    def test_recordings(self, data: str) -> int | None:
+        """How many recordings a data set's runs were tested on; None where they do not say, or not the same."""
+        sizes = {run.tested_on for variant in self.of(data) for run in variant.done}
+        return sizes.pop() if len(sizes) == 1 else None
 
 
 def compare(runs: Iterable[Run]) -> Comparison:
@@ -178,17 +149,3 @@ def _front(points: Sequence[tuple[float, float, Variant]]) -> list[Variant]:
         for cost, order, variant in sorted(points, key=lambda point: point[:2])
         if not any(c <= cost and o <= order and (c, o) != (cost, order) for c, o, _ in points)
     ]
-
-
-def _pair(a: Variant, b: Variant) -> Pair | None:
-    first, second = _by_seed(a), _by_seed(b)
-    seeds = sorted(first.keys() & second.keys())
-    differences = [first[seed] - second[seed] for seed in seeds]
-    difference = estimate(differences)
-    sign = sign_of(a.headline)
-    improvement = estimate([(sign * d > 0) + 0.5 * (d == 0) for d in differences])
-    return Pair(a, b, difference, improvement, len(seeds)) if difference and improvement else None
-
-
-def _by_seed(variant: Variant) -> dict[int, float]:
-    return {run.seed: run.score for run in variant.done if run.seed is not None and run.score is not None}

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from snn_zo.exits import require_printed
 from snn_zo.headline import Headline
 from snn_zo.quantity import joules, percent
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import read_runs
 from snn_zo.report.score import headline_of, is_share, scored, title_of, value_of
+from snn_zo.screen import keep_open
 from snn_zo.untrusted import at
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def main() -> None:
         sys.exit("error: none of these runs has modelled energy")
     console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
     summaries = [{**run.summary, "method": run.method} for run in runs]  # as text that a terminal can show
+    if arguments.figure:  # before the tables, whose reader may have seen enough
+        stacked_bars(summaries).savefig(arguments.figure, dpi=110)
     for headline in dict.fromkeys(map(headline_of, summaries)):
         alike = [summary for summary in summaries if headline_of(summary) == headline]
         console.print(energy_table(alike, f"{float(arguments.target):g}"))
@@ -47,7 +51,6 @@ def main() -> None:
         if path.exists():
             console.print(pattern_table(path))
     if arguments.figure:
-        stacked_bars(summaries).savefig(arguments.figure, dpi=110)
         print(arguments.figure)
 
 
@@ -128,4 +131,6 @@ def _stack(axis: Axes, bars: dict[str, dict[str, float]], joules_at_end: dict[st
 
 
 if __name__ == "__main__":
+    keep_open()
     main()
+    require_printed()

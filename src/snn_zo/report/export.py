@@ -1,4 +1,4 @@
-"""The comparison for other programs: a CSV file of the runs, one of the variants, and a LaTeX table."""
+"""The comparison for other programs: a CSV file of the runs, and one of the variants."""
 
 from __future__ import annotations
 
@@ -7,25 +7,9 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 
-from snn_zo.headline import Headline
 from snn_zo.report.comparison import Comparison
-from snn_zo.report.score import title_of
-from snn_zo.report.table import cells
 from snn_zo.report.variants import COSTS, RESULTS
 from snn_zo.untrusted import clean
-
-COST_HEADER = (r"Active [\%]", r"Spikes [\%]", r"Energy [\% of dense]", "Energy [J]", "Epoch [s]", "Speed-up")
-ESCAPES = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "…": r"\ldots{}",
-    "\N{REPLACEMENT CHARACTER}": "?",
-}
 
 
 def runs_csv(comparison: Comparison) -> str:
@@ -56,38 +40,6 @@ def summary_csv(comparison: Comparison) -> str:
         baseline = comparison.baseline_of(variant)
         rows.append(row | {"speed-up": comparison.speed_up(variant), "baseline": baseline.label if baseline else None})
     return _csv(rows)
-
-
-def latex(comparison: Comparison) -> str:
-    """A table for each data set, with intervals; needs the package booktabs."""
-    lines = [f"% \\usepackage{{booktabs}}; {comparison.titles}: mean [95 % bootstrap interval over seeds]"]
-    for data in comparison.data:
-        header = ("Method", "Runs", _latex_heading(comparison.headline_of(data)), *COST_HEADER)
-        lines += [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{escape_latex(data)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-            r"    \toprule",
-            rf"    {' & '.join(header)} \\",
-            r"    \midrule",
-        ]
-        for variant in comparison.of(data):
-            row = [variant.label, f"{len(variant.done)}/{len(variant.runs)}", *cells(comparison, variant)]
-            # a row that begins with [ would be read as an argument of the line break before it
-            lines.append(rf"    {{}}{' & '.join(map(escape_latex, row))} \\")
-        lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_heading(headline: Headline | None) -> str:
-    unit = f" [{escape_latex(headline.unit)}]" if headline and headline.unit else ""
-    return f"Test {escape_latex(title_of(headline))}{unit}"
-
-
-def escape_latex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(ESCAPES.get(character, character) for character in text)
 
 
 def _csv(rows: Iterable[Mapping[str, object]]) -> str:

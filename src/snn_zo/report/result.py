@@ -20,7 +20,7 @@ PHASES = ("forward", "grad_input", "grad_weight", "neuron", "optimizer", "memory
 
 def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
     """Test score, activity by layer, time, and where everything is."""
-    timing, sparsity = summary["timing"], summary["sparsity"]
+    sparsity = summary["sparsity"]
     console = Console()
     table = Table()
     for column in ("layer", "active", "spike rate", "silent neurons"):
@@ -30,15 +30,26 @@ def print_result(folder: Path, summary: Mapping[str, Any]) -> None:
     console.print(table)
     if headline := headline_of(summary):
         console.print(_score(headline, summary), markup=False, soft_wrap=True)
-    console.print(
-        f"training       {timing['fit_s']:.1f} s, {timing['epoch_s']:.2f} s an epoch, "
-        f"{timing['samples_per_s']:.0f} samples/s, backend {summary['backend']}"
-    )
+    console.print(f"training       {_times(summary)}", soft_wrap=True)
     if summary["energy"]:
         _print_energy(console, summary["energy"])
     if summary["dead"]:
         console.print(f"dead layers    {', '.join(summary['dead_layers'])}", style="bold red")
     console.print(Text(f"everything in  {said(folder)}"), soft_wrap=True)
+
+
+def _times(summary: Mapping[str, Any]) -> str:
+    """Where the time of the training went, in parts that add up."""
+    timing, epochs = summary["timing"], summary["epochs"]
+    if not epochs:
+        return f"{timing['fit_s']:.1f} s, without a whole epoch, backend {summary['backend']}"
+    compiling = f" + {timing['compile_s']:.1f} s compiling" if timing["compile_s"] else ""
+    rest = timing["fit_s"] - timing["train_s"] - timing["val_s"] - timing["compile_s"]
+    return (
+        f"{timing['fit_s']:.1f} s = {epochs} epochs x {timing['train_s'] / epochs:.3g} s + {timing['val_s']:.1f} s "
+        f"validation{compiling} + {rest:.1f} s rest; {timing['samples_per_s']:.0f} samples/s, "
+        f"backend {summary['backend']}"
+    )
 
 
 def _score(headline: Headline, summary: Mapping[str, Any]) -> str:

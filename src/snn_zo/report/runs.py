@@ -18,9 +18,11 @@ import numpy as np
 
 from snn_zo.config.trainer import COUNT_OR_SHARE
 from snn_zo.headline import Headline
+from snn_zo.report.answers import Answers, read_answers
 from snn_zo.report.score import headline_of, value_of
 from snn_zo.runs.folder import ASIDE, SUMMARY, RunFolder
 from snn_zo.runs.identity import flatten
+from snn_zo.runs.naming import setting
 from snn_zo.runs.status import Status, precedence
 from snn_zo.untrusted import (
     Confusion,
@@ -31,6 +33,7 @@ from snn_zo.untrusted import (
     line,
     positive,
     read_confusion,
+    read_file,
     read_mapping,
     read_table,
     text,
@@ -63,10 +66,12 @@ class Run:
         seed: of the run.
         settings: config.yaml by dotted names, without what changes nothing about a result and without seed and
             method; lists are tuples; `data.content` stands for the recordings. Empty where it cannot be read.
+        given: dotted names of the settings, and of groups, that overrides.yaml sets; empty where it cannot be read.
         summary: summary.json; empty where it cannot be read.
         metrics: columns of metrics.csv, [epochs]; nan where blank or no finite number. Empty where there is none.
         timing: the same of timing.csv.
         confusion: of the test set.
+        answers: to the test set; None of other tasks than a classification, or where there are none.
         environment: env.json; empty where it cannot be read.
         problems: what could not be read, and other folders that hold the same run.
     """
@@ -81,10 +86,12 @@ class Run:
     method: str
     seed: int | None
     settings: dict[str, Setting]
+    given: frozenset[str]
     summary: Mapping[str, Any]
     metrics: Table
     timing: Table
     confusion: Confusion | None
+    answers: Answers | None
     environment: Mapping[str, object]
     problems: tuple[str, ...] = ()
 
@@ -114,6 +121,13 @@ class Run:
         if final is not None or not np.isfinite(column).any():
             return final
         return float((np.nanmin if self.headline.direction == "min" else np.nanmax)(column))
+
+    @property
+    def tested_on(self) -> int | None:
+        """Number of recordings of the test set; None where nothing tells."""
+        if self.answers:
+            return len(self.answers.correct)
+        return sum(map(sum, self.confusion.counts)) if self.confusion else None
 
     @property
     def active(self) -> float | None:
@@ -239,10 +253,12 @@ def _read(folder: RunFolder) -> Run | None:
         method=line(summary.get("method")) or line(config.get("method")) or UNKNOWN,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32 else None,
         settings=_settings(config) | _content(summary) if config else {},
+        given=_given(folder),
         summary=summary,
         metrics=read_table(folder.metrics, problems),
         timing=read_table(folder.timing, problems),
         confusion=read_confusion(folder.confusion, problems),
+        answers=read_answers(folder.predictions, problems),
         environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
     )
@@ -270,6 +286,12 @@ def _settings(config: Mapping[str, object]) -> dict[str, Setting]:
     # where a share is all, 1.0, it is not to be equal to one batch, 1
     shares = {name: str(value) for name, value in settings.items() if name in _SHARES and isinstance(value, float)}
     return settings | shares
+
+
+def _given(folder: RunFolder) -> frozenset[str]:
+    overrides = read_file(folder.overrides)
+    given = overrides if isinstance(overrides, list) else []
+    return frozenset(setting(each)[0] for each in given if isinstance(each, str))
 
 
 def _content(summary: Mapping[str, object]) -> dict[str, Setting]:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
+from snn_zo.report.interval import Estimate
 from snn_zo.report.score import bare, heading_of
 from snn_zo.report.variants import Variant
 from snn_zo.untrusted import clean
@@ -25,8 +25,8 @@ SHOWN = 20
 
 COSTS = ("active\n%", "spikes\n%", "energy\n% dense", "energy\nJ", "s /\nepoch", "speed-\nup", "dead")
 NOTE = (
-    "runs: completed / all; {}: mean of completed runs, dead ones too, [95 % bootstrap interval over seeds; "
-    "their range where there are 2 or 3]; the rest: of runs that are not dead; energy: modelled, of the whole "
+    "runs: completed / all; {}: mean of completed runs, dead ones too, [95 % interval over seeds]; "
+    "the rest: of runs that are not dead; energy: modelled, of the whole "
     "training; speed-up: time of an epoch of the dense surrogate on the same hardware over own"
 )
 

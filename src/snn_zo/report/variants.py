@@ -8,28 +8,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import EllipsisType
-from typing import TypeAlias
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate, estimate
+from snn_zo.report.interval import Estimate, Range, estimate
+from snn_zo.report.labels import Value, labels, telling_apart, usual_values, varied_settings
 from snn_zo.report.runs import Run, Setting
-from snn_zo.report.score import sign_of
+from snn_zo.report.score import is_share, sign_of
 from snn_zo.runs.status import Status
 
 RESULTS = ("score", "val_score", "epochs")
 COSTS = ("active", "spike_rate", "energy_ratio", "joules", "epoch_s", "forward_s", "backward_s")
 """Quantities that a dead network would flatter: they are taken over the runs that are not dead."""
 
-TARGET = "._target_"
-LAYERS = "model.layers."
-"""How the names of settings begin that one layer has of its own."""
-PRICES = ("energy.name", "callbacks.energy.table.name")
-"""Settings whose value stands for a choice of a whole group, as a target does."""
+SHARES = ("active", "spike_rate")
+"""Quantities that cannot be above 1."""
+
 Prices = tuple[str | None, frozenset[tuple[str, Setting]]]
-Values: TypeAlias = "tuple[Setting | EllipsisType, ...]"
-"""Of a setting, in several runs; `...` where a run does not have it."""
-SHORT = {"strategy.samples": "m", "strategy.match.samples": "m"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +31,12 @@ class Variant:
     """The runs of one data set with the same settings but for the seed.
 
     Attributes:
-        label: the method, and the settings by which it differs from others: `local_zo delta=0.1 m=5`.
+        label: the method, and the settings in which it is not as usual, or that were swept: `local_zo delta=0.1 m=5`.
         data: the data set, and where its runs are judged by several metrics, by which one.
         headline: that metric; None where no run says it.
         method: the strategy's name.
-        varied: those settings, by dotted name.
+        varied: all settings by which it differs from others of its method or data set, by dotted name.
+        named: names of those of them that the label has.
         runs: by seed.
     """
 
@@ -50,6 +45,7 @@ class Variant:
     headline: Headline | None
     method: str
     varied: dict[str, Setting]
+    named: tuple[str, ...]
     runs: tuple[Run, ...]
 
     @property
@@ -101,11 +97,21 @@ class Variant:
         Args:
             quantity: one of RESULTS, over all completed runs, or of COSTS, over those that are not dead.
         """
+        return estimate(self.values(quantity), self._range(quantity))
+
+    def values(self, quantity: str) -> list[float]:
+        """What `estimate` is of, by seed."""
         if quantity not in (*RESULTS, *COSTS):
             raise ValueError(f"quantity must be one of {', '.join((*RESULTS, *COSTS))}, got '{quantity}'")
         runs = self.alive if quantity in COSTS else self.done
         found = [getattr(run, quantity) for run in runs]
-        return estimate([value for value in found if value is not None])
+        return [value for value in found if value is not None]
+
+    def _range(self, quantity: str) -> Range:
+        """Values that a quantity can have."""
+        scored = quantity in ("score", "val_score")
+        least = -math.inf if scored and not is_share(self.headline) else 0.0
+        return least, 1.0 if quantity in SHARES or (scored and is_share(self.headline)) else math.inf
 
 
 def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
@@ -120,12 +126,13 @@ def variants(runs: Iterable[Run]) -> tuple[Variant, ...]:
     for data in sorted({data for data, _, _ in groups}):
         of_data = [(method, group) for (where, method, _), group in groups.items() if where == data]
         # strategy.* differs across methods because they are other methods
-        common = [name for name in _varied([group[0] for _, group in of_data]) if not _of_strategy(name)]
+        common = [name for name in varied_settings([group[0] for _, group in of_data]) if not _of_strategy(name)]
+        usual = usual_values(common, [group for _, group in of_data])
         for method in sorted({method for method, _ in of_data}):
             of_method = [group for other, group in of_data if other == method]
             made += [
-                Variant(label, data, judged_by[data], method, varied, group)
-                for label, varied, group in _of_method(method, of_method, common)
+                Variant(label, data, judged_by[data], method, varied, named, group)
+                for label, varied, named, group in _of_method(method, of_method, usual)
             ]
     return tuple(made)
 
@@ -157,113 +164,26 @@ def _kind(headline: Headline | None) -> str:
 
 
 def _of_method(
-    method: str, groups: Sequence[list[Run]], common: Sequence[str]
-) -> Iterator[tuple[str, dict[str, Setting], tuple[Run, ...]]]:
-    """Label, varied settings and runs by seed of each variant."""
+    method: str, groups: Sequence[list[Run]], usual: Mapping[str, Value]
+) -> Iterator[tuple[str, dict[str, Setting], tuple[str, ...], tuple[Run, ...]]]:
+    """Label, varied settings, those that are named, and runs by seed of each variant.
+
+    Args:
+        method: of all of them.
+        groups: the runs of each variant.
+        usual: value of each setting that varies on the data set and is not the strategy's, see `usual_values`.
+    """
     runs = [group[0] for group in groups]
-    names = [*filter(_of_strategy, _varied(runs)), *common]
-    names += _telling_apart(runs, names)
-    short = short_names(names)
-    found = [({name: _value(group[0], name) for name in names}, group) for group in groups]
-    found.sort(key=lambda pair: [_order(value) for value in pair[0].values()])
+    own = [*filter(_of_strategy, varied_settings(runs))]
+    more = telling_apart(runs, [*own, *usual])
     taken = Counter[str]()
-    for values, group in found:
-        varied = {name: value for name, value in values.items() if value is not ...}
-        label = " ".join([method, *(f"{short[name]}={shown(name, value)}" for name, value in varied.items())])
-        if not group[0].settings:
-            label += " (settings unknown)"
+    for found in labels(method, groups, usual_values(own, groups) | dict(usual) | dict.fromkeys(more, ...)):
+        label = " ".join([method, *found.words.values()]) + " (settings unknown)" * (not found.runs[0].settings)
         taken[label] += 1
         label += f" ({taken[label]})" if taken[label] > 1 else ""
-        ordered = sorted(group, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
-        yield label, varied, tuple(ordered)
+        ordered = sorted(found.runs, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
+        yield label, found.varied, tuple(filter(None, found.words)), tuple(ordered)
 
 
 def _of_strategy(name: str) -> bool:
     return name.startswith("strategy.")
-
-
-def _value(run: Run, name: str) -> Setting | EllipsisType:
-    """A setting; `...` where the run has none of this name, None where it does without the whole group."""
-    group = name.removesuffix(TARGET)
-    return run.settings.get(name, run.settings.get(group, ...))
-
-
-def _columns(runs: Sequence[Run]) -> dict[str, Values]:
-    """Values of each setting that is not the same in all runs."""
-    known = [run for run in runs if run.settings]
-    names = dict.fromkeys(name for run in known for name in run.settings)
-    columns = {name: tuple(_value(run, name) for run in known) for name in names if f"{name}{TARGET}" not in names}
-    return {name: column for name, column in columns.items() if len(set(column)) > 1}
-
-
-def _varied(runs: Sequence[Run]) -> list[str]:
-    """Names of the settings with several values, without those that follow from others."""
-    columns = {name: column for name, column in _columns(runs).items() if len(set(column) - {...}) > 1}
-    chosen = tuple(name.removesuffix(TARGET) + "." for name in columns if name.endswith(TARGET))
-    kept: dict[tuple[str, Values], str] = {}
-    for name in sorted(columns, key=lambda name: name.count(".")):
-        priced = any(name.startswith(p.removesuffix("name")) and name != p for p in PRICES if p in columns)
-        belongs = ... in columns[name] and name.startswith(chosen) and not name.endswith(TARGET)
-        if not (priced or belongs):
-            # the same value in several places is one setting that the others refer to
-            kept.setdefault((name.rpartition(".")[2], columns[name]), name)
-    return [name for name in columns if name in kept.values()]
-
-
-def _telling_apart(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """Settings that only some runs have, as many as it takes to tell apart those that `names` do not."""
-    more: list[str] = []
-
-    def told(chosen: Sequence[str]) -> int:
-        return len({tuple(_value(run, name) for name in chosen) for run in runs})
-
-    # the choice of a class says more than what it is set to, and what a callback follows says least
-    def weight(name: str) -> tuple[bool, bool]:
-        return name.startswith("callbacks."), not (name.endswith(TARGET) or name.startswith(LAYERS))
-
-    for name, column in sorted(_columns(runs).items(), key=lambda column: weight(column[0])):
-        if told([*names, *more]) == len(runs):
-            break
-        if ... in column and told([*names, *more, name]) > told([*names, *more]):
-            more.append(name)
-    return more
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """For each dotted name as many of its last parts as tell it from the others; `m` is the paper's for samples.
-
-    What a layer has of its own keeps the layer's name.
-    """
-    parts = {name: _readable(name).split(".") for name in names}
-    short = {}
-    for name, own in parts.items():
-        others = [other for other in parts.values() if other is not own]
-        taken = next((k for k in range(1, len(own)) if not any(other[-k:] == own[-k:] for other in others)), len(own))
-        least = len(own) - 2 if name.startswith(LAYERS) else 1
-        short[name] = ".".join(own[-max(taken, least) :])
-    return short
-
-
-def _readable(name: str) -> str:
-    if name in SHORT:
-        return f"{name.rpartition('.')[0]}.{SHORT[name]}"
-    return name.removesuffix(".name") if name in PRICES else name.removesuffix(TARGET)
-
-
-def shown(name: str, value: Setting) -> str:
-    """A setting's value as a label has it."""
-    if isinstance(value, tuple):
-        return f"[{','.join(shown('', item) for item in value)}]"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    text = " ".join(str(value).split())
-    text = text.rpartition(".")[2] if name.endswith(TARGET) else text
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-def _order(value: Setting | EllipsisType) -> tuple[int, float, str]:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return 0, float(value), ""
-    return 1, 0.0, str(value)

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from snn_zo.exits import require_printed
 from snn_zo.headline import Headline
 from snn_zo.report.result import PHASES
 from snn_zo.report.score import headline_of
 from snn_zo.runs.identity import flatten
 from snn_zo.runs.wandb_server import one_line, unreachable
+from snn_zo.screen import keep_open
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
@@ -198,4 +200,6 @@ def _coordinates(varied: Sequence[str], headlines: Sequence[Headline]) -> wr.Par
 
 
 if __name__ == "__main__":
+    keep_open()
     main()
+    require_printed()

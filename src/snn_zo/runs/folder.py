@@ -36,7 +36,8 @@ class RunFolder:
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    confusion.csv or predictions.csv (test set), run.log, summary.json, and report.html (all of it, to look at).
+    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, and report.html, a page of
+    all of it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -32,8 +32,15 @@ def identity(config: DictConfig, content: Mapping[str, object] | None = None) ->
 
 def flatten(content: object) -> dict[str, Any]:
     """A resolved config as {dotted name: value} without what is `IGNORED`; lists stay whole."""
-    ignored = tuple(f"{name}." for name in IGNORED)
-    return {name: value for name, value in _leaves(content, "") if not f"{name}.".startswith(ignored)}
+    return {name: value for name, value in _leaves(content, "") if matters(name)}
+
+
+_OF_IGNORED = tuple(f"{name}." for name in IGNORED)
+
+
+def matters(name: str) -> bool:
+    """Whether a setting, or a group of them, is not among those that are `IGNORED`."""
+    return not f"{name}.".startswith(_OF_IGNORED)
 
 
 def _leaves(node: object, name: str) -> Iterator[tuple[str, Any]]:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.atomic import write_atomically, write_json
 from snn_zo.config import Composed, ConfigError
-from snn_zo.config.names import automatic_name
 from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
+from snn_zo.runs.naming import run_name
 from snn_zo.runs.status import Status
 from snn_zo.runs.summary import Summary, headline_entry
 from snn_zo.runs.wandb_variables import wandb_mode
 
 
 def new_run(
-    composed: Composed, study: str, overrides: list[str], content: Mapping[str, object] | None = None
+    composed: Composed,
+    study: str,
+    overrides: list[str],
+    content: Mapping[str, object] | None = None,
+    swept: Sequence[str] = (),
+    fill_further: Callable[[RunFolder], None] = lambda _: None,
 ) -> RunFolder:
-    """A new run folder with the config in it, queued.
+    """A new run folder with the config in it, queued; without `name` it is called by `run_name`.
 
     Args:
         composed: the run's config, in which `study` and `name` are set to the folder's.
         study: name of the run's study where the settings give none.
         overrides: of the command line.
         content: of the run's data, where somebody has looked already.
+        swept: of the overrides, those by which the run differs from others, which its name says first.
+        fill_further: writes what the folder is to hold besides, before it appears.
 
     Raises:
         ConfigError: the run's name is taken, or wandb is to be in a mode that it does not have.
@@ -43,9 +50,11 @@ def new_run(
         _write_config(folder, config, parent.name)
         write_atomically(folder.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))
         write_json(folder.summary, beginning(composed, content) | {"status": Status.QUEUED})
+        fill_further(folder)
 
+    stem = run_name(settings.method, settings.seed, list(dict.fromkeys([*swept, *overrides])), parent.name)
     try:
-        return RunFolder.create(parent, settings.name, automatic_name(f"{settings.method}-s{settings.seed}"), fill)
+        return RunFolder.create(parent, settings.name, stem, fill)
     except FileExistsError as error:
         raise ConfigError(_taken(RunFolder(parent / str(settings.name)))) from error
 

@@ -41,8 +41,8 @@ def require_resumable(folder: RunFolder, module: nn.Module) -> None:
     for path in (folder.metrics, folder.timing):
         if (rows := TableFile(path).epochs()) < epochs:
             raise ConfigError(
-                f"{path} has no row of epoch {rows}, and {folder.last.name} counts {epochs} epochs: "
-                f"put the whole file back, or {anew}"
+                f"{path} has no row of epoch {rows + 1} (epoch {rows} in the file), and {folder.last.name} counts "
+                f"{epochs} epochs: put the whole file back, or {anew}"
             )
 
 

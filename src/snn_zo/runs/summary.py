@@ -18,6 +18,13 @@ class CheckpointEntry(TypedDict):
     step: int
 
 
+class Origin(TypedDict):
+    """The completed run that a run extends: its folder, as it was named then, and the epochs that it had."""
+
+    run: str
+    epochs: int
+
+
 class HeadlineEntry(TypedDict):
     """The metric that the task is judged by, as in `snn_zo.headline.Headline`, with its value on the test set."""
 
@@ -40,6 +47,7 @@ class Summary(TypedDict, total=False):
         data_content: of the recordings (`snn_zo.data.content`).
         backend: that ran.
         wandb_id: of the run at wandb.
+        extends: the run whose training this one goes on with; absent where there is none.
         objective, monitor, mode: validation value by which the weights were chosen, its name, and `max` or `min`.
         checkpoint: the weights that were tested.
         headline: the metric that counts, on the test set.
@@ -47,6 +55,7 @@ class Summary(TypedDict, total=False):
         sparsity, dead, dead_layers, paths: see `snn_zo.callbacks.SparsityMonitor`; null where nothing measured them.
         energy: see `snn_zo.callbacks.EnergyMonitor`; null where nothing counted it.
         timing: see `snn_zo.callbacks.RunRecord`.
+        width_factor: by which the strategy's width was scaled for a wanted share of active elements; null for none.
         epochs: that are over.
         parameters: number of trained ones.
     """
@@ -62,6 +71,7 @@ class Summary(TypedDict, total=False):
     data_content: Mapping[str, object] | None
     backend: str
     wandb_id: str | None
+    extends: Origin
     objective: float
     monitor: str
     mode: str
@@ -74,6 +84,7 @@ class Summary(TypedDict, total=False):
     paths: Mapping[str, Mapping[str, int]] | None
     energy: Mapping[str, object] | None
     timing: Mapping[str, float | None]
+    width_factor: float | None
     epochs: int
     parameters: int
 

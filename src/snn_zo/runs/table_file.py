@@ -54,7 +54,7 @@ class TableFile:
 
 
 def write_matrix(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write rows as they are, the first of which may be a header."""
+    """Write rows, the first of which is a header."""
     write_atomically(path, _text(rows))
 
 

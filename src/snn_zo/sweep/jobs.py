@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +19,10 @@ from snn_zo.places import expanded
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.index import by_identity
+from snn_zo.runs.naming import words
 from snn_zo.runs.new import new_run, requeue
 from snn_zo.runs.status import Status
 from snn_zo.runs.summary import Summary
-
-_NUMBER = re.compile(r"\d+\.\d+(e[-+]?\d+)?")
 
 
 @dataclass
@@ -33,7 +31,7 @@ class Job:
 
     Attributes:
         overrides: of the command line and the sweeper.
-        label: by which it differs from the other jobs.
+        swept: of these, the ones by which it differs from the other jobs.
         composed: its config.
         study: name of the study where the settings give none.
         folder: of its run, once it has been placed.
@@ -43,13 +41,18 @@ class Job:
     """
 
     overrides: list[str]
-    label: str
+    swept: list[str]
     composed: Composed
     study: str
     folder: RunFolder = field(init=False)
     due: bool = True
     content: dict[str, object] | None = None
     of_other_data: list[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """How it differs from the others of its sweep: `local_zo delta=0.1 seed=2`; empty if it does not."""
+        return " ".join(words(self.swept))
 
     @property
     def settings(self) -> TrainSettings:
@@ -142,30 +145,11 @@ def _of_other_data(job: Job, known: Mapping[str, RunFolder]) -> list[str]:
 def _place(job: Job, earlier: RunFolder | None, rerun: str | None) -> None:
     status = earlier.read_summary()["status"] if earlier else Status.UNKNOWN
     if earlier is None or rerun == "all" or (rerun == "failed" and status is Status.FAILED):
-        job.folder = new_run(job.composed, job.study, job.overrides, job.content)
+        job.folder = new_run(job.composed, job.study, job.overrides, job.content, job.swept)
         return
     job.folder, job.due = earlier, not status.has_result
     if job.due:
         requeue(earlier, job.config)
-
-
-def label(overrides: Sequence[str], fixed: Collection[str]) -> str:
-    """How a job differs from the others of its sweep: `local_zo delta=0.1 seed=2`; empty if it does not.
-
-    Args:
-        overrides: of the job.
-        fixed: names of settings that are not swept.
-    """
-    return " ".join(_short(override) for override in overrides if override.partition("=")[0] not in fixed)
-
-
-def _short(override: str) -> str:
-    name, _, value = override.lstrip("+").partition("=")
-    value = _NUMBER.sub(lambda number: f"{float(number[0]):.4g}", value)
-    if name == "strategy":
-        return value
-    of_a_layer = name.partition("model.layers.")[2]
-    return f"{of_a_layer or name.rpartition('.')[2]}={value}"
 
 
 def _entry(summary: Summary, name: str) -> float:

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snn_zo.atomic import write_json
-from snn_zo.config.names import DASHBOARD, SWEEP_RECORD
+from snn_zo.config.names import DASHBOARD
+from snn_zo.exits import reason
 from snn_zo.report.comparison import compare
-from snn_zo.report.dashboard import write_dashboard
 from snn_zo.report.runs import read_runs
+from snn_zo.report.study import write_study
 from snn_zo.report.table import print_comparison
+from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.signals import terminate_like_ctrl_c
 from snn_zo.runs.status import Status
+from snn_zo.runs.sweep_record import RecordedSweep, record_sweep
 from snn_zo.sweep.engines import Engine
 from snn_zo.sweep.jobs import Job, place
 from snn_zo.sweep.progress import Progress
@@ -36,6 +38,7 @@ class Sweep:
 
     def __init__(self, engine: Engine, total: int | None = None) -> None:
         self.engine, self.jobs, self.progress = engine, list[Job](), Progress(total)
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do a round of jobs.
@@ -97,38 +100,47 @@ class Sweep:
 
     @property
     def folder(self) -> Path:
-        """The study's folder."""
+        """The study's folder; where the jobs are of several studies, the first one's."""
         return self.jobs[0].parent
 
-    @property
-    def dashboard(self) -> Path:
-        """The page that compares its runs."""
-        return self.folder / DASHBOARD
+    def _studies(self) -> dict[Path, list[Path]]:
+        """The run folders in each study's folder."""
+        runs: dict[Path, dict[Path, None]] = {}
+        for job in self.jobs:
+            runs.setdefault(job.parent, {})[job.path] = None
+        return {study: list(folders) for study, folders in runs.items()}
 
     def _record(self) -> None:
         """sweep.json: how to do it again."""
-        record: dict[str, object] = {
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "directory": os.getcwd(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "jobs": self.progress.total,
-            "runs": list(dict.fromkeys(job.path.name for job in self.jobs)),
-        }
-        write_json(self.folder / SWEEP_RECORD, record)
+        command = (Path(sys.argv[0]).name, *sys.argv[1:])
+        for study, folders in self._studies().items():
+            names = tuple(folder.name for folder in folders)
+            sweep = RecordedSweep(command, os.getcwd(), (self._started,), self.progress.total, names)
+            if said := record_sweep(study, sweep):
+                print(f"note: {clean(said)}", file=sys.stderr)
 
     def conclude(self) -> int:
-        """Print the table, write the dashboard; 0 if every job is completed, else 1."""
-        folders = dict.fromkeys(job.path for job in self.jobs if job.folder.summary.exists())
+        """Print the table, write the page of each study; 0 if every job is completed, else 1.
+
+        The table has the jobs of this command, the page all runs of the study.
+        """
+        folders = [path for paths in self._studies().values() for path in paths if RunFolder(path).summary.exists()]
         if folders:
-            comparison = compare(read_runs(list(folders)))
-            print_comparison(comparison)
-            try:
-                write_dashboard(comparison, self.dashboard)
-            except OSError as error:  # a full disk may not hide what the sweep was for
-                print(f"error: no dashboard: {error.strerror}: {error.filename}", file=sys.stderr)
-            else:
-                print(f"dashboard  {self.dashboard}")
+            print_comparison(compare(read_runs(folders)))
+        for study, own in self._studies().items():
+            _write_page(study, len(own))
         statuses = {job.folder.read_summary()["status"] for job in self.jobs}
         if not all(status.has_result for status in statuses):
             print("the same command goes on where this one stopped")
         return 0 if statuses <= {Status.COMPLETED} else 1
+
+
+def _write_page(study: Path, own: int) -> None:
+    """Write a study's page, and say how many runs it compares besides the sweep's own."""
+    try:
+        others = len(write_study(study).runs) - own
+    except OSError as error:  # a full disk may not hide what the sweep was for
+        print(f"error: no dashboard: {reason(error)}", file=sys.stderr)
+        return
+    more = f", with {others} other run{'s' if others > 1 else ''} of the study" if others > 0 else ""
+    print(f"dashboard  {study / DASHBOARD}{more}")

@@ -14,7 +14,7 @@ from snn_zo.tasks.task import Task
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-    from snn_zo.tasks.tested import Confusion
+    from snn_zo.tasks.tested import TestedClasses
 
 TOP = 3
 
@@ -44,8 +44,8 @@ class Classification(Task):
         tops = {"acc": 1} | ({f"top{TOP}": TOP} if self.target.count > TOP else {})
         return MetricCollection({name: accuracy(top) for name, top in tops.items()})
 
-    def tested(self) -> Confusion:
-        """The confusion matrix."""
-        from snn_zo.tasks.tested import Confusion
+    def tested(self) -> TestedClasses:
+        """Predictions and the confusion matrix."""
+        from snn_zo.tasks.tested import TestedClasses
 
-        return Confusion(self.target.count)
+        return TestedClasses()

@@ -14,7 +14,7 @@ from snn_zo.tasks.task import Task
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-    from snn_zo.tasks.tested import Predictions
+    from snn_zo.tasks.tested import TestedValues
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Regression(Task):
             {"r2": R2(self.target.size), "mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False)}
         )
 
-    def tested(self) -> Predictions:
-        """A table of predicted against true values."""
-        from snn_zo.tasks.tested import Predictions
+    def tested(self) -> TestedValues:
+        """Predicted and true values."""
+        from snn_zo.tasks.tested import TestedValues
 
-        return Predictions(self.target.size)
+        return TestedValues()

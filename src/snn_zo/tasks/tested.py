@@ -3,90 +3,81 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.utilities import dim_zero_cat
+
+Rows: TypeAlias = "list[list[object]]"
+"""Of a table, its header first."""
 
 
 class Tested(Metric):
-    """Takes in the predictions of the test, of all devices, and makes a table of them.
+    """Takes in the predictions of the test, of all devices, and makes tables of them."""
 
-    Attributes:
-        name: of the table.
-    """
-
-    name: ClassVar[Literal["confusion", "predictions"]]
-
-    @abstractmethod
-    def update(self, prediction: Tensor, target: Tensor, sample: Tensor) -> None:
-        """Take in what metrics see of a batch, its targets, and the numbers of its samples in the data set."""
-
-    @abstractmethod
-    def rows(self) -> list[list[object]]:
-        """Rows of the table, its header first if it has one."""
-
-
-class Confusion(Tested, MulticlassConfusionMatrix):
-    """The confusion matrix [C, C], true class by row: a table without a header.
-
-    Args:
-        classes: C.
-    """
-
-    name = "confusion"
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(num_classes=classes)
-
-    def update(self, prediction: Tensor, target: Tensor, sample: Tensor) -> None:  # type: ignore[override]
-        """See `Tested.update`."""
-        if len(target):
-            MulticlassConfusionMatrix.update(self, prediction, target)
-
-    def rows(self) -> list[list[object]]:
-        """See `Tested.rows`."""
-        matrix: list[list[object]] = self.compute().tolist()
-        return matrix
-
-
-class Predictions(Tested):
-    """Predicted and true values of each sample: `sample,predicted,true`, numbered where there are several values.
-
-    Args:
-        size: values of a sample, K.
-    """
-
-    name = "predictions"
     full_state_update = False
 
     samples: list[Tensor]
-    values: list[Tensor]
+    predictions: list[Tensor]
+    targets: list[Tensor]
 
-    def __init__(self, size: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.size = size
-        self.add_state("samples", [], dist_reduce_fx="cat")
-        self.add_state("values", [], dist_reduce_fx="cat")
+        for name in ("samples", "predictions", "targets"):
+            self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, prediction: Tensor, target: Tensor, sample: Tensor) -> None:
-        """See `Tested.update`."""
-        # also of nothing: devices put together what each of them has
+        """Take in a batch, which may be empty: devices put together what each of them has.
+
+        Args:
+            prediction: [B, C] what metrics see of it.
+            target: [B, *shape of the target].
+            sample: [B] numbers of its recordings in the data set.
+        """
         self.samples.append(sample)
-        self.values.append(torch.cat([prediction, target.to(prediction.dtype)], 1))
+        self.predictions.append(prediction)
+        self.targets.append(target)
 
-    def compute(self) -> tuple[Tensor, Tensor]:
-        """[S] samples in ascending order, and their K predicted and K true values, [S, 2 K]."""
+    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
+        """[S] recordings in ascending order, their predictions [S, C] and their targets [S, *shape of the target]."""
         samples, order = dim_zero_cat(self.samples).sort()
-        return samples, dim_zero_cat(self.values)[order]
+        return samples, dim_zero_cat(self.predictions)[order], dim_zero_cat(self.targets)[order]
 
-    def rows(self) -> list[list[object]]:
-        """See `Tested.rows`."""
-        samples, values = self.compute()
-        numbers = [""] if self.size == 1 else [f"_{i + 1}" for i in range(self.size)]
-        header: list[object] = ["sample", *(f"{kind}{number}" for kind in ("predicted", "true") for number in numbers)]
-        lines = zip(samples.tolist(), values.tolist(), strict=True)
-        return [header, *([sample, *(f"{value:.9g}" for value in line)] for sample, line in lines)]
+    @abstractmethod
+    def tables(self) -> Mapping[Literal["confusion", "predictions"], Rows]:
+        """Tables by name."""
+
+
+class TestedClasses(Tested):
+    """Of each recording its label, the prediction and the scores of all classes; and the confusion matrix."""
+
+    def tables(self) -> Mapping[Literal["confusion", "predictions"], Rows]:
+        """See `Tested.tables`; the confusion matrix has a row for each label and a column for each prediction."""
+        samples, scores, label = self.compute()
+        prediction, classes = scores.argmax(1), range(scores.shape[1])
+        predictions: Rows = [["recording", "label", "prediction", *(f"score_{c}" for c in classes)]]
+        columns = samples.tolist(), label.tolist(), prediction.tolist(), scores.tolist()
+        predictions += [[r, y, p, *(f"{score:.6g}" for score in line)] for r, y, p, line in zip(*columns, strict=True)]
+        matrix = np.zeros((len(classes), len(classes)), np.int64)
+        np.add.at(matrix, (label.cpu().numpy(), prediction.cpu().numpy()), 1)
+        confusion: Rows = [["label\\predicted", *classes]]
+        confusion += [[c, *row] for c, row in enumerate(matrix.tolist())]
+        return {"predictions": predictions, "confusion": confusion}
+
+
+class TestedValues(Tested):
+    """Of each recording the predicted and the true values, which are numbered where there are several."""
+
+    def tables(self) -> Mapping[Literal["confusion", "predictions"], Rows]:
+        """See `Tested.tables`."""
+        samples, predicted, true = self.compute()
+        size = predicted.shape[1]
+        numbers = [""] if size == 1 else [f"_{i + 1}" for i in range(size)]
+        rows: Rows = [["recording", *(f"{kind}{number}" for kind in ("predicted", "true") for number in numbers)]]
+        values = torch.cat([predicted, true.to(predicted.dtype)], 1).tolist()
+        rows += [[s, *(f"{value:.9g}" for value in line)] for s, line in zip(samples.tolist(), values, strict=True)]
+        return {"predictions": rows}

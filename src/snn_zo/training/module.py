@@ -44,7 +44,8 @@ class SpikingModule(lightning.LightningModule):
         seed: run seed; keys the strategy's random draws together with optimizer step and sample.
         optimizer: makes the optimizer from parameters.
         schedule: makes the schedule from an optimizer and `total_steps`; None for a constant learning rate.
-        regularizer: of the hidden layers' spike counts; its sum over layers is logged as `train/penalty`.
+        regularizer: of the hidden layers' spike counts, by default that of `conf/regularizer/spike_count.yaml`; its sum
+            over layers is logged as `train/penalty`. SpikeCount(upper=0, lower=0) does without.
         backend: of the regulariser.
     """
 
@@ -55,7 +56,7 @@ class SpikingModule(lightning.LightningModule):
         seed: int,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler] | None = None,
-        regularizer: SpikeCount = SpikeCount(upper=0, lower=0),  # noqa: B008
+        regularizer: SpikeCount = SpikeCount(),  # noqa: B008
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -137,6 +138,10 @@ class SpikingModule(lightning.LightningModule):
             readout = self._evaluate("test", batch)
         self.tested.update(self.task.prediction(readout), batch.target, batch.sample)
         return {"layers": layers}
+
+    def on_test_epoch_start(self) -> None:
+        """Forget an earlier test."""
+        self.tested.reset()
 
     def on_test_epoch_end(self) -> None:
         """Put together what the devices have tested while they are all there; the metric keeps the result."""

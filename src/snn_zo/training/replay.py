@@ -102,7 +102,7 @@ class Replay:
                 done.synchronize()
             overflow, not_finite = flags.tolist()
             if overflow:
-                log.info("step %d needed longer lists than any before it: done again, and captured anew", step)
+                log.info("step %d needed longer lists than any before it: done again, and captured anew", step + 1)
                 self._again = None
                 self._ordinary(batch, step)
             elif not_finite:
@@ -169,8 +169,8 @@ class Replay:
 
 
 def diverged(step: int) -> DivergedError:
-    """What to say of a step whose loss is not a number."""
-    return DivergedError(f"the loss is nan or infinite in step {step}, whose update was left out; lower optim.lr")
+    """What to say of a step, from 0 on, whose loss is not a number."""
+    return DivergedError(f"the loss is nan or infinite in step {step + 1}, whose update was left out; lower optim.lr")
 
 
 def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:

@@ -3,7 +3,8 @@ import pytest
 from snn_zo.report.comparison import compare
 from snn_zo.report.dashboard import write_dashboard
 from snn_zo.report.dashboard.tables import link
-from snn_zo.report.export import latex, runs_csv, summary_csv
+from snn_zo.report.export import runs_csv, summary_csv
+from snn_zo.report.latex import latex
 from snn_zo.report.runs import read_runs
 from tests.calls import calls
 from tests.report.dashboard.pages import Page, dashboard

@@ -1,8 +1,8 @@
 import pytest
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.dashboard import score
+from snn_zo.report.interval import Estimate
 
 ACCURACY = Headline("acc", "accuracy", "max", "%")
 R2 = Headline("r2", "R2")

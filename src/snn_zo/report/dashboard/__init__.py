@@ -14,14 +14,16 @@ from markupsafe import Markup
 
 from snn_zo.atomic import write_atomically
 from snn_zo.page import render
-from snn_zo.report.comparison import MANY, Comparison
+from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
 from snn_zo.report.dashboard.run_page import write_run_page
 from snn_zo.report.dashboard.swept import MOST, answers, swept
-from snn_zo.report.dashboard.tables import link, pairs_table, runs_table, variants_table
-from snn_zo.report.export import latex, runs_csv, summary_csv
+from snn_zo.report.dashboard.tables import link, of_test_set, pairs_table, runs_table, variants_table
+from snn_zo.report.export import runs_csv, summary_csv
+from snn_zo.report.latex import latex
+from snn_zo.report.pairs import FEWEST, MANY
 from snn_zo.report.runs import UNKNOWN, Run
 from snn_zo.report.score import title_of
 from snn_zo.report.variants import Variant
@@ -147,14 +149,15 @@ def _content(comparison: Comparison, ranked: Sequence[Variant], path: Path) -> d
             variants_table(comparison, [v for v in ranked if v.data == data], f"variants-{i}")
             for i, data in enumerate(comparison.data)
         ],
+        "test_sets": [of_test_set(comparison, data) for data in comparison.data],
         "runs": runs_table(ranked, headlines, path, {place: trouble.anchor for place, trouble in troubles.items()}),
         "methods": sorted({run.method for run in runs}),
         "pairs": pairs_table(pairs, headlines) if pairs else None,
+        "fewest": FEWEST,
         "all_pairs": all(len(comparison.of(data)) <= MANY for data in comparison.data),
         "troubles": list(troubles.values()),
         "facts": provenance.facts(runs),
-        "commands": provenance.commands(runs),
-        "sweeps": provenance.sweeps(runs),
+        "commands": provenance.commands(ordered),
         "single_commands": provenance.single_commands(ordered),
     }
 

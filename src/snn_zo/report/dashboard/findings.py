@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -10,21 +11,25 @@ from markupsafe import Markup
 
 from snn_zo.headline import Headline
 from snn_zo.quantity import joules, percent
-from snn_zo.report.bootstrap import Estimate
-from snn_zo.report.comparison import Comparison, Pair
+from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import score
 from snn_zo.report.dashboard.tables import interval
+from snn_zo.report.interval import Estimate
+from snn_zo.report.pairs import FEWEST, Pair
 from snn_zo.report.runs import Run
-from snn_zo.report.score import is_share, scored, sign_of, title_of
+from snn_zo.report.score import scored, sign_of, title_of
 from snn_zo.report.variants import Variant
 from snn_zo.runs.status import Status
 
-FEW = 10
-"""Seeds below which a bootstrap interval is easily too narrow."""
 STATES = (Status.COMPLETED, Status.RUNNING, Status.QUEUED, Status.FAILED, Status.INTERRUPTED, Status.UNKNOWN)
-VERDICTS = ("clear", "level", "behind", "unknown")
-NAMED = 4
+NAMED = 3
 """Variants that a sentence names; of more it says how many."""
+LONGEST = 40
+"""Characters of a name in a sentence."""
+ROOM = 400
+"""Characters of the opening: four lines of the page."""
+LINES = 4
+"""Data sets that the opening has a line for."""
 
 
 def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
@@ -38,141 +43,153 @@ def counts(runs: Sequence[Run]) -> list[tuple[str, int]]:
 
 
 def findings(comparison: Comparison, ranked: Sequence[Variant]) -> list[Markup]:
-    """For each data set: the best variant, what it is and is not ahead of, and which costs least.
+    """What there is to say first, in four lines: the best variant, whether that is shown, and which costs least.
 
     Args:
         comparison: what the pairs are from.
         ranked: the variants, those of a data set from best to worst.
     """
-    pairs = comparison.pairs()
-    return [_finding(comparison, data, [v for v in ranked if v.data == data], pairs) for data in comparison.data]
+    pairs, data = comparison.pairs(), comparison.data
+    said = [_Finding(comparison, name, [v for v in ranked if v.data == name], pairs) for name in data[:LINES]]
+    if len(data) == 1:
+        return [said[0].whole()]
+    if len(data) > LINES:
+        *said, _ = said
+        more = len(data) - len(said)
+        return [*(finding.line() for finding in said), _say("The tables below have {} more data sets.", more)]
+    return [finding.line() for finding in said]
 
 
-def _finding(comparison: Comparison, data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> Markup:
-    headline = comparison.headline_of(data)
-    measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
-    if not measured:
-        if any(variant.done for variant in ranked):
-            return _say("On {} the runs that are completed do not say what they are judged by.", data)
-        return _say("On {} no run is completed yet: there is nothing to compare.", data)
-    (best, reached), *others = measured
-    if not others:
-        value = _value(headline, reached)
-        alone = f"{value} on the test set" if is_share(headline) else f"a test {title_of(headline)} of {value}"
-        text = "On {}, <strong>{}</strong> reaches {}. There is no other variant to compare it with."
-        return _say(text, data, best.label, alone)
-    against = {id(pair.b): pair for pair in pairs if pair.a is best}
-    judged = {id(variant): _verdict(headline, against.get(id(variant))) for variant, _ in others}
-    clear, level, behind, unknown = ([v for v, _ in others if judged[id(v)] == kind] for kind in VERDICTS)
-    most = "highest" if sign_of(headline) > 0 else "lowest"
-    first = "On {}, <strong>{}</strong> has the {} mean test {} of {} variants: {}."
-    said = [_say(first, data, best.label, most, title_of(headline), len(measured), _value(headline, reached))]
-    said += [_ahead(headline, clear, against)] if clear else []
-    said += [_level(headline, level, against)] if level else []
-    said += [_behind(headline, behind, against)] if behind else []
-    said += [*_cost([best, *level]), *_cheapest(headline, best, clear, against)]
-    said += [_unknown(headline, unknown, against)] if unknown else []
-    return Markup(" ").join(said)
+class _Finding:
+    """What is said of a data set."""
 
+    def __init__(self, comparison: Comparison, data: str, ranked: Sequence[Variant], pairs: Sequence[Pair]) -> None:
+        self.data, self.ranked = data, ranked
+        self.headline = comparison.headline_of(data)
+        self.measured = [(variant, found) for variant in ranked if (found := variant.estimate("score"))]
+        best = self.measured[0][0] if self.measured else None
+        against = {id(pair.b): pair for pair in pairs if pair.a is best}
+        self.against = [(variant, against.get(id(variant))) for variant, _ in self.measured[1:]]
 
-def _verdict(headline: Headline | None, pair: Pair | None) -> str:
-    """One of VERDICTS: the interval of the advantage is above 0, holds it, is below 0, or is none."""
-    if pair is None:
-        return "unknown"
-    _, low, high, _ = score.advantage(headline, pair.difference)
-    if low is None or high is None:
-        return "unknown"
-    return "clear" if low > 0 else "behind" if high < 0 else "level"
+    def whole(self) -> Markup:
+        """All of it, as far as there is room: the verdicts first, then what they cost."""
+        if len(self.measured) < 2:
+            return self._alone()
+        (best, reached), *_ = self.measured
+        most = "highest" if sign_of(self.headline) > 0 else "lowest"
+        text = "<strong>{}</strong> has the {} mean test {} of {} variants on {}: {}."
+        title, value = title_of(self.headline), _value(self.headline, reached)
+        said = [_say(text, _name(best), most, title, len(self.measured), self.data, value), *self._verdicts()]
+        for more in self._costs(best):
+            if sum(len(sentence.striptags()) + 1 for sentence in (*said, more)) <= ROOM:
+                said.append(more)
+        return Markup(" ").join(said)
 
+    def line(self) -> Markup:
+        """The best variant and whether that is shown, in a line."""
+        if len(self.measured) < 2:
+            return self._alone()
+        (best, reached), *_ = self.measured
+        beaten = sum(pair is not None and pair.better is best for _, pair in self.against)
+        seeds = max((pair.n for _, pair in self.against if pair), default=0)
+        verdict = f"shown to be better than {beaten} of {len(self.against)} others"
+        if seeds < FEWEST:
+            verdict = f"no verdict from {_seeds(seeds)}"
+        text = "<strong>{}</strong> leads on {}: {}; {}."
+        return _say(text, _name(best), self.data, scored(self.headline, reached.mean), verdict)
 
-def _ahead(headline: Headline | None, clear: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    nearest = against[id(clear[0])]
-    caution = ""
-    if nearest.n < FEW:
-        caution = f" With {nearest.n} seeds such an interval is easily too narrow."
-    of = "" if len(clear) == 1 else f"of {clear[0].label} "
-    gain, unit = score.advantage(headline, nearest.difference), score.unit_of_difference(headline)
-    distance = partial(score.distance, headline)
-    by = f"{distance(gain.mean)}{unit} (95 % interval {interval(gain, distance)}, {nearest.n} seeds)"
-    return _say("It is ahead of {}{} {}by {}.{}", _names(clear), ":" if of else "", of, by, caution)
+    def _alone(self) -> Markup:
+        """Of a data set without a second variant."""
+        if self.measured:
+            variant, found = self.measured[0]
+            title, value = title_of(self.headline), _value(self.headline, found)
+            return _say("<strong>{}</strong> has a test {} of {} on {}.", _name(variant), title, value, self.data)
+        if any(variant.done for variant in self.ranked):
+            return _say("On {} the runs that are completed do not say what they are judged by.", self.data)
+        return _say("On {} no run is completed yet: there is nothing to compare.", self.data)
 
+    def _verdicts(self) -> list[Markup]:
+        """Of the best against the others: what is shown, what is not, and what would be needed."""
+        best = self.measured[0][0]
+        pairs = [pair for _, pair in self.against if pair]
+        ahead = [pair for pair in pairs if pair.better is best]
+        behind = [pair for pair in pairs if pair.better is pair.b]
+        level = [pair for pair in pairs if pair.n >= FEWEST and pair.better is None]
+        few = [pair for pair in pairs if pair.n < FEWEST]
+        strangers = [variant for variant, pair in self.against if pair is None]
+        said = []
+        if ahead:
+            said.append(_say("It is ahead of {} ({}).", _names(ahead), self._difference(ahead[0])))
+        if behind:
+            text = "On the seeds that both have completed it is behind {} ({})."
+            said.append(_say(text, _names(behind), self._difference(behind[0])))
+        if level:
+            text = "That it is better than {} is not shown ({}{})."
+            said.append(_say(text, _names(level), self._difference(level[0]), _needed("; ", level[0])))
+        if few:
+            text = "There is no verdict on {}: that takes {} seeds or more, and there {} {} ({}{})."
+            are = "is" if few[0].n == 1 else "are"
+            needed = _needed("; ", few[0])
+            said.append(_say(text, _names(few), FEWEST, are, few[0].n, self._difference(few[0]), needed))
+        if strangers:
+            said.append(_say("No seed is common to it and {}.", _listed([_name(variant) for variant in strangers])))
+        return said
 
-def _level(headline: Headline | None, level: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    why = _difference(headline, against[id(level[0])])
-    of = "" if len(level) == 1 else f"{level[0].label}: "
-    return _say("It is <strong>not to be told apart</strong> from {} ({}{}).", _names(level), of, why)
+    def _difference(self, pair: Pair) -> str:
+        """How far the best is above another one, with an interval."""
+        gain = score.advantage(self.headline, pair.overall)
+        shown = partial(score.difference, self.headline)
+        named = f"{_name(pair.b)}: {shown(gain.mean)}{score.unit_of_difference(self.headline)}"
+        return named if gain.low is None else f"{named}, {interval(gain, shown)}"
 
-
-def _behind(headline: Headline | None, behind: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    """The best mean, and yet worse on the seeds that both have."""
-    why = _difference(headline, against[id(behind[0])])
-    of = "" if len(behind) == 1 else f"{behind[0].label}: "
-    return _say("On the seeds that both have completed it is behind {} ({}{}).", _names(behind), of, why)
-
-
-def _unknown(headline: Headline | None, unknown: Sequence[Variant], against: dict[int, Pair]) -> Markup:
-    pair = against.get(id(unknown[0]))
-    why = f"{_mean_difference(headline, pair)} on one seed" if pair else "no seed in common"
-    of = "" if len(unknown) == 1 else f"{unknown[0].label}: "
-    text = "Whether it is better than {} cannot be said from fewer than two common seeds ({}{})."
-    return _say(text, _names(unknown), of, why)
-
-
-def _cost(candidates: Sequence[Variant]) -> list[Markup]:
-    """Which of the best took the least energy."""
-    costs = [(found.mean, variant) for variant in candidates if (found := variant.estimate("joules"))]
-    if not costs:
-        return []
-    if len({variant.prices for _, variant in costs}) > 1:
-        return [_say("Their energies were modelled with different prices and are not compared.")]
-    least, cheapest = min(costs, key=lambda pair: pair[0])
-    table = cheapest.alive[0].cost_table
-    ratio = cheapest.estimate("energy_ratio")
-    dense = f", {percent(ratio.mean)} of what dense products would take" if ratio else ""
-    if len(costs) == 1:
-        return [_say("Its training took {} (modelled, {}){}.", joules(least), table, dense)]
-    text = "Of these, <strong>{}</strong> took the least energy to train: {} (modelled, {}){}."
-    return [_say(text, cheapest.label, joules(least), table, dense)]
-
-
-def _cheapest(
-    headline: Headline | None, best: Variant, beaten: Sequence[Variant], against: dict[int, Pair]
-) -> list[Markup]:
-    """Which of the worse ones takes the least energy, and what that costs."""
-    own = best.estimate("joules")
-    costs = [(found.mean, variant) for variant in beaten if (found := variant.estimate("joules"))]
-    if own is None or not costs:
-        return []
-    least, cheapest = min(costs, key=lambda pair: pair[0])
-    if least >= own.mean or cheapest.prices != best.prices:
-        return []
-    text = "<strong>{}</strong> took {}, {} of what {} took, for {} {}."
-    gain = score.advantage(headline, against[id(cheapest)].difference).mean
-    lost = f"{score.distance(headline, gain)}{score.unit_of_difference(headline)}"
-    less = "less" if sign_of(headline) > 0 else "more"
-    return [_say(text, cheapest.label, joules(least), percent(least / own.mean), best.label, lost, less)]
+    def _costs(self, best: Variant) -> list[Markup]:
+        """Which of the best, and of those that nobody can tell from it, took the least energy."""
+        level = [pair.b for _, pair in self.against if pair and pair.better is None]
+        costs = [(found.mean, variant) for variant in (best, *level) if (found := variant.estimate("joules"))]
+        if not costs:
+            return []
+        if len({variant.prices for _, variant in costs}) > 1:
+            return [_say("Their energies were modelled with different prices and are not compared.")]
+        least, cheapest = min(costs, key=lambda pair: pair[0])
+        ratio = cheapest.estimate("energy_ratio")
+        dense = f", {percent(ratio.mean)} of dense products" if ratio else ""
+        if len(costs) == 1:
+            return [_say("Its training took {} (modelled){}.", joules(least), dense)]
+        text = "Of these, <strong>{}</strong> took the least energy: {} (modelled){}."
+        return [_say(text, _name(cheapest), joules(least), dense)]
 
 
 def _value(headline: Headline | None, found: Estimate) -> str:
     shown = partial(scored, headline)
     if found.low is None:
-        return f"{shown(found.mean)} (one seed, so no interval)"
+        return f"{shown(found.mean)} (one seed)"
     return f"{shown(found.mean)} (95 % interval {interval(found, shown)}, {found.n} seeds)"
 
 
-def _mean_difference(headline: Headline | None, pair: Pair) -> str:
-    return f"{score.difference(headline, pair.difference.mean)}{score.unit_of_difference(headline)}"
+def _needed(before: str, pair: Pair) -> str:
+    """How many seeds would show the difference, where something tells."""
+    if pair.needed is None:
+        return ""
+    if math.isinf(pair.needed):
+        return f"{before}more seeds would not show it"
+    return f"{before}about {pair.needed:.0f} seeds would show it"
 
 
-def _difference(headline: Headline | None, pair: Pair) -> str:
-    ends = interval(pair.difference, partial(score.difference, headline))
-    return f"{_mean_difference(headline, pair)}, 95 % interval {ends}, {pair.n} seeds"
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' if count != 1 else ''}"
 
 
-def _names(variants: Sequence[Variant]) -> str:
-    names = [variant.label for variant in variants[:NAMED]]
-    if len(variants) > NAMED:
-        names = [*names[: NAMED - 1], f"{len(variants) - NAMED + 1} others"]
+def _name(variant: Variant) -> str:
+    return variant.label if len(variant.label) <= LONGEST else f"{variant.label[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _names(pairs: Sequence[Pair]) -> str:
+    return _listed([_name(pair.b) for pair in pairs])
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -10,14 +10,16 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import schema
 from snn_zo.report.dashboard.swept import MOST, TARGET, Swept, swept
+from snn_zo.report.interval import Estimate
+from snn_zo.report.labels import shown
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run, Setting
 from snn_zo.report.score import title_of
-from snn_zo.report.variants import Prices, Variant, short_names, shown
+from snn_zo.report.variants import Prices, Variant
+from snn_zo.runs.naming import short_names
 from snn_zo.runs.status import Status
 
 LEARNING = (Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED)
@@ -230,8 +232,9 @@ def _pairs(comparison: Comparison, place: Mapping[int, int]) -> list[schema.Pair
         {
             "a": place[id(pair.a)],
             "b": place[id(pair.b)],
-            "difference": _rounded_estimate(pair.difference),
-            "improvement": _rounded_estimate(pair.improvement),
+            "difference": _rounded_estimate(pair.overall),
+            "wins": pair.wins,
+            "ties": pair.ties,
             "n": pair.n,
         }
         for pair in comparison.pairs()

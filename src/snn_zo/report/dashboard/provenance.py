@@ -8,11 +8,12 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from snn_zo.config.names import SWEEP_RECORD
 from snn_zo.report.runs import Run
 from snn_zo.runs.process import WORKER
+from snn_zo.runs.sweep_record import RecordedSweep, read_sweeps
 from snn_zo.untrusted import clean, read_file
 
 JOB = f"{WORKER.rpartition('.')[2]}.py"
@@ -46,38 +47,73 @@ def facts(runs: Sequence[Run]) -> list[Fact]:
     return sorted(made, key=lambda fact: not fact.differs)
 
 
-def commands(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Command lines that the runs were started by, with the number of runs of each; not those of a sweep's jobs."""
-    lines: Counter[str] = Counter()
+@dataclass(frozen=True)
+class Commands:
+    """How all of the runs are made again.
+
+    Attributes:
+        sweeps: name of the study and command line of each sweep that made some of them, with when it was started.
+        single: command lines of the runs that no sweep made, with the number of runs of each.
+    """
+
+    sweeps: list[tuple[str, str]]
+    single: list[tuple[str, int]]
+
+
+def commands(runs: Sequence[Run]) -> Commands:
+    """What made the runs: the sweeps that their studies recorded, and for the others what each of them recorded."""
+    studies: dict[Path, list[Run]] = {}
     for run in runs:
-        command = run.environment.get("command")
-        if isinstance(command, list) and command and not str(command[0]).endswith(JOB):
-            lines[_line(command)] += 1
-    return lines.most_common(MOST)
+        studies.setdefault(run.path.resolve().parent, []).append(run)
+    found, of_sweeps = list[tuple[str, str]](), set[Run]()
+    for study, members in studies.items():
+        made, lines = _of_sweeps(study, members)
+        of_sweeps |= made
+        found += [(_one_line(study.name), line) for line in lines]
+    alone = [line for run in runs if run not in of_sweeps and (line := _started_by(run))]
+    return Commands(found, Counter(alone).most_common())
 
 
-def sweeps(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Name of each study that a sweep made, and the command line of that sweep."""
-    made = []
-    for folder in dict.fromkeys(run.path.resolve().parent for run in runs):
-        about = read_file(folder / SWEEP_RECORD)
-        command = about.get("command") if isinstance(about, dict) else None
-        if isinstance(command, list) and command:
-            made.append((folder.name, _line(command) + _started(about)))
-    return made
+def _of_sweeps(study: Path, runs: Sequence[Run]) -> tuple[set[Run], list[str]]:
+    """Of these runs of a study, those that its sweeps made; and the command lines of these sweeps."""
+    try:
+        recorded = read_sweeps(study)
+    except ValueError as error:
+        return set(), [f"# {_one_line(f'{study.name}: {error}')}"]
+    names = {run.path.resolve().name: run for run in runs}
+    sweeps = {sweep: [names[name] for name in sweep.runs if name in names] for sweep in recorded}
+    made = {run for members in sweeps.values() for run in members}
+    places = {sweep.directory for sweep, members in sweeps.items() if members}
+    return made, [_of_sweep(sweep, len(places) > 1) for sweep, members in sweeps.items() if members]
+
+
+def _of_sweep(sweep: RecordedSweep, with_directory: bool) -> str:
+    said = [f"{sweep.jobs} job{'s' if sweep.jobs != 1 else ''}"]
+    said += [f"started {', '.join(sweep.starts[:MOST])}"] if sweep.starts else []
+    said += [f"in {sweep.directory}"] if with_directory else []
+    return f"{_line(sweep.command)}    # {_one_line('; '.join(said))}"
+
+
+def _started_by(run: Run) -> str | None:
+    """The command line that started a run, or would; None where nothing tells."""
+    found = run.environment.get("command")
+    command = list(map(str, found)) if isinstance(found, list) else []
+    if command and not command[0].endswith(JOB) and not any(word.startswith("resume=") for word in command):
+        return _line(command)
+    return _alone(run)
 
 
 def single_commands(runs: Sequence[Run]) -> list[str]:
     """For each run that left its overrides, the command line that trains it alone."""
-    made = []
-    for run in runs:
-        overrides = read_file(run.folder.overrides)
-        if isinstance(overrides, list):
-            made.append(f"{_line(['train.py', *overrides])}    # {_one_line(run.name)}")
-    return made
+    return [f"{line}    # {_one_line(run.name)}" for run in runs if (line := _alone(run))]
 
 
-def _line(command: list[Any]) -> str:
+def _alone(run: Run) -> str | None:
+    overrides = read_file(run.folder.overrides)
+    return _line(["train.py", *overrides]) if isinstance(overrides, list) else None
+
+
+def _line(command: Sequence[object]) -> str:
     """A command as a shell takes it, in one line whatever is in it."""
     words = [str(word) for word in command]
     return _one_line(shlex.join(["python", *words] if words[0].endswith(".py") else words), 50 * LONGEST)
@@ -85,11 +121,6 @@ def _line(command: list[Any]) -> str:
 
 def _one_line(text: str, longest: int = LONGEST) -> str:
     return clean(text, longest).replace("\n", " ")
-
-
-def _started(about: dict[str, Any]) -> str:
-    started = about.get("started")
-    return f"    # {_one_line(started)}" if isinstance(started, str) else ""
 
 
 def _count(recorded: Iterable[Iterable[tuple[str, str]]]) -> list[Fact]:

@@ -122,12 +122,13 @@ class Run(TypedDict):
 
 
 class Pair(TypedDict):
-    """Score of variant `a` minus that of `b`, and how probable it is that `a` is better, over `n` seeds."""
+    """Score of variant `a` minus that of `b`; of `n` seeds, on how many `a` is better, and on how many they tie."""
 
     a: int
     b: int
     difference: Estimated
-    improvement: Estimated
+    wins: int
+    ties: int
     n: int
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from snn_zo.headline import Headline
-from snn_zo.report.bootstrap import Estimate
+from snn_zo.report.interval import Estimate
 from snn_zo.report.score import is_share, sign_of
 
 NOISE = 12

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from snn_zo.quantity import percent
+from snn_zo.report.labels import short_names, shown
 from snn_zo.report.runs import Setting
-from snn_zo.report.variants import Variant, short_names, shown
+from snn_zo.report.variants import Variant
 
 Settings = frozenset[tuple[str, Setting]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from urllib.parse import quote
 
 from snn_zo.headline import Headline
 from snn_zo.quantity import joules, percent
-from snn_zo.report.bootstrap import Estimate
-from snn_zo.report.comparison import Comparison, Pair
+from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import score
+from snn_zo.report.interval import Estimate
+from snn_zo.report.pairs import FEWEST, Pair
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
 from snn_zo.report.variants import Variant
@@ -77,7 +79,7 @@ def variants_table(comparison: Comparison, variants: Sequence[Variant], table_id
             f"test {title_of(headline)}",
             f"mean over the completed runs, dead ones among them{_less_is_better(headline)}",
         ),
-        Column("95 % interval", "bootstrap over seeds"),
+        Column("95 % interval", "over seeds"),
         Column("active", "share of elements with g ≠ 0 in the last epoch"),
         Column("spike rate"),
         Column("energy ratio", "modelled, of dense products"),
@@ -109,6 +111,21 @@ def _variant_cells(comparison: Comparison, variant: Variant, headline: Headline 
         _cell(comparison.speed_up(variant), "{:.3g} \N{MULTIPLICATION SIGN}".format),
         *(Cell(str(count) if count else MISSING, str(count)) for count in counts),
     ]
+
+
+def of_test_set(comparison: Comparison, data: str) -> str:
+    """How well a test set of its size knows one share of the best variant's (Wilson 1927); nothing of other scores."""
+    headline, size = comparison.headline_of(data), comparison.test_recordings(data)
+    shares = [found.mean for variant in comparison.of(data) if (found := variant.estimate("score"))]
+    if not is_share(headline) or not size or not shares:
+        return ""
+    share, z = max(shares) if sign_of(headline) > 0 else min(shares), 1.96
+    half = z * math.sqrt(share * (1 - share) / size + (z / size / 2) ** 2) / (1 + z * z / size)
+    recordings = f"{size:,} recording{'s' if size > 1 else ''}"
+    return (
+        f"The test set has {recordings}: that alone leaves one {title_of(headline)} of "
+        f"{scored(headline, share)} uncertain by ±{100 * half:.2g} points."
+    )
 
 
 def runs_table(
@@ -184,10 +201,10 @@ def pairs_table(pairs: Sequence[Pair], headlines: Mapping[str, Headline | None])
         Column("variant", word=True),
         Column("against", word=True),
         Column("difference", f"of test {title_of(of_all)}{in_points}, over common seeds"),
-        Column("95 % interval", "bootstrap over the pairs"),
-        Column("P(improvement)", "share of pairs in which the first is better, ties half"),
-        Column("95 % interval", "bootstrap over the pairs"),
-        Column("pairs", "seeds that both have"),
+        Column("over seeds", "95 % interval of the difference, as a sample of all seeds"),
+        Column("over seeds and recordings", "95 % interval, as a sample of all seeds and of all test recordings"),
+        Column("better on", "common seeds on which the first is better"),
+        Column("verdict", f"which is better, from {FEWEST} seeds on; wrong at most 5 times in 100", word=True),
     ]
     rows = [TableRow(_pair_cells(pair, headlines[pair.a.data], with_unit=of_all is None)) for pair in pairs]
     return Table("pairs-table", columns, rows)
@@ -197,15 +214,26 @@ def _pair_cells(pair: Pair, headline: Headline | None, with_unit: bool) -> list[
     def difference(value: float) -> str:
         return score.difference(headline, value) + (score.unit_of_difference(headline) if with_unit else "")
 
+    ties = f", {pair.ties} equal" if pair.ties else ""
     return [
         Cell(pair.a.label, pair.a.label),
         Cell(pair.b.label, pair.b.label),
         _cell(pair.difference, difference),
         Cell(interval(pair.difference, difference), _sort(pair.difference.low)),
-        _cell(pair.improvement, "{:.2f}".format),
-        Cell(interval(pair.improvement, "{:.2f}".format), _sort(pair.improvement.low)),
-        Cell(str(pair.n), str(pair.n)),
+        Cell(interval(pair.on_recordings, difference), _sort(pair.on_recordings and pair.on_recordings.low)),
+        Cell(f"{pair.wins} of {pair.n}{ties}", _sort(pair.wins / pair.n)),
+        Cell(_verdict(pair), _sort(pair.p)),
     ]
+
+
+def _verdict(pair: Pair) -> str:
+    """What is shown, or what it would take."""
+    if pair.better:
+        return "better" if pair.better is pair.a else "worse"
+    open_ = "not shown" if pair.n >= FEWEST else "too few seeds"
+    if pair.needed is None:
+        return open_
+    return f"{open_}; {'test set too small' if math.isinf(pair.needed) else f'about {pair.needed:.0f} would do'}"
 
 
 def _less_is_better(headline: Headline | None) -> str:

@@ -114,6 +114,23 @@ def test_page_has_the_energy_by_layer_and_phase(tmp_path):
     assert [row[0] for row in tables.energy(read(path)).rows] == ["together", "of dense products", "dense products"]
 
 
+def test_page_has_times_that_add_up(tmp_path):
+    path = write_run(tmp_path)
+    timing = {"fit_s": 40.0, "train_s": 25.0, "val_s": 2.5, "compile_s": 10.0, "epoch_s": 0.6, "samples_per_s": 2000.4}
+    change(path, timing=timing)
+    assert [row[:2] for row in tables.times(read(path)).rows] == [
+        ("training of all epochs", "25 s"),
+        ("validations", "2.5 s"),
+        ("compilation of kernels", "10 s"),
+        ("the rest", "2.5 s"),
+        ("together", "40 s"),
+        ("an epoch", "0.6 s"),
+        ("recordings a second", "2000"),
+    ]
+    change(path, timing=None)
+    assert tables.times(read(path)) is None
+
+
 def test_page_names_the_classes_of_its_confusion_matrix(tmp_path):
     path = write_run(tmp_path)
     write_confusion(path, [[3, 1], [0, 2]], ["left <b>", "right"])

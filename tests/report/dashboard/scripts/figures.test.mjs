@@ -72,16 +72,16 @@ test("cost figure of another metric has its name, its unit and its direction", (
 
 test("differences turn round with the reference", () => {
   const view = viewOf(HEADLINES.accuracy);
-  assert.deepEqual(differences(view), [{ other: 0, mean: 0.1, low: 0.05, high: 0.15, better: 0.75, n: 2 }]);
+  assert.deepEqual(differences(view), [{ other: 0, mean: 0.1, low: 0.05, high: 0.15, wins: 1, n: 2 }]);
   const turned = { ...view, chosen: { ...view.chosen, reference: 0 } };
-  assert.deepEqual(differences(turned), [{ other: 1, mean: -0.1, low: -0.15, high: -0.05, better: 0.25, n: 2 }]);
+  assert.deepEqual(differences(turned), [{ other: 1, mean: -0.1, low: -0.15, high: -0.05, wins: 0, n: 2 }]);
   assert.deepEqual(differences({ ...view, shown: [1] }), []);
 });
 
 test("differences have the best first, whatever is better", () => {
   for (const [name, order] of /** @type {const} */ ([["accuracy", [0, 2]], ["error", [2, 0]]])) {
     const view = viewOf(HEADLINES[name], { shown: [0, 1, 2] });
-    view.report.pairs.push({ a: 1, b: 2, difference: [0.3, null, null, 1], improvement: [1, null, null, 1], n: 1 });
+    view.report.pairs.push({ a: 1, b: 2, difference: [0.3, null, null, 1], wins: 1, ties: 0, n: 1 });
     assert.deepEqual(differences(view).map(({ other }) => other), order);
   }
 });

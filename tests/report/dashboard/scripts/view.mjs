@@ -53,7 +53,7 @@ export function viewOf(headline, more = {}) {
       joules: i + 1,
       epoch_s: 0.5,
     })),
-    pairs: [{ a: 0, b: 1, difference: [0.1, 0.05, 0.15, 2], improvement: [0.75, 0.5, 1, 2], n: 2 }],
+    pairs: [{ a: 0, b: 1, difference: [0.1, 0.05, 0.15, 2], wins: 1, ties: 1, n: 2 }],
     downloads: {},
   };
   const chosen = {

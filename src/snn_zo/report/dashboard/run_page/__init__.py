@@ -65,7 +65,7 @@ def write_run_page(run: Run, path: Path) -> None:
         times=tables.times(run),
         overrides=[clean(str(one)) for one in overrides] if isinstance(overrides, list) else None,
         config=_config(run),
-        commands=[command for command, _ in provenance.commands([run])] or provenance.single_commands([run]),
+        commands=_commands(run),
         facts=[(fact.name, fact.values[0][0]) for fact in [*_facts(run), *provenance.facts([run])]],
         folder=link(run, path),
         files=[file.name for file in _files(run) if file.is_file()],
@@ -161,6 +161,13 @@ def _facts(run: Run) -> Iterator[provenance.Fact]:
         yield provenance.Fact("recordings", [(f"{told}{f' ({fingerprint})' if fingerprint else ''}", 1)])
     if (parameters := positive(run.summary, "parameters")) is not None:
         yield provenance.Fact("trained parameters", [(f"{parameters:,.0f}", 1)])
+
+
+def _commands(run: Run) -> list[str]:
+    """The command that started the run; of a sweep's run that of the sweep, and the one that trains the run alone."""
+    made = provenance.commands([run])
+    alone = provenance.single_commands([run]) if made.sweeps else []
+    return [*(line for _, line in made.sweeps), *(line for line, _ in made.single), *alone]
 
 
 def _config(run: Run) -> str | None:

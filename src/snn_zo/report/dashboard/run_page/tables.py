@@ -13,11 +13,11 @@ from snn_zo.untrusted import at, clean, fraction, positive, read_lines
 
 OPERATIONS = " J"
 """How the columns of energy.csv end that are energies; those of the operations begin with `operations`."""
-TIMES = {
-    "fit_s": ("whole training", "with validations and what is done between epochs"),
-    "epoch_s": ("epoch", "median; training without validation"),
-    "forward_s": ("forward passes of an epoch", "median; with loss and metrics"),
-    "backward_s": ("backward passes of an epoch", "median"),
+PARTS = {"train_s": "training of all epochs", "val_s": "validations", "compile_s": "compilation of kernels"}
+OF_AN_EPOCH = {
+    "epoch_s": ("an epoch", "median; training without validation"),
+    "forward_s": ("its forward passes", "median; with loss and metrics"),
+    "backward_s": ("its backward passes", "median"),
 }
 MISSING = "\N{EN DASH}"
 
@@ -93,12 +93,21 @@ def _by_layer(run: Run) -> dict[str, dict[str, float]]:
 
 
 def times(run: Run) -> Table | None:
-    """Seconds of the training and of its parts; None where nobody measured them."""
-    measured = {name: positive(run.summary, "timing", name) for name in (*TIMES, "samples_per_s")}
-    rows = [(TIMES[name][0], f"{measured[name]:.3g} s", TIMES[name][1]) for name in TIMES if measured[name] is not None]
-    seconds = run.timing.get("train_s")
-    if seconds is not None and len(seconds) > 1:
-        rows.insert(1, ("first epoch", f"{seconds[0]:.3g} s", "with compilation and warming up"))
-    if (rate := measured["samples_per_s"]) is not None:
+    """Seconds of the training, of the parts that it is the sum of, and of an epoch; None where nobody measured them."""
+    timing = run.summary.get("timing")
+    whole, parts = positive(timing, "fit_s"), {name: positive(timing, name) for name in PARTS}
+    rows = [(PARTS[name], _seconds(part), "") for name, part in parts.items() if part]
+    if whole is not None:
+        rest = whole - sum(part or 0.0 for part in parts.values())
+        rows = [*rows, ("the rest", _seconds(max(rest, 0.0)), "")] if rows else []
+        rows.append(("together", _seconds(whole), ""))
+    for name, (words, about) in OF_AN_EPOCH.items():
+        if (part := positive(timing, name)) is not None:
+            rows.append((words, _seconds(part), about))
+    if (rate := positive(timing, "samples_per_s")) is not None:
         rows.append(("recordings a second", f"{rate:.0f}", "median over epochs"))
     return Table(("", "time", ""), rows) if rows else None
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value < 1000 else f"{value:.0f} s"

@@ -86,7 +86,8 @@ export interface Pair {
   a: number;
   b: number;
   difference: [number | null, number | null, number | null, number];
-  improvement: [number | null, number | null, number | null, number];
+  wins: number;
+  ties: number;
   n: number;
 }
 

@@ -13,7 +13,7 @@ import { number, plain, wrapped } from "../text.mjs";
  *   mean: number,
  *   low: number | null,
  *   high: number | null,
- *   better: number | null,
+ *   wins: number,
  *   n: number,
  * }} Difference
  */
@@ -22,13 +22,12 @@ const negative = (/** @type {number | null} */ value) => (value === null ? null 
 
 /** The shown variants against the reference, the best first. @param {View} view @returns {Difference[]} */
 export function differences({ report, chosen: { reference }, shown, dataset }) {
-  const found = report.pairs.flatMap(({ a, b, difference: [mean, low, high], improvement: [better], n }) => {
+  const found = report.pairs.flatMap(({ a, b, difference: [mean, low, high], wins, ties, n }) => {
     const flip = a === reference;
     const other = flip ? b : a;
     if ((!flip && b !== reference) || !shown.includes(other) || mean === null) return [];
-    if (!flip) return [{ other, mean, low, high, better, n }];
-    const inverse = better === null ? null : 1 - better;
-    return [{ other, mean: -mean, low: negative(high), high: negative(low), better: inverse, n }];
+    if (!flip) return [{ other, mean, low, high, wins, n }];
+    return [{ other, mean: -mean, low: negative(high), high: negative(low), wins: n - wins - ties, n }];
   });
   const sign = dataset?.headline.direction === "min" ? -1 : 1;
   return found.sort((a, b) => sign * (b.mean - a.mean));
@@ -66,13 +65,8 @@ export function pairsFigure(view) {
     hovertemplate: "%{text}<extra></extra>",
   };
   const beside = { xref: "paper", x: 1.01, xanchor: "left", showarrow: false };
-  const chances = rows.map(({ better, n }, i) => ({
-    ...beside,
-    y: i,
-    align: "left",
-    text: better === null ? `${n} pair` : `${Number(better.toPrecision(2))}  (${n})`,
-  }));
-  const head = { ...beside, yref: "paper", y: 1, yanchor: "bottom", text: "P (pairs)" };
+  const seeds = rows.map(({ wins, n }, i) => ({ ...beside, y: i, align: "left", text: `${wins} of ${n}` }));
+  const head = { ...beside, yref: "paper", y: 1, yanchor: "bottom", text: "better on" };
   const ink = view.colour("ink");
   const zero = { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: ink, width: 1 } };
   const yaxis = axis(view, "", {
@@ -91,7 +85,7 @@ export function pairsFigure(view) {
     xaxis,
     yaxis,
     shapes: [zero],
-    annotations: [...chances, head],
+    annotations: [...seeds, head],
   });
   return { data: [trace], layout };
 }

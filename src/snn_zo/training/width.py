@@ -1,0 +1,101 @@
+"""The width of a strategy that makes a wanted share of the elements active."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+from snn_zo.data.store import Batch
+from snn_zo.layers import LeakyReadout, SpikingLayer, layers_of
+from snn_zo.models import Output
+from snn_zo.strategies import Draw
+from snn_zo.training.module import SpikingModule
+
+TOLERANCE = 0.02
+"""Relative distance at which a rate counts as the one asked for."""
+DIGITS = 3
+"""Significant digits of a factor: it is the same where sums are rounded otherwise."""
+ATTEMPTS = 50
+
+
+class Unreachable(ValueError):
+    """No factor gives the asked-for rate; the message is one line."""
+
+
+def solve(measure: Callable[[float], float], target: float, start: float, what: str) -> float:
+    """Factor x > 0 with measure(x) = target, by bisection; the last x that is measured is the result.
+
+    Args:
+        measure: grows with x, as far as randomness allows.
+        target: positive.
+        start: where to begin.
+        what: what is measured, for the message.
+
+    Raises:
+        Unreachable: there is none.
+    """
+    x, low, high, highest = start, 0.0, float("inf"), 0.0
+    for _ in range(ATTEMPTS):
+        value = measure(x)
+        highest = max(highest, value)
+        if abs(value - target) <= TOLERANCE * target:
+            return x
+        low, high = (x, high) if value < target else (low, x)
+        if not 2**-30 < x < 2**30 or high < low * (1 + 1e-9):
+            break
+        x = 4 * low if high == float("inf") else high / 4 if low == 0 else (low * high) ** 0.5
+    if highest == 0:
+        raise Unreachable(f"dead: {what} is 0 whatever the scale")
+    raise Unreachable(f"unmatched: {what} stays at {value:.3g} where {target:.3g} is asked for (highest {highest:.3g})")
+
+
+def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
+    """Scale the widths of all strategies by one factor, with which that share of the elements is active in a batch.
+
+    The factor depends on the weights, the batch and the run's seed alone: it is measured on the CPU, with the random
+    draws of the first step.
+
+    Args:
+        module: has its initial weights, on the CPU.
+        batch: of the training part.
+        active: share of the elements (sample, step, neuron) of the hidden layers whose strategies have a width.
+
+    Returns:
+        The factor.
+
+    Raises:
+        Unreachable: there is none.
+    """
+    layers = layers_of(module.model)
+    spiking = [layer for layer in layers.values() if isinstance(layer, SpikingLayer)]
+    widths = {layer: layer.strategy for layer in spiking if layer.strategy.scaled(1.0)}
+    if not widths:
+        raise Unreachable("the strategy has no width: it makes every element active")
+    backends = {layer: layer.backend for layer in layers.values() if isinstance(layer, (SpikingLayer, LeakyReadout))}
+    draw = Draw(module.seed, 0, 0, batch.sample)
+
+    def share(factor: float) -> float:
+        for layer, strategy in widths.items():
+            layer.strategy = strategy.scaled(factor) or strategy
+        output: Output = module.model(batch.spikes, draw)
+        found = [spikes for name, spikes in output.hidden.items() if layers[name] in widths]
+        return sum(int(spikes.active_count) for spikes in found) / sum(math.prod(spikes.shape) for spikes in found)
+
+    for layer in backends:
+        layer.backend = "cpu"
+    try:
+        factor = float(f"{solve(share, active, 1.0, 'the share of active elements'):.{DIGITS}g}")
+        share(factor)
+    finally:
+        for layer, backend in backends.items():
+            layer.backend = backend
+    return factor
+
+
+def changed(before: object, after: object, name: str = "") -> list[str]:
+    """The numbers by which two strategies of one kind differ: `delta 0.05 -> 0.137`."""
+    if dataclasses.is_dataclass(before):
+        fields = [field.name for field in dataclasses.fields(before)]
+        return [line for field in fields for line in changed(getattr(before, field), getattr(after, field), field)]
+    return [f"{name} {before:.4g} -> {after:.4g}"] if isinstance(after, float) and before != after else []
