@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
 def write_png(path: Path, figure: Figure) -> str:
     """Write a figure; its bytes in base64, for a page."""
+    png = _png(figure)
+    write_atomically(path, png)
+    return base64.b64encode(png).decode()
+
+
+def embedded_png(figure: Figure) -> str:
+    """The bytes of a figure in base64, for a page."""
+    return base64.b64encode(_png(figure)).decode()
+
+
+def _png(figure: Figure) -> bytes:
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=110)
-    write_atomically(path, png.getvalue())
-    return base64.b64encode(png.getvalue()).decode()
+    return png.getvalue()
 
 
 def render(template: Path, **values: Any) -> str:

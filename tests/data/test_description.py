@@ -1,6 +1,9 @@
+import base64
+import io
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,9 +38,32 @@ def test_describe_writes_a_page_in_one_file(data, tmp_path, monkeypatch, capfd):
     folder = tmp_path / "data" / data
     assert sorted(path.name for path in folder.iterdir()) == ["describe.html", "describe.png"]
     page = (folder / "describe.html").read_text()
-    assert "data:image/png;base64," in page
+    assert page.count('media="(prefers-color-scheme: dark)" srcset="data:image/png;base64,') == 3
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert (folder / "describe.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("polarities", [1, 2])
+def test_pictures_are_of_two_grounds(polarities, tmp_path):
+    plt = pytest.importorskip("matplotlib.image")
+    from snn_zo.data.figure import pictures
+
+    dataset = Randman(cache_dir=str(tmp_path), samples=20, classes=3, units=8, steps=30)
+    camera = SimpleNamespace(
+        grid=SimpleNamespace(rows=2, columns=4 // polarities, polarities=polarities, inputs=8),
+        **{name: getattr(dataset, name) for name in ("target", "start", "dt", "steps", "inputs")},
+    )
+    train = Part.of("train", dataset.splits().train, dataset)
+    for shown in (dataset, camera):
+        found = pictures(shown, [train])
+        assert [one.about for one in found][:2] == ["rate over time", "events of a recording"]
+        for one in found:
+            light, dark = (plt.imread(io.BytesIO(base64.b64decode(png))) for png in (one.light, one.dark))
+            assert light.shape == dark.shape
+            assert light[0, 0, 3] == dark[0, 0, 3] == 0
+            inks = [image[image[..., 3] > 0.99][:, :3].mean() for image in (light, dark)]
+            assert inks[0] < inks[1] or shown is camera
 
 
 def test_describe_without_data_is_one_line(tmp_path, monkeypatch, capfd):

@@ -21,6 +21,7 @@ from snn_zo.quantity import percent
 from snn_zo.target import Classes
 
 if TYPE_CHECKING:
+    from snn_zo.data.figure import Picture
     from snn_zo.target import Values
 
 
@@ -91,13 +92,14 @@ def _target_rows(targets: Values) -> list[tuple[str, str, str]]:
 def _write_page(
     dataset: EventDataset, name: str, shape: str, parts: list[Part], remarks: list[str], folder: Path
 ) -> None:
-    image = None
+    shown: list[Picture] = []
     try:
-        from snn_zo.data.figure import draw
+        from snn_zo.data.figure import draw, pictures
     except ModuleNotFoundError:
         print("no figure: matplotlib is not installed (pip install 'snn_zo[plots]')")
     else:
-        image = write_png(folder / "describe.png", draw(dataset, parts))
+        write_png(folder / "describe.png", draw(dataset, parts))
+        shown = pictures(dataset, parts)
     rows = [cells(dataset, part) for part in parts]
     is_of_classes = isinstance(dataset.target, Classes)
     page = render(
@@ -113,6 +115,6 @@ def _write_page(
         targets=[] if is_of_classes else list(zip(*(_target_rows(part.target) for part in parts), strict=True)),
         settings=dataclasses.asdict(dataset),
         bad=sorted({reason for part in parts for reason in part.bad}),
-        image=image,
+        pictures=shown,
     )
     write_atomically(folder / "describe.html", page)

@@ -163,7 +163,7 @@ def test_variants_have_colours_of_their_own(scheme, tmp_path, visit):
     colours = page.evaluate("[...document.querySelectorAll('#legend path')].map(path => path.getAttribute('stroke'))")
     points = [[int(part) for part in re.findall(r"\d+", colour)] for colour in colours]
     assert len(points) == 7
-    assert min(math.dist(one, other) for one, other in combinations(points, 2)) > 70
+    assert min(math.dist(one, other) for one, other in combinations(points, 2)) > 60
 
 
 def test_paper_has_every_figure_in_black_on_white(sweep, visit):
