@@ -2,6 +2,7 @@ import csv
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from itertools import chain
@@ -17,7 +18,8 @@ from omegaconf import OmegaConf
 from snn_zo import load_run
 from snn_zo.config import ConfigError
 from snn_zo.config.monitors import logged_names
-from snn_zo.experiment import evaluate, resume
+from snn_zo.experiment import evaluate, resume, write_page
+from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.table_file import TableFile
 from snn_zo.tasks import Classification
 
@@ -58,7 +60,25 @@ def test_run_says_only_what_concerns_the_user(run):
     lines = (run / "stdout").read_text().splitlines()
     assert lines[0].startswith("local_zo on digits, seed 0 -> ")
     assert lines[1].startswith("epoch   1/2   loss ")
-    assert lines[-1] == f"everything in  {run}"
+    assert lines[-2:] == [f"everything in  {run}", f"to look at     {run / 'report.html'}"]
+
+
+def test_run_ends_with_a_page_of_itself(run):
+    text = (run / "report.html").read_text()
+    assert "local_zo on digits, seed 0" in text
+    assert text.count("<svg") > 6
+    assert (run / "report.html").stat().st_size < 100_000
+
+
+def test_run_outlasts_a_page_that_cannot_be_written(run, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "report.html").unlink()
+    (copy / "report.html").mkdir()
+    write_page(RunFolder(copy))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"no page of the run (snn-zo report {copy} writes it): Is a directory: {copy / 'report.html'}\n"
 
 
 def test_run_summary(run):

@@ -32,7 +32,9 @@ from snn_zo.extension import begin_from, going_on, longer, origin_of
 from snn_zo.headline import Headline
 from snn_zo.places import expanded
 from snn_zo.quantity import percent
+from snn_zo.report.dashboard.run_page import write_run_page
 from snn_zo.report.result import print_result
+from snn_zo.report.runs import read_runs
 from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
 from snn_zo.runs.folder import RunFolder
@@ -287,7 +289,17 @@ def _execute(composed: Composed, folder: RunFolder, backend: str) -> float:
         finally:
             _close(logger, summary)
     print_result(folder.path, summary)
+    write_page(folder)
     return float(summary["objective"])
+
+
+def write_page(folder: RunFolder) -> None:
+    """Write a run's page and say where it is; that this fails is no reason to fail a run whose results are saved."""
+    try:
+        write_run_page(read_runs([folder.path])[0], folder.page)
+        print(f"to look at     {said(folder.page)}", flush=True)
+    except Exception as error:
+        print(said(f"no page of the run (snn-zo report {folder.path} writes it): {_reason(error)}"), file=sys.stderr)
 
 
 def _saying_compilation(backend: str) -> AbstractContextManager[Callable[[], float]]:

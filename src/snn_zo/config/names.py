@@ -6,7 +6,7 @@ import os
 import re
 
 SWEEP_RECORD, DASHBOARD = "sweep.json", "report.html"
-"""Files of a study: how to do its sweep again, and the page that compares its runs."""
+"""Files of a study: how to do its sweep again, and the page that compares its runs, or shows a single one."""
 RESERVED = ("wandb", "checkpoints", SWEEP_RECORD, DASHBOARD, "multirun.yaml", "optimization_results.yaml")
 """What has a place of its own beside runs, or in them."""
 LONGEST = 200

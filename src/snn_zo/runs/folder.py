@@ -16,6 +16,7 @@ from typing import Literal, cast
 from filelock import FileLock, Timeout
 
 from snn_zo.atomic import PARTIAL, make_folder, sync_folder
+from snn_zo.config.names import DASHBOARD
 from snn_zo.runs.status import Status, written
 from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
@@ -35,7 +36,8 @@ class RunFolder:
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    predictions.csv and of a classification confusion.csv (test set), run.log and summary.json.
+    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, and report.html, a page of
+    all of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,6 +54,7 @@ class RunFolder:
         self.confusion, self.predictions = self.tested("confusion"), self.tested("predictions")
         self.log = path / "run.log"
         self.summary = path / SUMMARY
+        self.page = path / DASHBOARD
         self.lock = path / ".lock"
 
     def tested(self, name: Literal["confusion", "predictions"]) -> Path:

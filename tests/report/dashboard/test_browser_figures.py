@@ -5,7 +5,7 @@ import pytest
 from snn_zo.report.comparison import compare
 from snn_zo.report.dashboard import write_dashboard
 from tests.report.dashboard.pages import Page, dashboard
-from tests.report.synthetic import write_run, write_study
+from tests.report.synthetic import write_study
 
 
 def draw_all(page) -> None:
@@ -177,7 +177,7 @@ def test_brush_selects_runs(sweep, visit):
 
 @pytest.mark.parametrize("status", ["queued", "running", "failed"])
 def test_page_without_a_completed_run_says_so(status, tmp_path, visit):
-    write_run(tmp_path / "study", status=status)
+    write_study(tmp_path / "study", ["local_zo"], seeds=(0, 1), status=status)
     page = visit(dashboard(tmp_path / "study"))
     draw_all(page)
     assert page.locator("#score-active p").inner_text().startswith("Nothing to draw")

@@ -138,20 +138,20 @@ def test_parallel_coordinates_have_the_best_at_the_top(mixed, visit):
 
 
 def test_title_of_a_stranger_is_text(tmp_path, visit):
-    write_run(tmp_path / "study", headline=Headline("x", HOSTILE, "min", HOSTILE))
+    write_study(tmp_path / "study", seeds=(0, 1), headline=Headline("x", HOSTILE, "min", HOSTILE))
     page = visit(dashboard(tmp_path / "study"))
     page.evaluate("drawAll()")
     assert page.evaluate("window.hacked") is None
     assert page.evaluate("[...document.querySelectorAll('svg a, svg img, .plot b')].length") == 0
 
 
-def test_page_of_a_run_without_a_headline_draws_its_loss(tmp_path, visit):
-    path = write_run(tmp_path / "study")
-    summary = json.loads((path / "summary.json").read_text())
-    del summary["headline"]
-    (path / "summary.json").write_text(json.dumps(summary))
+def test_page_of_runs_without_a_headline_draws_their_loss(tmp_path, visit):
+    for path in write_study(tmp_path / "study", ["local_zo"], seeds=(0, 1)):
+        summary = json.loads((path / "summary.json").read_text())
+        del summary["headline"]
+        (path / "summary.json").write_text(json.dumps(summary))
     page = visit(dashboard(tmp_path / "study"))
     page.evaluate("drawAll()")
     assert "test score" in " ".join(page.locator("thead").first.inner_text().split())
     assert page.locator("#metric option").all_inner_texts() == ["validation loss", "training loss"]
-    assert page.evaluate("document.getElementById('curves').data.length") == 1
+    assert page.evaluate("document.getElementById('curves').data.length") == 3

@@ -18,6 +18,7 @@ from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import findings, provenance, score
 from snn_zo.report.dashboard.bundle import bundled
 from snn_zo.report.dashboard.payload import embedded, payload
+from snn_zo.report.dashboard.run_page import write_run_page
 from snn_zo.report.dashboard.swept import MOST, answers, swept
 from snn_zo.report.dashboard.tables import link, of_test_set, pairs_table, runs_table, variants_table
 from snn_zo.report.export import runs_csv, summary_csv
@@ -56,7 +57,7 @@ class SweptSettings(NamedTuple):
 
 
 def write_dashboard(comparison: Comparison, path: Path) -> None:
-    """Write the dashboard of a comparison.
+    """Write the dashboard of a comparison; that of a single run is the run's own page.
 
     The page runs no script but its own and asks nothing of the network: its policy names the hashes of its scripts,
     and everything that comes from a run folder is text in it.
@@ -68,6 +69,9 @@ def write_dashboard(comparison: Comparison, path: Path) -> None:
     Raises:
         OSError: it could not be written.
     """
+    if len(comparison.runs) == 1:
+        write_run_page(comparison.runs[0], path)
+        return
     from plotly.offline import get_plotlyjs
 
     files = {name: text(comparison) for name, text in DOWNLOADS.items()}

@@ -2,7 +2,7 @@
 
 import { redraw } from "./drawing.mjs";
 import { byId, element, svg } from "./elements.mjs";
-import { chosen, isDark, report, variantsHere } from "./state.mjs";
+import { chosen, colour, report, variantsHere } from "./state.mjs";
 import { styleOf } from "./style.mjs";
 
 const SHOWN_AT_FIRST = 12;
@@ -11,7 +11,7 @@ const PATTERNS = { solid: "", dash: "6 3", dot: "2 2", dashdot: "6 2 2 2", longd
 
 /** @param {number} index */
 function swatch(index) {
-  const { color, dash } = styleOf({ report, dark: isDark() }, index);
+  const { color, dash } = styleOf({ report, colour }, index);
   const picture = svg("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
   picture.append(
     svg("path", { d: "M1 6H25", stroke: color, "stroke-width": 3, "stroke-dasharray": PATTERNS[dash] }),

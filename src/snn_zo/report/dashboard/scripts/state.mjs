@@ -25,12 +25,19 @@ export const isDark = () => {
   return forced ? forced === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 };
 
+/** Colours that have been looked up, by theme and name. @type {Map<string, string>} */
+const colours = new Map();
+
 /** A colour of the style sheet, as the present theme has it. @param {string} name */
-function colour(name) {
+export function colour(name) {
+  const key = `${isDark() ? "dark" : "light"} ${name}`;
+  const known = colours.get(key);
+  if (known) return known;
   const probe = byId("main");
   probe.style.outlineColor = `var(--${name})`;
   const found = getComputedStyle(probe).outlineColor;
   probe.style.outlineColor = "";
+  colours.set(key, found);
   return found;
 }
 

@@ -2,9 +2,7 @@
 
 /** @import { Figure, Layout, View } from "./types.d.ts" */
 
-// Okabe and Ito's colours, which colour-blind readers tell apart, with an ochre for their yellow; lighter on a dark page
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31"];
-const COLOURS_ON_DARK = ["#3D9FDC", "#F0733A", "#1FBE94", "#E39BC6", "#F2B33D", "#A5DCFA", "#C2A36B"];
+const COLOURS = 7; // of the style sheet, c0 to c6
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
 
@@ -14,20 +12,20 @@ export const JOULES = { tickformat: "~s", ticksuffix: "J" };
 
 /**
  * Colour, dash and marker of a variant: the same in every figure.
- * @param {Pick<View, "report" | "dark">} view
+ * @param {Pick<View, "report" | "colour">} view
  * @param {number} index
  */
-export function styleOf({ report, dark }, index) {
+export function styleOf({ report, colour }, index) {
   const { style } = report.variants[index];
   return {
-    color: (dark ? COLOURS_ON_DARK : COLOURS)[style % COLOURS.length],
-    dash: DASHES[Math.floor(style / COLOURS.length) % DASHES.length],
+    color: colour(`c${style % COLOURS}`),
+    dash: DASHES[Math.floor(style / COLOURS) % DASHES.length],
     symbol: SYMBOLS[style % SYMBOLS.length],
   };
 }
 
-/** A colour with a share of its opacity. @param {string} hex @param {number} share */
-export const alpha = (hex, share) => hex + Math.round(255 * share).toString(16).padStart(2, "0");
+/** A colour, as `rgb(r, g, b)`, with a share of its opacity. @param {string} colour @param {number} share */
+export const alpha = (colour, share) => colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${share})`);
 
 /** @param {View} view @param {string} title @param {Layout} more @returns {Layout} */
 export function axis(view, title, more = {}) {
