@@ -1,3 +1,6 @@
+import math
+import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -128,12 +131,55 @@ def test_page_does_not_scroll_sideways(width, every_kind, visit):
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("variants", [2, 9])
+def test_figures_fit_on_a_telephone(variants, tmp_path, visit):
+    """Legends lie inside their figures, and no number is too small to be read."""
+    write_study(tmp_path, ["local_zo"], (0,), [{"strategy.delta": 0.02 * (i + 1)} for i in range(variants)])
+    page = visit(dashboard(tmp_path), 390)
+    draw_all(page)
+    legends = page.evaluate(
+        """[...document.querySelectorAll('.plot .legend')].map(legend => {
+            const [inner, outer] = [legend, legend.closest('.plot')].map(node => node.getBoundingClientRect());
+            return inner.top >= outer.top && inner.left >= outer.left && inner.right <= outer.right
+                && legend.querySelectorAll('text').length;
+        })"""
+    )
+    assert legends == [5, 6, 3, 1]
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.plot text')].map(t => parseFloat(getComputedStyle(t).fontSize))"
+    )
+    assert min(sizes) >= 11
+    assert page.locator("#confusion .heatmap-label").count() > 10
+    legend = page.evaluate(
+        "(({scrollHeight, clientHeight}) => scrollHeight - clientHeight)(document.getElementById('legend'))"
+    )
+    assert legend == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_variants_have_colours_of_their_own(scheme, tmp_path, visit):
+    write_study(tmp_path, ["local_zo"], (0,), [{"strategy.delta": 0.02 * (i + 1)} for i in range(7)])
+    page = visit(dashboard(tmp_path), color_scheme=scheme)
+    colours = page.evaluate("[...document.querySelectorAll('#legend path')].map(path => path.getAttribute('stroke'))")
+    points = [[int(part) for part in re.findall(r"\d+", colour)] for colour in colours]
+    assert len(points) == 7
+    assert min(math.dist(one, other) for one, other in combinations(points, 2)) > 70
+
+
 def test_paper_has_every_figure_in_black_on_white(sweep, visit):
     page = visit(sweep, color_scheme="dark")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert len(drawn(page)) == 9
-    assert page.evaluate("[...new Set([...document.querySelectorAll('.plot')].map(p => p._fullLayout.width))]") == [690]
+    assert page.evaluate("[...new Set([...document.querySelectorAll('.plot')].map(p => p._fullLayout.width))]") == [
+        690,
+        335,
+    ]
+    assert page.locator(".paper-legend:visible span").all_inner_texts()[:3] == [
+        "surrogate",
+        "local_zo",
+        "sparse_surrogate",
+    ]
     assert page.evaluate("document.getElementById('curves').layout.paper_bgcolor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("#theme").is_visible()

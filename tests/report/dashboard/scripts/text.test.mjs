@@ -8,6 +8,7 @@ import {
   scoreAxis,
   scored,
 } from "../../../../src/snn_zo/report/dashboard/scripts/score.mjs";
+import { rangeOf } from "../../../../src/snn_zo/report/dashboard/scripts/style.mjs";
 import { joules, number, percent, plain, wrapped } from "../../../../src/snn_zo/report/dashboard/scripts/text.mjs";
 import { HEADLINES } from "./view.mjs";
 
@@ -55,9 +56,20 @@ test("metric titles are words", () => {
   assert.equal(metricTitle(HEADLINES.r2, "train/r2"), "training R2");
 });
 
+test("the range of an axis suits its values, though it be a single one", () => {
+  const rounded = (/** @type {[number, number] | undefined} */ range) => range?.map((end) => Number(end.toFixed(4)));
+  assert.deepEqual(rounded(rangeOf([0, null, 1])), [-0.06, 1.06]);
+  assert.deepEqual(rounded(rangeOf([0.5])), [0.444, 0.556]);
+  assert.deepEqual(rounded(rangeOf([0])), [-0.56, 0.56]);
+  assert.deepEqual(rounded(rangeOf([-2, -2])), [-2.224, -1.776]);
+  assert.equal(rangeOf([null]), undefined);
+  assert.deepEqual(rounded(scoreAxis(HEADLINES.accuracy, [0.962]).range), [0.8543, 1.01]);
+  assert.deepEqual(rounded(scoreAxis(HEADLINES.accuracy, [0.962, 0.964]).range), [0.9518, 0.9742]);
+});
+
 test("axes say when less is better, and have the unit", () => {
   assert.deepEqual(Object.values(HEADLINES).map(hint), ["", "", " (less is better)"]);
-  assert.equal(scoreAxis(HEADLINES.accuracy).tickformat, "~p");
-  assert.deepEqual(scoreAxis(HEADLINES.r2), {});
-  assert.deepEqual(scoreAxis(HEADLINES.error), { ticksuffix: " rad" });
+  assert.equal(scoreAxis(HEADLINES.accuracy, [0.9]).tickformat, "~p");
+  assert.deepEqual(scoreAxis(HEADLINES.r2, []), { range: undefined });
+  assert.equal(scoreAxis(HEADLINES.error, [1]).ticksuffix, " rad");
 });

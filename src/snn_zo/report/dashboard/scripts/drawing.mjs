@@ -9,7 +9,7 @@ import { pairsFigure } from "./figures/pairs.mjs";
 import { clearBrushes, drawParallel } from "./figures/parallel.mjs";
 import { sweptFigure } from "./figures/swept.mjs";
 import { chosen, viewFrom } from "./state.mjs";
-import { PAPER_WIDTH, withLegend } from "./style.mjs";
+import { withLegend } from "./style.mjs";
 
 /** @import { Drawn, Figure, Layout, View } from "./types.d.ts" */
 
@@ -62,7 +62,7 @@ function drawFigure(id) {
   if (!node.data) node.replaceChildren();
   /** @type {Layout} */
   const layout = chosen.paper
-    ? { ...withLegend(figure), width: PAPER_WIDTH, autosize: false }
+    ? { ...figure.layout, width: view.width, autosize: false }
     : { ...figure.layout, autosize: true };
   node.style.minHeight = `${layout.height}px`;
   Plotly.react(node, figure.data, layout, CONFIG);

@@ -2,7 +2,7 @@
 
 import { redraw } from "./drawing.mjs";
 import { byId, element, svg } from "./elements.mjs";
-import { chosen, colour, report, variantsHere } from "./state.mjs";
+import { chosen, colour, report, shownHere, variantsHere } from "./state.mjs";
 import { styleOf } from "./style.mjs";
 
 const SHOWN_AT_FIRST = 12;
@@ -34,7 +34,19 @@ function variantButton(index) {
   return button;
 }
 
-export const drawLegend = () => byId("legend").replaceChildren(...variantsHere().map(variantButton));
+/** The bar, and for paper what is shown in each section. */
+export function drawLegend() {
+  byId("legend").replaceChildren(...variantsHere().map(variantButton));
+  for (const place of document.querySelectorAll(".paper-legend")) {
+    place.replaceChildren(
+      ...shownHere().map((index) => {
+        const entry = element("span", {}, report.variants[index].label);
+        entry.prepend(swatch(index));
+        return entry;
+      }),
+    );
+  }
+}
 
 export function setUpLegend() {
   const isProminent = (/** @type {number} */ index) => report.variants[index].style < SHOWN_AT_FIRST;

@@ -1,5 +1,6 @@
 // the metric that a data set is judged by
 
+import { rangeOf } from "./style.mjs";
 import { number, percent, plain } from "./text.mjs";
 
 /** @typedef {import("./payload.d.ts").Headline} Headline */
@@ -32,8 +33,9 @@ export const isHeadline = (headline, metric) => metric.split("/")[1] === headlin
 /** What an axis has to say where the usual direction does not hold. @param {Headline} headline */
 export const hint = ({ direction }) => (direction === "min" ? " (less is better)" : "");
 
-/** Settings of an axis of values. @param {Headline} headline */
-export function scoreAxis(headline) {
-  if (isShare(headline)) return { tickformat: "~p", autorangeoptions: { clipmin: 0, clipmax: 1.01 } };
-  return headline.unit ? { ticksuffix: ` ${plain(headline.unit)}` } : {};
+/** Settings of an axis of values. @param {Headline} headline @param {(number | null)[]} values */
+export function scoreAxis(headline, values) {
+  if (isShare(headline)) return { tickformat: "~p", range: rangeOf(values, { least: 0.02, within: [0, 1.01] }) };
+  const range = rangeOf(values);
+  return headline.unit ? { range, ticksuffix: ` ${plain(headline.unit)}` } : { range };
 }

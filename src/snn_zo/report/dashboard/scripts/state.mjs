@@ -1,6 +1,7 @@
 // what the page holds, and what the reader has chosen
 
 import { byId } from "./elements.mjs";
+import { PAPER } from "./style.mjs";
 
 /** @type {import("./payload.d.ts").Report} */
 export const report = JSON.parse(byId("report").textContent ?? "");
@@ -42,13 +43,22 @@ export function colour(name) {
 }
 
 /** What a figure in this place is drawn from. @param {HTMLElement} node @returns {import("./types.d.ts").View} */
-export const viewFrom = (node) => ({
-  report,
-  chosen,
-  dataset: report.datasets[chosen.data],
-  shown: variantsHere().filter((index) => !chosen.hidden.has(index)),
-  width: node.clientWidth,
-  narrow: !chosen.paper && node.clientWidth < 520,
-  dark: isDark(),
-  colour,
-});
+export function viewFrom(node) {
+  const width = chosen.paper ? paperWidth(node) : node.clientWidth;
+  return {
+    report,
+    chosen,
+    dataset: report.datasets[chosen.data],
+    shown: shownHere(),
+    width,
+    narrow: width < NARROW,
+    dark: isDark(),
+    colour,
+  };
+}
+
+/** Variants of the chosen data set that are not hidden, best first. */
+export const shownHere = () => variantsHere().filter((index) => !chosen.hidden.has(index));
+
+const NARROW = 520; // px
+const paperWidth = (/** @type {HTMLElement} */ node) => (node.closest(".pair") ? PAPER.half : PAPER.width);

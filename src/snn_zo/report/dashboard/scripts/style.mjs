@@ -6,7 +6,8 @@ const COLOURS = 7; // of the style sheet, c0 to c6
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
 
-export const PAPER_WIDTH = 690; // px, the width of A4 between its margins
+export const PAPER = { width: 690, half: 335, height: 0.68 }; // px of A4 between its margins; of the height on a screen
+const MARGIN = 0.06; // of an axis, at either end
 export const PERCENT = { tickformat: "~p" };
 export const JOULES = { tickformat: "~s", ticksuffix: "J" };
 
@@ -26,6 +27,22 @@ export function styleOf({ report, colour }, index) {
 
 /** A colour, as `rgb(r, g, b)`, with a share of its opacity. @param {string} colour @param {number} share */
 export const alpha = (colour, share) => colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${share})`);
+
+/**
+ * The range of an axis that suits values, though they be equal; plotly's own is then 2 long.
+ * @param {(number | null)[]} values
+ * @param {{ least?: number, within?: [number, number] }} limits the least length, and the ends that are not passed
+ * @returns {[number, number] | undefined}
+ */
+export function rangeOf(values, { least = 0, within = [-Infinity, Infinity] } = {}) {
+  const known = values.filter((value) => value !== null);
+  if (!known.length) return undefined;
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const length = Math.max(high - low, least, high > low ? 0 : 0.2 * Math.abs(high) || 1);
+  const reach = (0.5 + MARGIN) * length;
+  const middle = (low + high) / 2;
+  return [Math.max(middle - reach, within[0]), Math.min(middle + reach, within[1])];
+}
 
 /** @param {View} view @param {string} title @param {Layout} more @returns {Layout} */
 export function axis(view, title, more = {}) {
@@ -55,15 +72,17 @@ export function logAxis(view, title, format, values) {
   const low = Math.log10(Math.min(...values));
   const high = Math.log10(Math.max(...values));
   const decades = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => 10 ** (Math.floor(low) + i));
-  const steps = high - low > 4 ? [1] : [1, 2, 5];
+  const steps = high - low > (view.narrow ? 1.5 : 4) ? [1] : [1, 2, 5];
   const ticks = high > low && high - low < 0.7
     ? { nticks: 6 }
     : { tickvals: decades.flatMap((decade) => steps.map((step) => step * decade)) };
-  return axis(view, title, { type: "log", ...ticks, ...format });
+  const range = rangeOf([low, high], { least: 0.3 });
+  return axis(view, title, { type: "log", range, ...ticks, ...format });
 }
 
 /** @param {View} view @param {Layout} more @returns {Layout} */
 export function layoutOf(view, more) {
+  const { height = 380 } = more;
   const ink = view.colour("ink");
   const paper = view.colour("paper");
   return {
@@ -79,8 +98,8 @@ export function layoutOf(view, more) {
     margin: { l: 58, r: 16, t: 12, b: 48 },
     showlegend: false,
     hovermode: "closest",
-    height: 380,
     ...more,
+    height: view.chosen.paper ? Math.round(PAPER.height * height) : height,
   };
 }
 

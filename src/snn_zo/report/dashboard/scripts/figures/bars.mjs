@@ -1,6 +1,6 @@
 // energy and time of the variants, in stacked bars
 
-import { axis, JOULES, labelWidth, layoutOf, LEGEND_ABOVE } from "../style.mjs";
+import { axis, JOULES, labelWidth, layoutOf, LEGEND_ABOVE, legendHeight } from "../style.mjs";
 import { wrapped } from "../text.mjs";
 
 /** @import { Figure, Layout, View } from "../types.d.ts" */
@@ -53,12 +53,20 @@ function barsFigure(view, bars, colours, title, format) {
     tickvals: at,
     ticktext: kept.map(({ label }) => wrapped(label, labelWidth(view))),
     autorange: "reversed",
+    ...(view.chosen.paper && view.narrow ? { tickfont: { size: 9 } } : {}),
     showgrid: false,
   });
   const xaxis = axis(view, title, { ...format, rangemode: "tozero", nticks: view.narrow ? 4 : 6 });
-  const height = 130 + (view.narrow ? 42 : 34) * kept.length;
-  const more = { barmode: "stack", bargap: 0.35, height, xaxis, yaxis, showlegend: true, legend: LEGEND_ABOVE };
+  const margin = { l: 58, r: 16, t: legendHeight(view, data.length), b: 48 };
+  const height = margin.t + margin.b + 40 + barHeight(view) * kept.length;
+  const more = { barmode: "stack", bargap: 0.35, height, margin, xaxis, yaxis, showlegend: true, legend: LEGEND_ABOVE };
   return { data, layout: layoutOf(view, more) };
+}
+
+/** Room for a bar and for a label beside it that may have two lines, in px. @param {View} view */
+function barHeight({ narrow, chosen: { paper } }) {
+  if (paper) return narrow ? 38 : 28;
+  return narrow ? 42 : 34;
 }
 
 /** Modelled energy by phase. @param {View} view @param {boolean} withMemory */
@@ -71,7 +79,7 @@ export function energyFigure(view, withMemory) {
   const bars = variants.map(({ label, energy }) => [label, energy && parts(energy.modelled)]);
   const dense = variants.find(({ energy }) => energy?.dense)?.energy?.dense;
   if (dense && withMemory) bars.push(["dense products", parts(dense)]);
-  return barsFigure(view, bars, PHASES, withMemory ? "operations and memory" : "operations alone", JOULES);
+  return barsFigure(view, bars, PHASES, "modelled energy", JOULES);
 }
 
 /** Time of an epoch; in one piece where forward and backward were not timed. @param {View} view */
@@ -84,7 +92,7 @@ export function timesFigure(view) {
     return [label, { forward, backward, rest: Math.max(0, epoch - known) }];
   });
   const split = bars.some(([, parts]) => parts && parts.forward !== null);
-  const figure = barsFigure(view, bars, TIMES, "seconds an epoch", {});
+  const figure = barsFigure(view, bars, TIMES, "time of an epoch, s", {});
   if (figure && !split) figure.layout.showlegend = false;
   return figure;
 }

@@ -8,7 +8,9 @@ import { number, plain } from "../text.mjs";
 const SCALE = [[0, "#f7f7f4"], [0.5, "#6fa8d3"], [1, "#08306b"]];
 const SCALE_ON_DARK = [[0, "#1f2326"], [0.5, "#2f6690"], [1, "#bfe1ff"]];
 const FONT = 11; // px, of the numbers in cells
-const DIGIT = 6.6; // px, the width of a digit
+const LARGEST_SIDE = 470; // px
+const ON_PAPER = 300; // px
+const DIGIT = 6.4; // px, the width of a digit
 const MOST_NAMED = 200; // classes whose names are said when a cell is pointed at
 const LONGEST_CLASS = 14; // characters of a class at an axis
 const TICK = 13; // px from one tick to the next, at least
@@ -45,9 +47,8 @@ export function confusionFigure(view) {
     outlinewidth: 0,
   };
   const margin = { l: 58, r: view.narrow ? 16 : 92, t: 34, b: 48 };
-  const size = Math.min(view.width, view.chosen.paper ? 430 : 620);
-  const height = Math.max(320, 0.9 * size);
-  const cell = Math.min(view.width - margin.l - margin.r, height - margin.t - margin.b) / classes.length;
+  const side = Math.min(view.width - margin.l - margin.r, view.chosen.paper ? ON_PAPER : LARGEST_SIDE);
+  const cell = side / classes.length;
   const texts = mean.map((row) => row.map(oneDecimal));
   const longest = Math.max(...texts.flatMap((row) => row.map(({ length }) => length)));
   const hasRoom = cell >= Math.max(FONT + 3, DIGIT * longest + 2);
@@ -84,9 +85,8 @@ export function confusionFigure(view) {
   const layout = layoutOf(view, {
     title: { text: plain(variant.label), font: { size: 12 }, x: 0.5 },
     margin,
-    height,
     xaxis: axis(view, "predicted class", ticks),
     yaxis: axis(view, "true class", { ...ticks, autorange: "reversed", scaleanchor: "x" }),
   });
-  return { data: [heat], layout };
+  return { data: [heat], layout: { ...layout, height: side + margin.t + margin.b } };
 }

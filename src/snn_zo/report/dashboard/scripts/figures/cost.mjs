@@ -87,6 +87,10 @@ export function costFigure(view, quantity) {
   const { title, format } = COSTS[quantity];
   const { headline } = view.dataset;
   const xaxis = logAxis(view, title, format, data.flatMap((trace) => trace.x));
-  const yaxis = axis(view, `test ${plain(headline.title)}${hint(headline)}`, scoreAxis(headline));
+  const yaxis = axis(
+    view,
+    `test ${plain(headline.title)}${hint(headline)}`,
+    scoreAxis(headline, data.flatMap((trace) => trace.y)),
+  );
   return { data, layout: layoutOf(view, { xaxis, yaxis }) };
 }

@@ -1,11 +1,14 @@
 // learning curves, and the activity of each hidden layer
 
 import { hint, isHeadline, metricTitle, scoreAxis } from "../score.mjs";
-import { alpha, axis, layoutOf, logAxis, PERCENT, styleOf } from "../style.mjs";
+import { alpha, axis, layoutOf, logAxis, PERCENT, rangeOf, styleOf } from "../style.mjs";
 import { plain } from "../text.mjs";
 
 /** @import { Figure, Layout, Trace, View } from "../types.d.ts" */
 
+const FEW = 6; // epochs that each have a tick
+/** @type {Record<string, string>} */
+const ACTIVITY = { active: "active fraction", spike_rate: "spike rate" };
 /** @type {Record<string, string>} */
 const X_TITLE = { epoch: "epoch", joules: "modelled energy so far, J", seconds: "training time so far, s" };
 
@@ -45,6 +48,12 @@ function curve(view, index, name, x, axes = {}) {
   return traces;
 }
 
+/** Whole numbers, which count from 1. @param {View} view @param {Trace[]} traces */
+function epochAxis(view, traces) {
+  const last = Math.max(...traces.flatMap((trace) => trace.x));
+  return axis(view, X_TITLE.epoch, { range: rangeOf([1, last], { least: 1 }), ...(last <= FEW ? { dtick: 1 } : {}) });
+}
+
 /** Quantities that any of these variants has a curve of. @param {View["report"]} report @param {number[]} variants */
 export const quantities = (report, variants) => [
   ...new Set(variants.flatMap((index) => Object.keys(report.variants[index].curves.y))),
@@ -58,9 +67,10 @@ export function curvesFigure(view) {
   const { headline } = view.dataset;
   const judged = isHeadline(headline, metric);
   const title = plain(metricTitle(headline, metric)) + (judged ? hint(headline) : "");
-  const xaxis = axis(view, X_TITLE[x], { rangemode: "tozero" });
-  const yaxis = axis(view, title, judged ? scoreAxis(headline) : {});
-  return { data, layout: layoutOf(view, { height: 430, xaxis, yaxis }) };
+  const xaxis = x === "epoch" ? epochAxis(view, data) : axis(view, X_TITLE[x], { rangemode: "tozero" });
+  const values = data.flatMap((trace) => trace.y);
+  const yaxis = axis(view, title, judged ? scoreAxis(headline, values) : { range: rangeOf(values) });
+  return { data, layout: layoutOf(view, { height: 400, xaxis, yaxis }) };
 }
 
 /** @param {View} view @returns {Figure | null} */
@@ -84,8 +94,8 @@ export function layersFigure(view) {
       data.push(...curve(view, index, name, "epoch", { xaxis: `x${place}`, yaxis: `y${place}` }));
     }
     const first = i % columns === 0;
-    const title = first ? chosen.activity.replace("_", " ") : "";
-    layout[`xaxis${place}`] = axis(view, "epoch", { rangemode: "tozero" });
+    const title = first ? ACTIVITY[chosen.activity] : "";
+    layout[`xaxis${place}`] = epochAxis(view, data);
     layout[`yaxis${place}`] = {
       ...logAxis(view, title, PERCENT, /** @type {number[]} */ (values)),
       matches: i ? "y" : undefined,

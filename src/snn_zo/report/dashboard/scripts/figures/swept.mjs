@@ -1,7 +1,7 @@
 // the score and the active fraction against each setting that was swept
 
 import { hint, scoreAxis, scored } from "../score.mjs";
-import { axis, layoutOf, LEGEND_ABOVE, legendHeight, logAxis, PERCENT, styleOf } from "../style.mjs";
+import { axis, layoutOf, LEGEND_ABOVE, legendHeight, logAxis, PERCENT, rangeOf, styleOf } from "../style.mjs";
 import { number, percent, plain } from "../text.mjs";
 
 /** @import { Figure, Layout, Trace, View } from "../types.d.ts" */
@@ -87,6 +87,11 @@ export function sweptFigure(view) {
     return { sweep, above, below, scores, active, traces: [...scores, ...active, targetTrace(view, scores, below)] };
   });
   const fractions = panels.flatMap(({ active }) => active.flatMap(({ y }) => y));
+  const scoreEnds = panels.flatMap(({ scores }) =>
+    scores.flatMap(({ y, error_y: { array, arrayminus } }) =>
+      y.flatMap((/** @type {number} */ mean, /** @type {number} */ i) => [mean - arrayminus[i], mean + array[i]])
+    )
+  );
   const rows = Math.ceil(sweeps.length / columns);
   const room = rows * (2 * PANEL + BETWEEN + BELOW) - BELOW;
   /** @type {Layout} */
@@ -98,7 +103,8 @@ export function sweptFigure(view) {
     const across = { domain: [column * (width + BESIDE), column * (width + BESIDE) + width] };
     const top = Math.floor(i / columns) * (2 * PANEL + BETWEEN + BELOW);
     const down = (/** @type {number} */ from) => ({ domain: [1 - (from + PANEL) / room, 1 - from / room] });
-    const xaxis = (/** @type {string} */ title) => sweep.log ? logAxis(view, title, {}, values) : axis(view, title);
+    const xaxis = (/** @type {string} */ title) =>
+      sweep.log ? logAxis(view, title, {}, values) : axis(view, title, { range: rangeOf(values) });
     const shared = (/** @type {string} */ name) => ({ matches: i ? name : undefined, showticklabels: !column });
     const score = column ? "" : `test ${plain(headline.title)}${hint(headline)}`;
     const fraction = logAxis(view, column ? "" : "active fraction", PERCENT, [...fractions, view.dataset.target]);
@@ -111,7 +117,7 @@ export function sweptFigure(view) {
     };
     axes[key(below.xaxis)] = { ...xaxis(plain(sweep.name)), ...across, anchor: below.yaxis };
     axes[key(above.yaxis)] = {
-      ...axis(view, score, scoreAxis(headline)),
+      ...axis(view, score, scoreAxis(headline, scoreEnds)),
       ...shared(panels[0].above.yaxis),
       ...down(top),
       anchor: above.xaxis,
