@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from snn_zo import experiment
+from snn_zo.callbacks import RunRecord
 from snn_zo.config import Composed, ConfigError
 from snn_zo.runs.folder import RunFolder
 from snn_zo.runs.table_file import TableFile
@@ -66,7 +67,7 @@ def equal_checkpoints(one: RunFolder, other: RunFolder) -> bool:
     ("schedule", "restarts"),
     [
         (["schedule=none"], []),
-        (["schedule=constant", "schedule.warmup=11"], []),
+        (["schedule=constant", "schedule.warmup=7"], []),
         (["schedule=cosine", "schedule.warmup=0.2"], [f"schedule.restarts=[{2 * STEPS}]"]),
         (["schedule=one_cycle", "optim=sgd"], [f"schedule.restarts=[{2 * STEPS}]"]),
     ],
@@ -111,6 +112,26 @@ def test_extend_twice_and_resume(short, monkeypatch):
     ends = (2 * STEPS, 3 * STEPS)
     assert result(longest, ends) == result(whole, ends)
     assert longest.read_summary()["extends"] == {"run": str(longer.path), "epochs": 3}
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_resume_in_the_midst_of_a_warmup(tmp_path, monkeypatch, schedule):
+    """Bit for bit as without the interruption, which comes after 4 of 7 steps of warm-up."""
+    overrides = (f"schedule={schedule}", f"schedule.warmup={2 * STEPS - 1}")
+    begin = RunRecord.on_train_epoch_start
+
+    def stop(record, trainer, module):
+        assert trainer.current_epoch == 0
+        begin(record, trainer, module)
+
+    monkeypatch.setattr(RunRecord, "on_train_epoch_start", stop)
+    with pytest.raises(experiment.RunFailed):
+        trained(tmp_path, "halves", 2, *overrides)
+    monkeypatch.undo()
+    halves, whole = RunFolder(tmp_path / "digits" / "halves"), trained(tmp_path, "whole", 2, *overrides)
+    experiment.resume(halves.path)
+    assert result(halves) == result(whole)
+    assert equal_checkpoints(halves, whole)
 
 
 @pytest.mark.parametrize(

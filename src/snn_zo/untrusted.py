@@ -184,11 +184,14 @@ def _float(cell: str) -> float:
 
 
 def read_confusion(path: Path, problems: list[str]) -> Confusion | None:
-    """A confusion matrix below and beside the names of its classes; None where there is none."""
+    """A confusion matrix below and beside the names of its classes; None where there is none.
+
+    Runs of the first versions wrote the numbers alone, of classes from 0 on.
+    """
     if not os.path.lexists(path):
         return None
     try:
-        header, *rows = list(csv.reader(read_lines(path))) or [[]]
+        header, *rows = _with_axes(list(csv.reader(read_lines(path))))
         counts = [[int(cell) for cell in row[1:]] for row in rows]
     except (OSError, ValueError, csv.Error) as error:
         _not_read(path, error, problems)
@@ -200,6 +203,14 @@ def read_confusion(path: Path, problems: list[str]) -> Confusion | None:
         problems.append(f"{path.name} is no confusion matrix")
         return None
     return Confusion(tuple(clean(name, MAX_NAME) for name in classes), counts)
+
+
+def _with_axes(rows: list[list[str]]) -> list[list[str]]:
+    """The rows of a confusion matrix below and beside the names of its classes."""
+    if not rows or not rows[0] or not rows[0][0].isdecimal():
+        return rows or [[]]
+    classes = list(map(str, range(len(rows))))
+    return [[AXES, *classes], *([name, *row] for name, row in zip(classes, rows, strict=True))]
 
 
 def _not_read(path: Path, error: Exception, problems: list[str]) -> dict[str, Any]:

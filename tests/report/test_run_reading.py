@@ -145,10 +145,16 @@ def test_read_a_confusion_matrix_with_its_classes(tmp_path):
     assert confusion.counts == [[3, 1], [0, 2]]
 
 
+def test_read_a_confusion_matrix_of_numbers_alone(tmp_path):
+    path = write_run(tmp_path)
+    (path / "confusion.csv").write_text("3,1\n0,2\n")
+    assert read(tmp_path).confusion == (("0", "1"), [[3, 1], [0, 2]])
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "3,0\n0,2\n",
+        "3,0\n0\n",
         "label\\predicted\n",
         "label\\predicted,a,b\na,1,2\n",
         "label\\predicted,a,b\na,1,2\na,3,4\n",

@@ -76,7 +76,7 @@ def test_findings_recommend_nothing_for_want_of_common_seeds(tmp_path):
 
 @pytest.mark.parametrize("sets", [1, 3, 9])
 def test_findings_are_four_lines_at_most(tmp_path, sets):
-    """Of the many variants and long names of a mixed folder; tests in a browser see the lines."""
+    """Of the many variants and long names of a mixed folder."""
     for data in ("digits", "nmnist", "shd", "mnist", "ssc", "s_mnist", "poker_dvs", "fashion_mnist", "randman")[:sets]:
         for i, method in enumerate(("local_zo", "surrogate", "ssg", "expectation")):
             for seed in range(2 + 2 * i):

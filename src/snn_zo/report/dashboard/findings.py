@@ -22,12 +22,12 @@ from snn_zo.report.variants import Variant
 from snn_zo.runs.status import Status
 
 STATES = (Status.COMPLETED, Status.RUNNING, Status.QUEUED, Status.FAILED, Status.INTERRUPTED, Status.UNKNOWN)
-NAMED = 3
+NAMED = 2
 """Variants that a sentence names; of more it says how many."""
-LONGEST = 40
+LONGEST = 32
 """Characters of a name in a sentence."""
-ROOM = 400
-"""Characters of the opening: four lines of the page."""
+ROOM = 350
+"""Characters of the opening that are four lines of the page."""
 LINES = 4
 """Data sets that the opening has a line for."""
 
@@ -79,9 +79,9 @@ class _Finding:
         most = "highest" if sign_of(self.headline) > 0 else "lowest"
         text = "<strong>{}</strong> has the {} mean test {} of {} variants on {}: {}."
         title, value = title_of(self.headline), _value(self.headline, reached)
-        said = [_say(text, _name(best), most, title, len(self.measured), self.data, value), *self._verdicts()]
-        for more in self._costs(best):
-            if sum(len(sentence.striptags()) + 1 for sentence in (*said, more)) <= ROOM:
+        said = [_say(text, _name(best), most, title, len(self.measured), self.data, value)]
+        for more in (*self._verdicts(), *self._costs(best)):
+            if len(said) < 2 or sum(len(sentence.striptags()) + 1 for sentence in (*said, more)) <= ROOM:
                 said.append(more)
         return Markup(" ").join(said)
 
@@ -92,7 +92,7 @@ class _Finding:
         (best, reached), *_ = self.measured
         beaten = sum(pair is not None and pair.better is best for _, pair in self.against)
         seeds = max((pair.n for _, pair in self.against if pair), default=0)
-        verdict = f"shown to be better than {beaten} of {len(self.against)} others"
+        verdict = f"better than {beaten} of {len(self.against)} others"
         if seeds < FEWEST:
             verdict = f"no verdict from {_seeds(seeds)}"
         text = "<strong>{}</strong> leads on {}: {}; {}."
