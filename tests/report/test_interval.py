@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snn_zo.report.interval import Estimate, Mean, estimate, over_seeds, over_seeds_and_recordings
+from snn_zo.report.interval import Estimate, Mean, estimate, over_seeds, over_seeds_and_recordings, wilson
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 31])
@@ -83,3 +83,9 @@ def test_over_seeds_and_recordings_knows_the_variance_of_the_mean(parts, most):
     assert 0.97 < np.mean([mean.error**2 for mean in found]) / true < most
     covered = np.mean([low <= 0 <= high for low, high in (mean.interval() for mean in found)])
     assert 0.94 < covered < (0.96 if most < 1.1 else 0.99)
+
+
+@pytest.mark.parametrize(("right", "total"), [(338, 359), (100, 100), (0, 100), (1, 2)])
+def test_wilson_is_the_interval_of_scipy(right, total):
+    expected = stats.binomtest(right, total).proportion_ci(method="wilson")
+    assert wilson(right, total) == pytest.approx(tuple(expected), abs=1e-5)

@@ -110,3 +110,11 @@ def over_seeds_and_recordings(values: NDArray[np.number]) -> Mean:
     total = of_seeds + max(of_recordings - of_rest, 0.0)
     freedom = (n - 1) * (total / of_seeds) ** 2 if of_seeds > 0 else math.inf
     return Mean(mean, math.sqrt(total / (n * recordings)), freedom)
+
+
+def wilson(right: float, total: int) -> Range:
+    """95 % interval of a share, right of total (Wilson 1927)."""
+    z = quantile(1 - LEVEL / 2, math.inf)
+    share, inverse = right / total, z * z / total
+    middle, half = share + inverse / 2, z * math.sqrt(share * (1 - share) / total + inverse / (4 * total))
+    return (middle - half) / (1 + inverse), (middle + half) / (1 + inverse)

@@ -14,7 +14,7 @@ from snn_zo.headline import Headline
 from snn_zo.quantity import joules, percent
 from snn_zo.report.comparison import Comparison
 from snn_zo.report.dashboard import score
-from snn_zo.report.interval import Estimate
+from snn_zo.report.interval import Estimate, wilson
 from snn_zo.report.pairs import FEWEST, Pair
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, sign_of, title_of
@@ -119,12 +119,12 @@ def of_test_set(comparison: Comparison, data: str) -> str:
     shares = [found.mean for variant in comparison.of(data) if (found := variant.estimate("score"))]
     if not is_share(headline) or not size or not shares:
         return ""
-    share, z = max(shares) if sign_of(headline) > 0 else min(shares), 1.96
-    half = z * math.sqrt(share * (1 - share) / size + (z / size / 2) ** 2) / (1 + z * z / size)
+    share = max(shares) if sign_of(headline) > 0 else min(shares)
+    low, high = wilson(share * size, size)
     recordings = f"{size:,} recording{'s' if size > 1 else ''}"
     return (
         f"The test set has {recordings}: that alone leaves one {title_of(headline)} of "
-        f"{scored(headline, share)} uncertain by ±{100 * half:.2g} points."
+        f"{scored(headline, share)} uncertain by ±{50 * (high - low):.2g} points."
     )
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from snn_zo.report.dashboard.run_page import figures, tables, wilson, write_run_page
+from snn_zo.report.dashboard.run_page import figures, tables, write_run_page
+from snn_zo.report.interval import wilson
 from snn_zo.report.runs import Run, read_runs
 from tests.report.dashboard.pages import Page, dashboard
 from tests.report.synthetic import (
@@ -83,12 +83,6 @@ def test_page_says_how_sure_an_accuracy_is(tmp_path):
     low, high = (f"{100 * end:.3g} %" for end in wilson(338, TESTED))
     text = words(written(path))
     assert f"Of 359 test recordings 338 are right: the 95 % interval over recordings is {low} to {high}." in text
-
-
-@pytest.mark.parametrize(("right", "total"), [(338, 359), (100, 100), (0, 100), (1, 2)])
-def test_wilson_is_the_interval_of_scipy(right, total):
-    expected = binomtest(right, total).proportion_ci(method="wilson")
-    assert wilson(right, total) == pytest.approx(tuple(expected), abs=1e-5)
 
 
 def test_page_has_the_layers(tmp_path):

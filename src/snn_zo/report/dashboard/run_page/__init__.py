@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from snn_zo.quantity import joules, percent
 from snn_zo.report.dashboard import provenance
 from snn_zo.report.dashboard.run_page import figures, tables
 from snn_zo.report.dashboard.tables import link
+from snn_zo.report.interval import wilson
 from snn_zo.report.runs import Run
 from snn_zo.report.score import is_share, scored, title_of
 from snn_zo.runs.status import Status
@@ -26,8 +26,6 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 """Nothing but the page's own style is looked at: no script runs, no request leaves the machine."""
 CONFIG = 100_000
 """Characters of a config that are shown."""
-Z = 1.96
-"""Of the 95 % interval."""
 
 
 class Sentence(NamedTuple):
@@ -128,13 +126,6 @@ def _counts(run: Run) -> tuple[int, int]:
     """Test recordings, and how many of them are on the diagonal of the confusion matrix."""
     counts = run.confusion.counts if run.confusion else []
     return sum(map(sum, counts)), sum(row[i] for i, row in enumerate(counts))
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    share, inverse = right / total, Z * Z / total
-    middle, half = share + inverse / 2, Z * math.sqrt(share * (1 - share) / total + inverse / (4 * total))
-    return (middle - half) / (1 + inverse), (middle + half) / (1 + inverse)
 
 
 def _cost(run: Run) -> str:
