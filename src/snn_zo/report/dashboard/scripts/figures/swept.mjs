@@ -14,6 +14,7 @@ const BESIDE = 0.05; // of the width, between columns
 const BETWEEN = 16; // px, between the panels of a setting
 const BELOW = 58; // px, for the title of the axis that they share
 const COLUMNS = 3;
+const ON_PAGE = 0.75; // of the height, on paper
 
 /** Lines of which a variant is shown. @param {View} view @param {Sweep} sweep */
 const linesShown = (view, sweep) => sweep.lines.filter(({ variants }) => variants.some((i) => view.shown.includes(i)));
@@ -132,8 +133,9 @@ export function sweptFigure(view) {
   const data = panels.flatMap(({ traces }) => traces);
   const legend = data.filter(({ showlegend }) => showlegend).length;
   const margin = { l: 58, r: 16, t: legendHeight(view, legend), b: 48 };
-  const height = room + margin.t + margin.b;
-  return { data, layout: layoutOf(view, { height, margin, showlegend: true, legend: LEGEND_ABOVE, ...axes }) };
+  const layout = layoutOf(view, { margin, showlegend: true, legend: LEGEND_ABOVE, ...axes });
+  const height = (view.chosen.paper ? ON_PAGE : 1) * room + margin.t + margin.b;
+  return { data, layout: { ...layout, height } };
 }
 
 /** @param {number} place from 1, row by row @returns {Panel} */
