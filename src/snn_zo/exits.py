@@ -28,6 +28,8 @@ def require_printed() -> None:
         sys.exit(1)
 
 
-def reason(error: OSError) -> str:
-    """What the operating system refused, and for which file."""
+def reason(error: Exception) -> str:
+    """What the operating system refused, and for which file; of another error its message."""
+    if not isinstance(error, OSError):
+        return " ".join(f"{type(error).__name__}: {error}".split())
     return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)

@@ -30,6 +30,8 @@ MAX_SCALAR, MAX_SAID, MAX_CELLS = 10_000, 4_000, 2**22
 AXES = "label\\predicted"
 """The first cell of a confusion matrix: what its rows and its columns are."""
 
+LARGEST = 1e100
+"""Numbers of a table that are larger are none: sums of squares of those that are left are finite."""
 Table: TypeAlias = "dict[str, NDArray[np.float64]]"
 
 
@@ -156,7 +158,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_table(path: Path, problems: list[str]) -> Table:
-    """Columns of a TableFile, nan where blank or no finite number; empty where there is none."""
+    """Columns of a TableFile, nan where blank, no number or beyond LARGEST; empty where there is none."""
     import numpy as np  # the command line answers without
 
     try:
@@ -172,7 +174,7 @@ def read_table(path: Path, problems: list[str]) -> Table:
     except ValueError:
         values = np.array([[_float(cell) for cell in row] for row in whole])
         problems.append(f"{path.name} holds what is no number")
-    values = np.where(np.isfinite(values), values, np.nan).reshape(len(whole), len(header))
+    values = np.where(np.abs(values) < LARGEST, values, np.nan).reshape(len(whole), len(header))
     return {clean(name): column for name, column in zip(header, values.T, strict=True)}
 
 
@@ -197,9 +199,9 @@ def read_confusion(path: Path, problems: list[str]) -> Confusion | None:
         _not_read(path, error, problems)
         return None
     classes, labels = header[1:], [row[0] for row in rows if row]
-    largest = max((max(map(abs, row), default=0) for row in counts), default=0)
+    least, largest = (end((end(row, default=0) for row in counts), default=0) for end in (min, max))
     is_square = {len(row) for row in counts} == {len(classes)} and labels == classes
-    if header[:1] != [AXES] or not is_square or len(classes) > MAX_CLASSES or largest >= 2**53:
+    if header[:1] != [AXES] or not is_square or len(classes) > MAX_CLASSES or least < 0 or largest >= 2**53:
         problems.append(f"{path.name} is no confusion matrix")
         return None
     return Confusion(tuple(clean(name, MAX_NAME) for name in classes), counts)

@@ -351,6 +351,18 @@ def _confusion(rng: np.random.Generator, correct: int) -> list[list[int]]:
     return matrix.tolist()
 
 
+def write_accurate(study: Path, method: str, seed: int, accuracy: float, **others: Any) -> Path:
+    """A completed run of that accuracy, with predictions of which some are right by chance."""
+    path = write_run(study, method, seed, accuracy=accuracy, **others)
+    right = np.arange(TESTED) < round(accuracy * TESTED)
+    write_predictions(path, np.random.default_rng([seed, *method.encode()]).permutation(right))
+    summary = json.loads((path / "summary.json").read_text())
+    share = float(right.mean())
+    summary["headline"]["value"] = summary["metrics"]["test/acc"] = share
+    _write_json(path / "summary.json", summary)
+    return path
+
+
 def write_predictions(folder: Path, correct: NDArray[np.bool_]) -> None:
     """predictions.csv of recordings whose labels are 0 to 9 in turn, correct or one too high, without scores."""
     label = np.arange(len(correct)) % CLASSES

@@ -83,7 +83,7 @@ def test_set_active_leaves_a_layer_without_a_width():
 
 def test_set_active_without_a_width_is_refused():
     module, batch = made("strategy=surrogate")
-    with pytest.raises(Unreachable, match="the strategy has no width: it makes every element active"):
+    with pytest.raises(Unreachable, match="the strategy has no width that could be scaled"):
         set_active(module, batch, 0.01)
 
 

@@ -140,7 +140,9 @@ class RunRecord(lightning.Callback):
         self.metrics.append(epoch | rate | values)
         times = {"train_s": train_s, "val_s": self._val_s, "samples_per_s": samples / train_s}
         times |= {"compile_s": compile_s} if compile_s else {}
-        self.timing.append(epoch | times | (self._steps.seconds() if self._steps else {}) | measured)
+        # the passes of an epoch in which kernels were compiled say nothing of others
+        passes = self._steps.seconds() if self._steps and not compile_s else {}
+        self.timing.append(epoch | times | passes | measured)
         shown = "  ".join(f"{name}={value:.6g}" for name, value in values.items())
         log.info("epoch %d: %s", trainer.current_epoch + 1, shown)
 

@@ -129,7 +129,10 @@ def _train(config: DictConfig) -> float:
         folder = _to_resume(composed.settings, overrides, extends) if composed.settings.resume else None
         from snn_zo import experiment
     if folder and extends:
-        with _errors_in_one_line(experiment.RunFailed):
+        own = {name for name in ("outputs", "study") if any(o.lstrip("+").startswith(f"{name}=") for o in overrides)}
+        outputs = expanded(config.outputs) if "outputs" in own else folder.parent.parent
+        study_of_it = outputs / (config.study if "study" in own else folder.parent.name)
+        with _page_kept_up(study_of_it), _errors_in_one_line(experiment.RunFailed):
             return experiment.extend(folder, config, overrides)
     if folder:
         advice = "to go on with a run, its folder has to be writable"
@@ -152,7 +155,7 @@ def _page_kept_up(study: Path) -> Iterator[None]:
 
             try:
                 write_study(study)
-            except OSError as error:
+            except Exception as error:  # of a run whose results are saved
                 print(f"error: {study / DASHBOARD} is what it was: {reason(error)}", file=sys.stderr)
 
 

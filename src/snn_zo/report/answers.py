@@ -33,7 +33,7 @@ def read_answers(path: Path, problems: list[str]) -> Answers | None:
         header, *lines = read_lines(path) or [""]
         if not header.startswith(HEADER):
             return None
-        table = np.array([line.split(",", 3)[:3] for line in lines]).astype(np.int64).reshape(-1, 3)
+        table = np.array([[int(cell) for cell in line.split(",", 3)[:3]] for line in lines], np.int64).reshape(-1, 3)
     except (OSError, ValueError, OverflowError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         problems.append(f"{path.name} cannot be read: {' '.join(clean(said).split())[:200]}")

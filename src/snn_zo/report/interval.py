@@ -47,7 +47,7 @@ class Mean(NamedTuple):
     def p(self) -> float:
         """Two-sided probability of a mean as far from 0, were it 0 in truth."""
         if self.error == 0:
-            return float(self.value == 0)
+            return 1.0  # equal values: their spread is not known
         from scipy.special import stdtr  # the command line answers without
 
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))

@@ -118,7 +118,7 @@ def _usual(found: Sequence[tuple[Value, bool]]) -> Value:
 
 def _left_alone(name: str, run: Run) -> bool:
     """Whether a run has the default of a setting, as far as its overrides say."""
-    return run.given.isdisjoint(PRESETS) and not _was_given(name, [run])
+    return run.given.isdisjoint((*PRESETS, "resume")) and not _was_given(name, [run])
 
 
 def _was_given(name: str, runs: Sequence[Run]) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from snn_zo.report.interval import LEVEL, Estimate, Mean, estimate, over_seeds, over_seeds_and_recordings, quantile
 from snn_zo.report.runs import Run
-from snn_zo.report.score import sign_of
+from snn_zo.report.score import is_share, sign_of
 from snn_zo.report.variants import Variant
 
 FEWEST = 5
@@ -33,11 +33,11 @@ class Pair(NamedTuple):
         b: the other.
         difference: test score of a minus that of b, whichever is the better; the interval is over seeds.
         on_recordings: the same with an interval over seeds and recordings, of one seed over recordings alone; None
-            unless both were tested on the same recordings and told each prediction.
+            unless both are judged by an accuracy, were tested on the same recordings and told each prediction.
         wins: seeds with which a is better.
         ties: seeds with which they are equal.
         n: number of seeds.
-        p: of no difference, by the interval `overall`; None for one seed.
+        p: of no difference, by the interval `overall`; None for one seed, and for an accuracy where `on_recordings` is.
         needed: about how many seeds would show the difference with a probability of 80 %, if it and the spread are
             what they seem; None where nothing tells, inf where no number would: the test set is too small.
         better: the variant that is shown to be better: from FEWEST seeds on, at a level of 5 % that holds for all pairs
@@ -104,7 +104,8 @@ def _pair(a: Variant, b: Variant, level: float) -> Pair | None:
     if n < 2:
         return Pair(a, b, difference, on_recordings, wins, ties, n, None)
     seeds = over_seeds(differences)
-    p = (whole or seeds).p
+    # of an accuracy, seeds alone do not tell what another test set would
+    p = whole.p if whole else None if is_share(a.headline) else seeds.p
     return Pair(a, b, difference, on_recordings, wins, ties, n, p, _needed(seeds, whole, n, level))
 
 
@@ -135,6 +136,7 @@ def _differences(common: Sequence[tuple[Run, Run]]) -> NDArray[np.int8] | None:
     """[n, R] 1 where only the first is correct, -1 where only the second is; None if the recordings differ."""
     answers = [(one.answers, other.answers) for one, other in common]
     known = [(one, other) for one, other in answers if one is not None and other is not None]
-    if not known or len(known) < len(answers) or len({each.recordings for pair in known for each in pair}) > 1:
+    recordings = {each.recordings for pair in known for each in pair}
+    if not is_share(common[0][0].headline) or len(known) < len(answers) or len(recordings) != 1:
         return None
     return np.array([one.correct.astype(np.int8) - other.correct for one, other in known])

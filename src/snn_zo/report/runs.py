@@ -31,6 +31,7 @@ from snn_zo.untrusted import (
     clean,
     fraction,
     line,
+    number,
     positive,
     read_confusion,
     read_file,
@@ -41,7 +42,7 @@ from snn_zo.untrusted import (
 
 UNKNOWN = "unknown"
 """Name of a data set and of a method that nothing tells."""
-Setting: TypeAlias = "bool | int | float | str | tuple[Setting, ...] | None"
+Setting: TypeAlias = "int | float | str | tuple[Setting, ...] | None"
 """A value of a config, as it can be compared."""
 
 OF_A_RUN = ("seed", "method")
@@ -242,6 +243,10 @@ def _read(folder: RunFolder) -> Run | None:
     if status is Status.COMPLETED and headline_of(summary) is None:
         problems.append(f"{SUMMARY} does not say what the run is judged by: it has no score")
     seed = summary.get("seed", config.get("seed"))
+    answers = read_answers(folder.predictions, problems)
+    if answers and not _agree(answers, summary):
+        problems.append(f"{folder.predictions.name} has other predictions than the test that {SUMMARY} tells of")
+        answers = None
     return Run(
         folder.path,
         study=clean(place.parent.name),
@@ -258,10 +263,16 @@ def _read(folder: RunFolder) -> Run | None:
         metrics=read_table(folder.metrics, problems),
         timing=read_table(folder.timing, problems),
         confusion=read_confusion(folder.confusion, problems),
-        answers=read_answers(folder.predictions, problems),
+        answers=answers,
         environment=read_mapping(folder.environment, problems, wanted=status is not Status.QUEUED),
         problems=tuple(problems),
     )
+
+
+def _agree(answers: Answers, summary: Mapping[str, object]) -> bool:
+    """Whether the share of correct answers is the accuracy of the test."""
+    accuracy = number(summary, "metrics", "test/acc")
+    return accuracy is not None and abs(float(answers.correct.mean()) - accuracy) < 1e-4
 
 
 def _each_once(runs: list[Run]) -> list[Run]:
@@ -309,9 +320,11 @@ def _frozen(value: object) -> Setting:
     return tuple(map(_frozen, value)) if isinstance(value, list) else _plain(value)
 
 
-def _plain(value: object) -> bool | int | float | str | None:
-    if value is None or isinstance(value, bool):
+def _plain(value: object) -> int | float | str | None:
+    if value is None:
         return value
+    if isinstance(value, bool):
+        return str(value).lower()  # not to be equal to 1 or 0
     if isinstance(value, int):
         return value if abs(value) < 2**63 else "a huge number"
     if isinstance(value, float):

@@ -27,7 +27,7 @@ COSTS = ("active\n%", "spikes\n%", "energy\n% dense", "energy\nJ", "s /\nepoch",
 NOTE = (
     "runs: completed / all; {}: mean of completed runs, dead ones too, [95 % interval over seeds]; "
     "the rest: of runs that are not dead; energy: modelled, of the whole "
-    "training; speed-up: time of an epoch of the dense surrogate on the same hardware over own"
+    "training; speed-up: median time of an epoch of the dense surrogate on the same hardware over own"
 )
 
 

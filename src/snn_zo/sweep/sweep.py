@@ -139,7 +139,7 @@ def _write_page(study: Path, own: int) -> None:
     """Write a study's page, and say how many runs it compares besides the sweep's own."""
     try:
         others = len(write_study(study).runs) - own
-    except OSError as error:  # a full disk may not hide what the sweep was for
+    except Exception as error:  # a full disk, or a damaged run, may not hide what the sweep was for
         print(f"error: no dashboard: {reason(error)}", file=sys.stderr)
         return
     more = f", with {others} other run{'s' if others > 1 else ''} of the study" if others > 0 else ""

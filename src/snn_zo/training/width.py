@@ -71,7 +71,7 @@ def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
     spiking = [layer for layer in layers.values() if isinstance(layer, SpikingLayer)]
     widths = {layer: layer.strategy for layer in spiking if layer.strategy.scaled(1.0)}
     if not widths:
-        raise Unreachable("the strategy has no width: it makes every element active")
+        raise Unreachable("the strategy has no width that could be scaled")
     backends = {layer: layer.backend for layer in layers.values() if isinstance(layer, (SpikingLayer, LeakyReadout))}
     draw = Draw(module.seed, 0, 0, batch.sample)
 

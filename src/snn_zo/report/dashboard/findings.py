@@ -26,7 +26,7 @@ NAMED = 2
 """Variants that a sentence names; of more it says how many."""
 LONGEST = 32
 """Characters of a name in a sentence."""
-ROOM = 350
+ROOM = 380
 """Characters of the opening that are four lines of the page."""
 LINES = 4
 """Data sets that the opening has a line for."""
@@ -123,12 +123,17 @@ class _Finding:
             text = "On the seeds that both have completed it is behind {} ({})."
             said.append(_say(text, _names(behind), self._difference(behind)))
         if level:
-            text = "That it is better than {} is not shown ({}{})."
+            low, high = level[0].overall[1:3]
+            alone = low is not None and high is not None and not low <= 0 <= high
+            text = (
+                f"That it is better than {{}} is not shown{' once all pairs are tested together' * alone} ({{}}{{}})."
+            )
             said.append(_say(text, _names(level), self._difference(level), _needed(level[0])))
         if few:
             text = "There is no verdict on {}: that takes {} seeds or more, and there {} {} ({}{})."
             are, difference = "is" if few[0].n == 1 else "are", self._difference(few)
-            said.append(_say(text, _names(few), FEWEST, are, few[0].n, difference, _needed(few[0])))
+            seeds = "one so far" if few[0].n == 1 else few[0].n
+            said.append(_say(text, _names(few), FEWEST, are, seeds, difference, _needed(few[0])))
         if ahead:
             said.append(_say("It is ahead of {} ({}).", _names(ahead), self._difference(ahead)))
         if strangers:
@@ -145,7 +150,7 @@ class _Finding:
 
     def _costs(self, best: Variant) -> list[Markup]:
         """Which of the best, and of those that nobody can tell from it, took the least energy."""
-        level = [pair.b for _, pair in self.against if pair and pair.better is None]
+        level = [pair.b for _, pair in self.against if pair and pair.n >= FEWEST and pair.better is None]
         costs = [(found.mean, variant) for variant in (best, *level) if (found := variant.estimate("joules"))]
         if not costs:
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from snn_zo.quantity import percent
@@ -82,11 +82,19 @@ def _lines(variants: Sequence[Variant], setting: str) -> Iterator[Line]:
             others = frozenset(item for item in variant.varied.items() if item[0] != setting)
             groups.setdefault((variant.method, others), {}).setdefault(float(value), []).append(variant)
     # where two variants have the same values of all settings, something else differs
-    kept = {key: found for key, found in groups.items() if len(found) > 1 and all(len(v) == 1 for v in found.values())}
+    kept = {key: found for key, found in groups.items() if len(found) > 1 and _differ_alone(found.values(), setting)}
     for (method, others), found in kept.items():
         values = tuple(sorted(found))
         rivals = [other for name, other in kept if name == method]
         yield Line(_label(method, others, rivals), values, tuple(found[value][0] for value in values))
+
+
+def _differ_alone(found: Iterable[Sequence[Variant]], setting: str) -> bool:
+    """Whether variants differ in one setting only, and in those of the same name, which follow it."""
+    first, *others = (variant for same in found for variant in same)
+    names = {name for other in others for name, _ in first.settings.items() ^ other.settings.items()}
+    last = setting.rpartition(".")[2]
+    return all(name.rpartition(".")[2] == last for name in names) and all(len(same) == 1 for same in found)
 
 
 def _label(method: str, own: Settings, rivals: Sequence[Settings]) -> str:
