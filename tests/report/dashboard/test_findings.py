@@ -30,7 +30,7 @@ def spread(mean: float, seeds: int) -> list[float]:
 def test_findings_of_a_clear_winner(tmp_path):
     text = said(accuracies(tmp_path, surrogate=spread(0.9, 6), local_zo=[*spread(0.8, 5), 0.79]))
     assert "<strong>surrogate</strong> has the highest mean test accuracy of 2 variants on digits: 90.0 %" in text
-    assert "It is ahead of local_zo (local_zo: +10.08 points, +9.87 to +10.3" in text
+    assert "It is ahead of local_zo (+10.08 points, +9.87 to +10.3" in text
     assert "not shown" not in text
     assert "verdict" not in text
     assert "Its training took" in text
@@ -38,7 +38,7 @@ def test_findings_of_a_clear_winner(tmp_path):
 
 def test_findings_do_not_tell_apart_what_overlaps(tmp_path):
     text = said(accuracies(tmp_path, surrogate=[0.9, 0.8, 0.9, 0.8, 0.9], local_zo=[0.8, 0.9, 0.85, 0.8, 0.8]))
-    assert "That it is better than local_zo is not shown (local_zo: +3.00 points, \N{MINUS SIGN}" in text
+    assert "That it is better than local_zo is not shown (+3.00 points, \N{MINUS SIGN}" in text
     assert "seeds would show it)" in text
     assert "Of these, <strong>local_zo</strong> took the least energy" in text
     assert "ahead" not in text
@@ -48,13 +48,13 @@ def test_findings_do_not_hide_that_the_highest_mean_is_behind_on_common_seeds(tm
     """Its mean is the higher one by seeds that the other has not run."""
     text = said(accuracies(tmp_path, local_zo=[*spread(0.8, 5), 0.99, 0.99], surrogate=[0.82, 0.81, 0.82, 0.81, 0.82]))
     assert "<strong>local_zo</strong> has the highest mean" in text
-    assert "On the seeds that both have completed it is behind surrogate (surrogate: \N{MINUS SIGN}" in text
+    assert "On the seeds that both have completed it is behind surrogate (\N{MINUS SIGN}" in text
     assert "not shown" not in text
 
 
 def test_findings_of_few_seeds_have_no_verdict(tmp_path):
     text = said(accuracies(tmp_path, surrogate=[0.9, 0.91, 0.9], local_zo=[0.8, 0.8, 0.8]))
-    assert "There is no verdict on local_zo: that takes 5 seeds or more, and there are 3 (local_zo: +10.33" in text
+    assert "There is no verdict on local_zo: that takes 5 seeds or more, and there are 3 (+10.33" in text
     assert "about 5 seeds would show it)" in text
     assert "ahead" not in text
 
@@ -62,7 +62,7 @@ def test_findings_of_few_seeds_have_no_verdict(tmp_path):
 def test_findings_of_one_seed_claim_nothing(tmp_path):
     text = said(accuracies(tmp_path, surrogate=[0.9], local_zo=[0.5]))
     assert "90.0 % (one seed)" in text
-    assert "that takes 5 seeds or more, and there is 1 (local_zo: +40.00 points)." in text
+    assert "that takes 5 seeds or more, and there is 1 (+40.00 points)." in text
     assert "ahead" not in text
 
 
@@ -101,8 +101,8 @@ def test_findings_of_an_error_prefer_the_smallest(tmp_path):
             write_run(tmp_path, method, seed, accuracy=error, headline=Headline("mae", "error", "min", "rad"))
     text = said(tmp_path)
     assert "has the lowest mean test error of 3 variants on digits: 0.14 rad (95 % interval 0.07" in text
-    assert "It is ahead of surrogate (surrogate: +0.16" in text
-    assert "That it is better than ssg is not shown (ssg: +0.02 rad" in text
+    assert "It is ahead of surrogate (+0.16" in text
+    assert "That it is better than ssg is not shown (+0.02 rad" in text
 
 
 def test_findings_of_an_error_alone(tmp_path):

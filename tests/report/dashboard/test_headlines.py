@@ -51,7 +51,7 @@ def test_page_of_an_error_says_nothing_of_accuracies(errors):
     for said in (
         "Mean absolute error and cost",
         "local_zo has the lowest mean test mean absolute error of 2 variants on digits: 0.21 rad (95 % interval",
-        "that takes 5 seeds or more, and there are 3 (surrogate: +0.3 rad, +0.3 to +0.3; about 5 seeds would show it)",
+        "that takes 5 seeds or more, and there are 3 (+0.3 rad, +0.3 to +0.3; about 5 seeds would show it)",
         "Values of mean absolute error include dead runs",
         "the better variant first",
     ):

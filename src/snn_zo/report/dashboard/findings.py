@@ -81,8 +81,9 @@ class _Finding:
         title, value = title_of(self.headline), _value(self.headline, reached)
         said = [_say(text, _name(best), most, title, len(self.measured), self.data, value)]
         for more in (*self._verdicts(), *self._costs(best)):
-            if len(said) < 2 or sum(len(sentence.striptags()) + 1 for sentence in (*said, more)) <= ROOM:
-                said.append(more)
+            if len(said) > 1 and sum(len(sentence.striptags()) + 1 for sentence in (*said, more)) > ROOM:
+                break
+            said.append(more)
         return Markup(" ").join(said)
 
     def line(self) -> Markup:
@@ -118,28 +119,28 @@ class _Finding:
         few = [pair for pair in pairs if pair.n < FEWEST]
         strangers = [variant for variant, pair in self.against if pair is None]
         said = []
-        if ahead:
-            said.append(_say("It is ahead of {} ({}).", _names(ahead), self._difference(ahead[0])))
         if behind:
             text = "On the seeds that both have completed it is behind {} ({})."
-            said.append(_say(text, _names(behind), self._difference(behind[0])))
+            said.append(_say(text, _names(behind), self._difference(behind)))
         if level:
             text = "That it is better than {} is not shown ({}{})."
-            said.append(_say(text, _names(level), self._difference(level[0]), _needed("; ", level[0])))
+            said.append(_say(text, _names(level), self._difference(level), _needed(level[0])))
         if few:
             text = "There is no verdict on {}: that takes {} seeds or more, and there {} {} ({}{})."
-            are = "is" if few[0].n == 1 else "are"
-            needed = _needed("; ", few[0])
-            said.append(_say(text, _names(few), FEWEST, are, few[0].n, self._difference(few[0]), needed))
+            are, difference = "is" if few[0].n == 1 else "are", self._difference(few)
+            said.append(_say(text, _names(few), FEWEST, are, few[0].n, difference, _needed(few[0])))
+        if ahead:
+            said.append(_say("It is ahead of {} ({}).", _names(ahead), self._difference(ahead)))
         if strangers:
             said.append(_say("No seed is common to it and {}.", _listed([_name(variant) for variant in strangers])))
         return said
 
-    def _difference(self, pair: Pair) -> str:
-        """How far the best is above another one, with an interval."""
-        gain = score.advantage(self.headline, pair.overall)
+    def _difference(self, pairs: Sequence[Pair]) -> str:
+        """How far the best is above the nearest of others, with an interval."""
+        gain = score.advantage(self.headline, pairs[0].overall)
         shown = partial(score.difference, self.headline)
-        named = f"{_name(pair.b)}: {shown(gain.mean)}{score.unit_of_difference(self.headline)}"
+        named = "" if len(pairs) == 1 else f"{_name(pairs[0].b)}: "
+        named += f"{shown(gain.mean)}{score.unit_of_difference(self.headline)}"
         return named if gain.low is None else f"{named}, {interval(gain, shown)}"
 
     def _costs(self, best: Variant) -> list[Markup]:
@@ -166,13 +167,13 @@ def _value(headline: Headline | None, found: Estimate) -> str:
     return f"{shown(found.mean)} (95 % interval {interval(found, shown)}, {found.n} seeds)"
 
 
-def _needed(before: str, pair: Pair) -> str:
+def _needed(pair: Pair) -> str:
     """How many seeds would show the difference, where something tells."""
     if pair.needed is None:
         return ""
     if math.isinf(pair.needed):
-        return f"{before}more seeds would not show it"
-    return f"{before}about {pair.needed:.0f} seeds would show it"
+        return "; the test set is too small to show it"
+    return f"; about {pair.needed:.0f} seeds would show it"
 
 
 def _seeds(count: int) -> str:
