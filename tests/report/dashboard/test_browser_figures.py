@@ -187,7 +187,7 @@ def test_paper_has_every_figure_in_black_on_white(sweep, visit):
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     # drawn anew when it comes into view, which the browser says some time after
     page.locator("#curves").scroll_into_view_if_needed()
-    page.wait_for_function("document.getElementById('curves').layout.paper_bgcolor != 'rgb(255, 255, 255)'")
+    page.wait_for_function("() => document.getElementById('curves').layout.paper_bgcolor != 'rgb(255, 255, 255)'")
 
 
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<svg")])

@@ -26,12 +26,13 @@ export const isDark = () => {
   return forced ? forced === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 };
 
-/** Colours that have been looked up, by theme and name. @type {Map<string, string>} */
+/** Colours that have been looked up, by the theme and their name. @type {Map<string, string>} */
 const colours = new Map();
 
 /** A colour of the style sheet, as the present theme has it. @param {string} name */
 export function colour(name) {
-  const key = `${isDark() ? "dark" : "light"} ${name}`;
+  const { colorScheme } = getComputedStyle(document.documentElement); // the style sheet's for paper is light
+  const key = `${colorScheme} ${isDark()} ${name}`;
   const known = colours.get(key);
   if (known) return known;
   const probe = byId("main");
