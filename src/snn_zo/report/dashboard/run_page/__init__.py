@@ -1,4 +1,4 @@
-"""One run as an HTML file of some ten kB that needs no script: how it learnt, what it came to, and what made it."""
+"""One run as an HTML file of some 45 kB that needs no script: how it learnt, what it came to, and what made it."""
 
 from __future__ import annotations
 
