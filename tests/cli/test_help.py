@@ -15,6 +15,11 @@ EXPLAINED_BY_THEIR_NAMES = {"trainer.log_every_n_steps", "trainer.enable_model_s
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def lines(command: str, *arguments: str) -> list[str]:
     """The help of a command."""
     return text(PAGES[command], "bench" if command == "bench" else "train", list(arguments)).splitlines()
