@@ -185,7 +185,7 @@ def test_pairs_claim_nothing_of_accuracies_without_the_predictions(tmp_path, pre
     (pair,) = compared(tmp_path).pairs()
     assert pair.difference.low == pair.difference.high
     assert pair.better is (pair.a if predictions else None)
-    assert (pair.p is None) == (not predictions)
+    assert (pair.p is None, pair.needed is None, pair.is_undecidable) == (not predictions,) * 3
 
 
 @pytest.mark.parametrize("seeds", [FEWEST - 1, FEWEST])
@@ -273,6 +273,7 @@ def drawn(rng, seeds: int, recordings: int, methods: int = 2) -> list[Run]:
 @pytest.mark.parametrize("recordings", [100, 10_000])
 @pytest.mark.parametrize("seeds", [2, 3, 4, 5, 7, 10])
 def test_page_says_ahead_of_equal_methods_at_most_one_time_in_twenty(seeds, recordings):
+    """But for two standard errors of a share of 200 studies."""
     rng, times = np.random.default_rng(seeds), 200
     said = 0
     for _ in range(times):

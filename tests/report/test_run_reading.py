@@ -161,6 +161,7 @@ def test_read_a_confusion_matrix_of_numbers_alone(tmp_path):
         "label\\predicted,a,b\na,1,2\nb,3\n",
         "label\\predicted,a\na,9007199254740993\n",
         "label\\predicted,a\na,many\n",
+        "label\\predicted,a,b\na,-50,0\nb,1,-50\n",
         "",
     ],
 )
@@ -412,3 +413,30 @@ def test_read_leaves_out_empty_folders_and_runs_that_are_being_made(tmp_path):
     (tmp_path / "study" / "empty").mkdir()
     write_run(tmp_path / "study" / ".new-x", seed=5)
     assert read(tmp_path).path == path
+
+
+def test_read_values_that_are_equal_in_python_are_different_settings(tmp_path):
+    for i, value in enumerate((1, True)):
+        write_run(tmp_path, settings={"optim.lr": value}, name=str(i))
+    runs = read_runs([tmp_path])
+    assert [run.settings["optim.lr"] for run in runs] == [1, "true"]
+    assert len(compare(runs).variants) == 2
+
+
+def test_read_a_huge_number_of_a_table_is_none(tmp_path):
+    path = write_run(tmp_path)
+    (path / "metrics.csv").write_text("epoch,train/loss\n0,1e308\n1,-1e308\n2,0.5\n")
+    loss = read(tmp_path).metrics["train/loss"]
+    assert np.isnan(loss[:2]).all()
+    assert loss[2] == 0.5
+
+
+def test_read_predictions_with_one_long_cell(tmp_path):
+    """Text arrays of NumPy are as wide as their longest cell."""
+    path = write_run(tmp_path)
+    (path / "predictions.csv").write_text(
+        "recording,label,prediction\n" + "1,1,1\n" * 20_000 + "0" * 100_000 + ",1,1\n"
+    )
+    run = read(tmp_path)
+    assert run.answers is None
+    assert [problem.split(":")[0] for problem in run.problems] == ["predictions.csv cannot be read"]

@@ -1,7 +1,9 @@
 import pytest
 
-from snn_zo.cli.hydra_commands import _page_kept_up
+from snn_zo.cli.hydra_commands import _page_kept_up, _study_of_longer
+from snn_zo.config import Composed
 from snn_zo.report.study import write_study
+from tests.config.test_build import composed
 from tests.report.synthetic import write_run
 
 
@@ -34,14 +36,32 @@ def test_page_of_a_study_is_not_begun_by_a_single_run(tmp_path):
     assert not (tmp_path / "study" / "report.html").exists()
 
 
-def test_page_of_a_study_that_cannot_be_written_is_said(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device", "x"), "No space left on device: x"),
+        (ValueError("of a damaged run"), "ValueError: of a damaged run"),
+    ],
+)
+def test_page_of_a_study_that_cannot_be_written_is_said(tmp_path, monkeypatch, capsys, error, said):
     write_run(tmp_path)
     write_study(tmp_path)
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "x")
+    def fails(*_: object) -> None:
+        raise error
 
-    monkeypatch.setattr("snn_zo.report.study.write_dashboard", full)
+    monkeypatch.setattr("snn_zo.report.study.write_dashboard", fails)
     with _page_kept_up(tmp_path):
         pass
-    assert capsys.readouterr().err == f"error: {tmp_path}/report.html is what it was: No space left on device: x\n"
+    assert capsys.readouterr().err == f"error: {tmp_path}/report.html is what it was: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "study"),
+    [([], "there/mine"), (["study=other"], "there/other"), (["outputs=here"], "here/mine"),
+     (["outputs=here", "study=other"], "here/other")],
+)  # fmt: skip
+def test_study_of_a_run_that_extends_another(tmp_path, given, study):
+    given = [each.replace("here", str(tmp_path / "here")) for each in given]
+    settings = Composed.of(composed(*given)).settings
+    assert _study_of_longer(tmp_path / "there" / "mine" / "run", settings, given) == tmp_path / study

@@ -129,10 +129,10 @@ def _train(config: DictConfig) -> float:
         folder = _to_resume(composed.settings, overrides, extends) if composed.settings.resume else None
         from snn_zo import experiment
     if folder and extends:
-        own = {name for name in ("outputs", "study") if any(o.lstrip("+").startswith(f"{name}=") for o in overrides)}
-        outputs = expanded(config.outputs) if "outputs" in own else folder.parent.parent
-        study_of_it = outputs / (config.study if "study" in own else folder.parent.name)
-        with _page_kept_up(study_of_it), _errors_in_one_line(experiment.RunFailed):
+        with (
+            _page_kept_up(_study_of_longer(folder, composed.settings, overrides)),
+            _errors_in_one_line(experiment.RunFailed),
+        ):
             return experiment.extend(folder, config, overrides)
     if folder:
         advice = "to go on with a run, its folder has to be writable"
@@ -157,6 +157,13 @@ def _page_kept_up(study: Path) -> Iterator[None]:
                 write_study(study)
             except Exception as error:  # of a run whose results are saved
                 print(f"error: {study / DASHBOARD} is what it was: {reason(error)}", file=sys.stderr)
+
+
+def _study_of_longer(folder: Path, settings: TrainSettings, overrides: list[str]) -> Path:
+    """The study of the run that extends the one in a folder: that of the latter, as far as nothing else is said."""
+    elsewhere = any(override.lstrip("+").startswith("outputs=") for override in overrides)
+    outputs = expanded(settings.outputs) if elsewhere else folder.parent.parent
+    return outputs / (settings.study or folder.parent.name)
 
 
 def _bench(config: DictConfig) -> None:

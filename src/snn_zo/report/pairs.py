@@ -56,6 +56,11 @@ class Pair(NamedTuple):
     better: Variant | None = None
 
     @property
+    def is_undecidable(self) -> bool:
+        """Whether no number of seeds would do: an accuracy without predictions for the same recordings."""
+        return self.on_recordings is None and is_share(self.a.headline)
+
+    @property
     def overall(self) -> Estimate:
         """The difference with an interval over all that is known to vary; of one seed without an interval."""
         return self.on_recordings if self.on_recordings and self.n > 1 else self.difference
@@ -103,9 +108,10 @@ def _pair(a: Variant, b: Variant, level: float) -> Pair | None:
     on_recordings = None if whole is None else Estimate(whole.value, *whole.interval(), n)
     if n < 2:
         return Pair(a, b, difference, on_recordings, wins, ties, n, None)
+    if whole is None and is_share(a.headline):  # seeds alone do not tell what another test set would
+        return Pair(a, b, difference, None, wins, ties, n, None)
     seeds = over_seeds(differences)
-    # of an accuracy, seeds alone do not tell what another test set would
-    p = whole.p if whole else None if is_share(a.headline) else seeds.p
+    p = (whole or seeds).p
     return Pair(a, b, difference, on_recordings, wins, ties, n, p, _needed(seeds, whole, n, level))
 
 

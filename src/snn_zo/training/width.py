@@ -75,9 +75,12 @@ def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
     backends = {layer: layer.backend for layer in layers.values() if isinstance(layer, (SpikingLayer, LeakyReadout))}
     draw = Draw(module.seed, 0, 0, batch.sample)
 
-    def share(factor: float) -> float:
+    def scale(factor: float) -> None:
         for layer, strategy in widths.items():
             layer.strategy = strategy.scaled(factor) or strategy
+
+    def share(factor: float) -> float:
+        scale(factor)
         output: Output = module.model(batch.spikes, draw)
         found = [spikes for name, spikes in output.hidden.items() if layers[name] in widths]
         return sum(int(spikes.active_count) for spikes in found) / sum(math.prod(spikes.shape) for spikes in found)
@@ -86,7 +89,7 @@ def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
         layer.backend = "cpu"
     try:
         factor = float(f"{solve(share, active, 1.0, 'the share of active elements'):.{DIGITS}g}")
-        share(factor)
+        scale(factor)
     finally:
         for layer, backend in backends.items():
             layer.backend = backend

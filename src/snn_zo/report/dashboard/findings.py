@@ -125,10 +125,9 @@ class _Finding:
         if level:
             low, high = level[0].overall[1:3]
             alone = low is not None and high is not None and not low <= 0 <= high
-            text = (
-                f"That it is better than {{}} is not shown{' once all pairs are tested together' * alone} ({{}}{{}})."
-            )
-            said.append(_say(text, _names(level), self._difference(level), _needed(level[0])))
+            together = " once all pairs are tested together" if alone and level[0].p is not None else ""
+            text = "That it is better than {} is not shown{} ({}{})."
+            said.append(_say(text, _names(level), together, self._difference(level), _needed(level[0])))
         if few:
             text = "There is no verdict on {}: that takes {} seeds or more, and there {} {} ({}{})."
             are, difference = "is" if few[0].n == 1 else "are", self._difference(few)
@@ -174,6 +173,8 @@ def _value(headline: Headline | None, found: Estimate) -> str:
 
 def _needed(pair: Pair) -> str:
     """How many seeds would show the difference, where something tells."""
+    if pair.is_undecidable:
+        return "; without predictions.csv for the same recordings"
     if pair.needed is None:
         return ""
     if math.isinf(pair.needed):

@@ -230,6 +230,8 @@ def _verdict(pair: Pair) -> str:
     """What is shown, or what it would take."""
     if pair.better:
         return "better" if pair.better is pair.a else "worse"
+    if pair.is_undecidable:
+        return "not shown; no predictions.csv for the same recordings"
     open_ = "not shown" if pair.n >= FEWEST else "too few seeds"
     if pair.needed is None:
         return open_
