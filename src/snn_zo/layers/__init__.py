@@ -3,6 +3,7 @@
 from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recording
 from snn_zo.layers.leaky_readout import LeakyReadout
 from snn_zo.layers.spike_counts import SpikeCounts
+from snn_zo.layers.spiking_conv2d import SpikingConv2d
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.layers.spiking_linear import SpikingLinear
 
@@ -11,6 +12,7 @@ __all__ = [
     "Layer",
     "LeakyReadout",
     "SpikeCounts",
+    "SpikingConv2d",
     "SpikingLayer",
     "SpikingLinear",
     "counted_layers",

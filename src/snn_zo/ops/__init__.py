@@ -6,6 +6,7 @@ from snn_zo.ops.lif import lif
 from snn_zo.ops.spike import spike
 from snn_zo.ops.spike_count_penalty import spike_count_penalty
 from snn_zo.ops.spikes import Rows, Spikes
+from snn_zo.ops.spiking_conv2d import spiking_conv2d
 from snn_zo.ops.spiking_linear import spiking_linear
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "lif",
     "spike",
     "spike_count_penalty",
+    "spiking_conv2d",
     "spiking_linear",
 ]

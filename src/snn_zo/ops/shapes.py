@@ -4,20 +4,51 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snn_zo.ops.convolution import Convolution, Pair
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
-    """Raise ValueError unless x, weight and bias make a fully connected layer."""
+def require_spikes(x: Spikes) -> None:
+    """Raise ValueError unless x is Spikes with a time step."""
     if not isinstance(x, Spikes):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
         raise ValueError(f"spikes {list(x.shape)} have no time step")
+
+
+def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
+    """Raise ValueError unless x, weight and bias make a fully connected layer."""
+    require_spikes(x)
     if weight.dim() != 2 or weight.shape[1] != x.shape[2]:
         raise ValueError(f"weight must be [N, {x.shape[2]}] for spikes {list(x.shape)}, got {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must be [{len(weight)}], got {list(bias.shape)}")
+
+
+def require_kernel(
+    x: Spikes, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
+) -> Convolution:
+    """The convolution that these make.
+
+    Raises:
+        ValueError: they make none.
+    """
+    require_spikes(x)
+    if len(x.features) != 3:
+        raise ValueError(
+            f"a convolution needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
+        )
+    if weight.dim() != 4:
+        raise ValueError(f"weight must be [C_out, C_in / groups, rows, columns], got {list(weight.shape)}")
+    channels, height, width = x.features
+    kernel = (weight.shape[2], weight.shape[3])
+    made = Convolution((channels, height, width), len(weight), kernel, stride, padding, groups, pool)
+    if tuple(weight.shape) != made.weight_shape:
+        raise ValueError(f"weight must be {list(made.weight_shape)} for these spikes, got {list(weight.shape)}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be [{len(weight)}], got {list(bias.shape)}")
+    return made
 
 
 def require_draw(draw: Draw | None, batch: int) -> None:

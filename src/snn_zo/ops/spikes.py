@@ -72,6 +72,8 @@ class Spikes:
     Attributes:
         shape: (B, T, N).
         features: shape of a sample's neurons at one time step, (N,) or (C, H, W); N is its product.
+        channels_last: how neurons of features (C, H, W) are numbered, as in torch's memory format of that name: neuron
+            (c, y, x) has the number (y W + x) C + c, and (c H + y) W + x where it is False.
         events: rows (b, t) -> neurons that spiked; a count c repeats its neuron c times.
         active: rows (b, t) -> neurons with g != 0, the only ones that a gradient passes through; a backend may list a
             few with g = 0 among them. EVERYWHERE where nearly all are active: g and handle then have an entry for
@@ -81,10 +83,10 @@ class Spikes:
         record: what the operation that made them did.
 
     Raises:
-        ValueError: the product of the features is not N.
+        ValueError: the product of the features is not N, or channels are last where there are none.
     """
 
-    __slots__ = ("active", "events", "features", "g", "handle", "record", "shape")
+    __slots__ = ("active", "channels_last", "events", "features", "g", "handle", "record", "shape")
 
     def __init__(
         self,
@@ -95,10 +97,14 @@ class Spikes:
         handle: Tensor,
         record: Record | None = None,
         features: tuple[int, ...] | None = None,
+        channels_last: bool = False,
     ) -> None:
         if features is not None and math.prod(features) != shape[2]:
             raise ValueError(f"spikes of {shape[2]} neurons cannot have the feature shape {list(features)}")
         self.shape, self.features = shape, (shape[2],) if features is None else features
+        if channels_last and len(self.features) != 3:
+            raise ValueError(f"features {list(self.features)} have no channels that could be last")
+        self.channels_last = channels_last
         self.events, self.active, self.g, self.handle = events, active, g, handle
         self.record = Record() if record is None else record
 
@@ -109,11 +115,12 @@ class Spikes:
         events: Rows,
         dtype: torch.dtype = torch.float32,
         features: tuple[int, ...] | None = None,
+        channels_last: bool = False,
     ) -> Spikes:
         """Spikes that no gradient passes through, such as recorded data."""
         nothing = torch.zeros(0, dtype=dtype, device=events.col.device)
         inactive = Rows.empty(shape[0] * shape[1], events.col.device)
-        return cls(shape, events, inactive, nothing, nothing, features=features)
+        return cls(shape, events, inactive, nothing, nothing, features=features, channels_last=channels_last)
 
     @classmethod
     def from_dense(cls, x: Tensor) -> Spikes:
@@ -146,7 +153,11 @@ class Spikes:
         """[B, T, *features] spike counts; the backward gathers at the active set."""
         b, t, n = self.shape
         active = None if self.active is EVERYWHERE else self.active.flat(n)
-        return apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, *self.features))
+        counts = apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, n))
+        if not self.channels_last:
+            return counts.view(b, t, *self.features)
+        channels, height, width = self.features
+        return counts.view(b, t, height, width, channels).permute(0, 1, 4, 2, 3)
 
     def count(self) -> Tensor:
         """[B, N] spikes per sample and neuron over all time steps; the backward gathers at the active set."""
@@ -185,25 +196,26 @@ class Spikes:
         neuron = torch.where(given, col, n).long()
         return torch.zeros(n + 1, dtype=torch.bool, device=col.device).index_fill_(0, neuron, True)[:n]
 
-    def view(self, *features: int) -> Spikes:
-        """The same spikes with another feature shape, which moves nothing.
+    def view(self, *features: int, channels_last: bool = False) -> Spikes:
+        """The same spikes with another feature shape, which moves nothing: neurons keep their numbers.
 
         Raises:
-            ValueError: its product is not N.
+            ValueError: its product is not N, or channels are last where there are none.
         """
-        return Spikes(self.shape, self.events, self.active, self.g, self.handle, self.record, features)
+        active, g, handle = self.active, self.g, self.handle
+        return Spikes(self.shape, self.events, active, g, handle, self.record, features, channels_last)
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
-        handle = self.handle.detach()
-        return Spikes(self.shape, self.events, self.active, self.g, handle, self.record, self.features)
+        handle, record = self.handle.detach(), self.record
+        return Spikes(self.shape, self.events, self.active, self.g, handle, record, self.features, self.channels_last)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
         events = self.events.to(device, non_blocking)
         active = self.active if self.active is EVERYWHERE else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
-        return Spikes(self.shape, events, active, g, handle, self.record, self.features)
+        return Spikes(self.shape, events, active, g, handle, self.record, self.features, self.channels_last)
 
     def __repr__(self) -> str:
         shape = [*self.shape[:2], *self.features]
