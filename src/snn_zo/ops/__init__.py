@@ -1,6 +1,7 @@
 """Differentiable operations on spikes. Each is a folder with one file a backend; `reference` defines correct."""
 
 from snn_zo.neuron import Neuron, Readout
+from snn_zo.ops.dropout import dropout
 from snn_zo.ops.leaky_readout import leaky_readout
 from snn_zo.ops.lif import lif
 from snn_zo.ops.merge import merge
@@ -17,6 +18,7 @@ __all__ = [
     "Rows",
     "Spikes",
     "adaptive_pool2d",
+    "dropout",
     "leaky_readout",
     "lif",
     "merge",
