@@ -306,13 +306,19 @@ def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
         factors = (a.errors + a.live_rows) * k
         return Work(a.live_events_in, products + factors, functions=a.live_rows * k, moved=moved) + of_bias
     moved["input events"] *= k
-    additions, scan = a.reached.live_events_in, a.live_rows * a.neurons
-    moved |= {"weight gradient": 2 * additions * w}
+    additions = a.reached.live_events_in
+    moved |= {"weight gradient": 2 * additions * w, "adjoints": additions * w}
     if a.forms.everywhere:
-        moved |= {"dense adjoints": scan * w, "adjoints": additions * w}
+        moved |= {"dense adjoints": a.live_rows * a.neurons * w}
         return Work(additions, moved=moved) + of_bias
-    moved |= {"errors": a.errors * (INDEX + w), "adjoints": (2 * scan + 2 * a.errors + additions) * w}
-    return Work(additions + a.errors, scan, moved=moved) + of_bias
+    return Work(additions, moved=moved) + _adjoints(a, plan) + of_bias
+
+
+def _adjoints(a: Activity, plan: Schedule) -> Work:
+    """The adjoint of a sample decays and takes errors in, from the last live row to the first."""
+    w, scan = plan.word, a.live_rows * a.neurons
+    moved = {"errors": a.errors * (INDEX + w), "adjoints": (2 * scan + 2 * a.errors) * w}
+    return Work(a.errors, scan, moved=moved)
 
 
 def _grad_input(a: Activity, plan: Schedule) -> Work:
@@ -326,7 +332,8 @@ def _grad_input(a: Activity, plan: Schedule) -> Work:
     if a.forms.input == "gather":
         products = a.reached.live_active_in
         moved |= {"weights": products * w, "adjoints": products * w}
-        return Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
+        gathered = Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
+        return gathered if a.adjoint_everywhere else gathered + _adjoints(a, plan)
     products = a.errors * a.connection.fan_in
     moved |= {"errors": a.errors * (INDEX + w) * k, "weights": products * w}
     moved |= {"input gradients": (2 * products + a.live_active_in) * w}
