@@ -314,11 +314,10 @@ def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
     return Work(additions, moved=moved) + _adjoints(a, plan) + of_bias
 
 
-def _adjoints(a: Activity, plan: Schedule) -> Work:
+def _adjoints(a: Activity, plan: Schedule, times: int = 1) -> Work:
     """The adjoint of a sample decays and takes errors in, from the last live row to the first."""
-    w, scan = plan.word, a.live_rows * a.neurons
-    moved = {"errors": a.errors * (INDEX + w), "adjoints": (2 * scan + 2 * a.errors) * w}
-    return Work(a.errors, scan, moved=moved)
+    w, errors, scan = plan.word, a.errors * times, a.live_rows * a.neurons * times
+    return Work(errors, scan, moved={"errors": errors * (INDEX + w), "adjoints": 2 * (scan + errors) * w})
 
 
 def _grad_input(a: Activity, plan: Schedule) -> Work:
@@ -333,7 +332,7 @@ def _grad_input(a: Activity, plan: Schedule) -> Work:
         products = a.reached.live_active_in
         moved |= {"weights": products * w, "adjoints": products * w}
         gathered = Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
-        return gathered if a.adjoint_everywhere else gathered + _adjoints(a, plan)
+        return gathered if a.adjoint_everywhere else gathered + _adjoints(a, plan, k)
     products = a.errors * a.connection.fan_in
     moved |= {"errors": a.errors * (INDEX + w) * k, "weights": products * w}
     moved |= {"input gradients": (2 * products + a.live_active_in) * w}
