@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, conv2d
 
 from snn_zo.energy import Work, counts
 from snn_zo.energy.activity import Activity, Forms, layer_activity
 from snn_zo.energy.connection import Connection
 from snn_zo.energy.counts import Schedule, Search
+from snn_zo.layers import SpikingConv2d, recording
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops import Rows, Spikes, spiking_conv2d
 from snn_zo.ops.convolution import Convolution, fan_out
@@ -180,3 +183,60 @@ def test_dense_counts_equal_those_of_the_instrumented_loop(made):
         assert {key for key in work[phase].uses if key[0] == array} <= set(meter.uses(phase))
     (times,) = (times for array, times in work["forward"].uses if array == "input bits")
     assert times == pytest.approx(made.products / (made.padded_shape[0] * made.padded_shape[1] * made.padded_shape[2]))
+
+
+def test_fan_out_is_found_by_dense_products(made):
+    """An input reaches the neurons whose current it changes."""
+    n = math.prod(made.in_shape)
+    ones = torch.ones(made.weight_shape)
+    alone = torch.eye(n).view(n, *made.in_shape)
+    current = conv2d(
+        avg_pool2d(alone, made.pool, divisor_override=1), ones, None, made.stride, made.padding, groups=made.groups
+    )
+    expected = current.flatten(1).count_nonzero(1).view(made.in_shape)
+    assert torch.equal(fan_out(made, False, torch.device("cpu")), expected.flatten())
+    assert torch.equal(fan_out(made, True, torch.device("cpu")), expected.permute(1, 2, 0).flatten())
+
+
+def test_activity_of_a_convolution_adds_up_over_batches():
+    """Counts are linear in it, as for a fully connected layer."""
+    neuron, search = Neuron(tau=5.0, v_th=0.6, reset="hard"), Search.of(STRATEGIES["local_zo"])
+    a, b = (Step(CASES["pooled"], STRATEGIES["local_zo"], neuron, last=last).activity("adjoint", "gather")
+            for last in (True, False))  # fmt: skip
+    assert a != b
+    summed = counts.layer(a + b, neuron, search, True)
+    for phase, work in summed.items():
+        assert work == sum((counts.layer(each, neuron, search, True)[phase] for each in (a, b)), Work())
+    assert (a + b).on_host() == a + b
+    full = Activity(a.inputs, a.neurons, a.steps, a.forms)
+    with pytest.raises(ValueError, match="same layer"):
+        a + full
+
+
+def test_form_that_the_reference_does_not_say_is_the_cheaper_one():
+    step = Step(CASES["padded"], STRATEGIES["window"], backend="reference")
+    a = step.activity()
+    products = {"trace": a.errors * a.connection.fan_in, "adjoint": a.reached.live_events_in}
+    assert products[a.forms.weight] == min(products.values()) < max(products.values())
+    assert_counted(counts.layer(a, step.neuron, Search.of(step.strategy), False), step.by_hand(a.forms))
+
+
+def test_layer_counts_its_own_connection():
+    made = CASES["pooled"]
+    layer = SpikingConv2d(
+        made.in_shape, made.channels, made.kernel, SOFT, LocalZO(delta=0.3), "conv", padding=made.padding,
+        pool=made.pool, bias=True, backend="reference",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    x = Spikes.from_dense((torch.rand(B, T, *made.in_shape) < 0.3).float())
+    with recording() as layers:
+        layer(x, Draw(0, 0, 0, torch.arange(B))).to_dense().sum().backward()
+    a = layer.activity(layers[0])
+    outputs = math.prod(made.out_shape[1:])
+    assert a.connection == Connection(
+        products=made.products, weights=3 * 2 * 6, biases=3, fan_in=12, places=2 * 5 * 5, pooled=2 * 36, sums=2 * 9
+    )
+    work = layer.work(a)
+    reached = fan_out(made, False, torch.device("cpu"))[x.events.col.long()].sum()
+    assert work["forward"].additions == int(reached) + B * T * 3 * outputs
+    assert layer.dense_work(a)["forward"].binary_products == B * T * made.products

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_zo.energy.connection import Connection
+from snn_zo.energy.inference import InferenceCounts, conv_counts
 from snn_zo.layers.layer import Shape
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.neuron import Neuron
@@ -84,3 +85,7 @@ class SpikingConv2d(SpikingLayer):
         )  # fmt: skip
         self.note(x, spikes.record, spikes)
         return spikes
+
+    def inference(self, x: Spikes) -> InferenceCounts:
+        """See `Layer.inference`."""
+        return conv_counts(x, self.weight, self.convolution)

@@ -111,6 +111,19 @@ class Convolution:
         )
         return counts.round().long()
 
+    def at_inputs(self, values: Tensor, channels_last: bool, outside: int = 0) -> Tensor:
+        """[N_in] the value of the number that each input is summed into by the pooling.
+
+        Args:
+            values: [C_in, H, W] of what is convolved.
+            channels_last: how the inputs are numbered.
+            outside: value of an input that lies in no square.
+        """
+        (rows, columns), (_, height, width) = self.pool, self.in_shape
+        spread = values.repeat_interleave(rows, 1).repeat_interleave(columns, 2)
+        spread = pad(spread, (0, width - spread.shape[2], 0, height - spread.shape[1]), value=outside)
+        return (spread.permute(1, 2, 0) if channels_last else spread).flatten()
+
 
 @cache
 def fan_out(convolution: Convolution, channels_last: bool, device: torch.device) -> Tensor:
@@ -121,7 +134,4 @@ def fan_out(convolution: Convolution, channels_last: bool, device: torch.device)
         channels_last: how the inputs are numbered.
         device: where the numbers are wanted.
     """
-    (rows, columns), (_, height, width) = convolution.pool, convolution.in_shape
-    counts = convolution.reached().repeat_interleave(rows, 1).repeat_interleave(columns, 2)
-    counts = pad(counts, (0, width - counts.shape[2], 0, height - counts.shape[1]))
-    return (counts.permute(1, 2, 0) if channels_last else counts).flatten().to(device)
+    return convolution.at_inputs(convolution.reached(), channels_last).to(device)
