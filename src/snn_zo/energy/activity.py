@@ -7,7 +7,6 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from torch.nn.functional import pad
 
 from snn_zo.energy.connection import Connection
 from snn_zo.ops.record import Forward, InputGradient, Record, WeightGradient
@@ -190,21 +189,32 @@ def layer_activity(
 
 def _reached(x: Spikes, live: torch.Tensor, live_rows: int, fan_out: torch.Tensor) -> Reached:
     """Neurons that the events of x and its active elements reach; see `_live`."""
-
-    def before(rows: Rows) -> torch.Tensor:
-        """[K + 1] neurons that all entries before one reach; padding is not read."""
-        given = rows.col.clamp(0, len(fan_out) - 1)
-        return pad(fan_out[given].cumsum(0), (1, 0))
-
-    events = before(x.events)
-    live_events = _between(events[x.events.ptr[live]])
+    all_events, live_events = _reached_by(x.events, live, fan_out)
     if x.active is EVERYWHERE:
         live_active = live_rows * _count(fan_out.sum())
-    elif len(x.active.col):
-        live_active = _between(before(x.active)[x.active.ptr[live]])
     else:
-        live_active = 0
-    return Reached(_count(events[x.event_count]), live_events, live_active)
+        _, live_active = _reached_by(x.active, live, fan_out)
+    return Reached(all_events, live_events, live_active)
+
+
+def _reached_by(rows: Rows, live: torch.Tensor, fan_out: torch.Tensor) -> tuple[int, int]:
+    """Neurons that all entries of rows reach, and those of live rows."""
+    ptr, col = rows
+    if not col.is_cpu:
+        # padding may hold any number
+        sums = fan_out.index_select(0, col.clamp(0, len(fan_out) - 1)).cumsum(0)
+        before = torch.nn.functional.pad(sums, (1, 0))
+        return _count(before[ptr[-1]]), _between(before[ptr[live]])
+
+    def total(entries: torch.Tensor) -> int:
+        return int(torch.bincount(entries, minlength=len(fan_out)) @ fan_out)
+
+    # nearly all rows are live: those are looked at that are not
+    first, last = ptr[live].view(2, -1).tolist()
+    dead = zip(last, [*first[1:], len(col)], strict=True)
+    left = [col[begin:end] for begin, end in dead if begin < end]
+    reached = total(col)
+    return reached, reached - (total(torch.cat(left)) if left else 0)
 
 
 def readout_activity(x: Spikes, classes: int, record: Record) -> Activity:
