@@ -149,7 +149,9 @@ def parse(text: str) -> Element:
     found = _EACH.fullmatch(text)
     settings = re.findall(r"([spg])(\d+)", (found and found["rest"]) or "")
     if found is None or len({letter for letter, _ in settings}) < len(settings):
-        raise ValueError(f"network holds '{text}', which is none of its elements; {_nearest(text)}the forms are {FORMS}")
+        raise ValueError(
+            f"network holds '{text}', which is none of its elements; {_nearest(text)}the forms are {FORMS}"
+        )
     of = {letter: int(number) for letter, number in settings}
     numbers = [int(found[name]) for name in ("channels", "kernel", "side", "step", "neurons") if found[name]]
     if 0 in (*numbers, of.get("s"), of.get("g")):

@@ -6,7 +6,6 @@ Strategies, neurons and data sets are dataclasses and check themselves; these st
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -140,7 +139,7 @@ class TrainSettings:
             try:
                 self.model.sizes(self.data.in_shape)
             except ValueError as error:
-                raise ValueError(f"model.{self.model.sized_by}: {error}") from error
+                raise ValueError(f"model: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
