@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from torch import nn
+
 from snn_zo.energy import counts
 from snn_zo.energy.activity import Activity, layer_activity
 from snn_zo.energy.counts import FP32, Schedule, Search
@@ -41,6 +43,11 @@ class SpikingLayer(Layer):
             x: [B, T, *in_shape] input spikes.
             draw: randomness of the strategy in a training step, of this layer's own stream.
         """
+
+    @property
+    def sizes(self) -> list[nn.Parameter]:
+        """Parameters that the currents grow in proportion to, a bias left aside."""
+        return [parameter for parameter in self.parameters() if parameter.dim() > 1]
 
     @property
     def has_bias(self) -> bool:

@@ -1,6 +1,7 @@
 """Differentiable operations on spikes. Each is a folder with one file a backend; `reference` defines correct."""
 
 from snn_zo.neuron import Neuron, Readout
+from snn_zo.ops.current_statistics import current_statistics
 from snn_zo.ops.leaky_readout import leaky_readout
 from snn_zo.ops.lif import lif
 from snn_zo.ops.spike import spike
@@ -14,6 +15,7 @@ __all__ = [
     "Readout",
     "Rows",
     "Spikes",
+    "current_statistics",
     "leaky_readout",
     "lif",
     "spike",
