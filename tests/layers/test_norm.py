@@ -7,13 +7,12 @@ from torch import nn
 from snn_zo.layers import SpikingConv2d, SpikingLinear, ThresholdBatchNorm, WeightStandardisation
 from snn_zo.layers.norm import make_norm
 from snn_zo.neuron import Neuron
-from snn_zo.ops import Rows, Spikes, lif
+from snn_zo.ops import Rows, Spikes, current_statistics, lif
 from snn_zo.strategies import SparseSurrogate, Surrogate
 
 B, T = 3, 6
 NEURON = Neuron(tau=5.0, v_th=0.6)
 STRATEGY = SparseSurrogate(Surrogate("sigmoid", slope=5.0), b_th=0.4)
-BACKEND = "reference"
 
 
 def spikes(*features: int) -> tuple[Spikes, torch.Tensor]:
@@ -29,13 +28,12 @@ def spikes(*features: int) -> tuple[Spikes, torch.Tensor]:
 
 def conv(norm, **others) -> SpikingConv2d:
     torch.manual_seed(1)
-    made = SpikingConv2d((2, 7, 6), 4, 3, NEURON, STRATEGY, "conv", padding=1, backend=BACKEND, norm=norm, **others)
-    return made.double()
+    return SpikingConv2d((2, 7, 6), 4, 3, NEURON, STRATEGY, "conv", padding=1, norm=norm, **others).double()
 
 
 def linear(norm, **others) -> SpikingLinear:
     torch.manual_seed(1)
-    return SpikingLinear((2, 7, 6), 5, NEURON, STRATEGY, "hidden", backend=BACKEND, norm=norm, **others).double()
+    return SpikingLinear((2, 7, 6), 5, NEURON, STRATEGY, "hidden", norm=norm, **others).double()
 
 
 def vary(norm) -> None:
@@ -56,10 +54,11 @@ def torchs(layer, dense, batch_norm):
     return lif(normalised, NEURON, STRATEGY, backend="reference")
 
 
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("make", [conv, linear])
-def test_tdbn_is_batch_norm_of_the_currents(make):
+def test_tdbn_is_batch_norm_of_the_currents(make, backend):
     """Spikes, and all gradients, through the statistics too; running statistics, and evaluation with them."""
-    layer, twin, (x, dense) = make("tdbn"), make(None), spikes(2, 7, 6)
+    layer, twin, (x, dense) = make("tdbn", backend=backend), make(None), spikes(2, 7, 6)
     vary(layer.norm)
     theirs = nn.BatchNorm2d(len(layer.weight)).double()
     theirs.weight.data, theirs.bias.data = 0.6 * layer.norm.gain.data, layer.norm.shift.data.clone()
@@ -139,7 +138,7 @@ def test_sizes_are_what_the_currents_are_proportional_to(norm):
 
 
 def test_tdbn_of_a_single_current_is_refused():
-    layer = SpikingLinear((3,), 2, NEURON, STRATEGY, "hidden", backend=BACKEND, norm="tdbn")
+    layer = SpikingLinear((3,), 2, NEURON, STRATEGY, "hidden", norm="tdbn")
     with pytest.raises(ValueError, match="norm=tdbn needs more than one current a channel"):
         layer(Spikes.from_dense(torch.ones(1, 1, 3)))
 
@@ -151,3 +150,21 @@ def test_norm_that_does_not_fit_is_refused():
         conv("batch")
     with pytest.raises(ValueError, match="norm=weight needs more than one weight a channel"):
         make_norm("weight", 3, 1.0, False, 1)
+
+
+def test_tdbn_does_not_depend_on_threads_and_keeps_nothing_dense():
+    """Bit for bit; what autograd keeps is as large as the weight."""
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3, 5):
+            torch.set_num_threads(number)
+            layer, (x, _) = conv("tdbn"), spikes(2, 7, 6)
+            made = current_statistics(x, layer.weight, layer.convolution, "cpu")
+            kept = [*made[0].grad_fn.saved[2:], *made[0].grad_fn.saved_tensors]
+            (made[0].sum() + made[1].square().sum()).backward()
+            found.append([*made, layer.weight.grad, x.handle.grad])
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+    assert max(part.numel() for part in kept) == layer.weight.numel()
