@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from omegaconf import OmegaConf
 
@@ -19,7 +20,8 @@ usage: snn-zo-look run=FOLDER [KEY=VALUE ...]    what the layers of a trained ru
   snn-zo-look run=outputs/digits/laplace sample=3
   snn-zo-look run=outputs/nmnist/conv recording=117 checkpoint=last slices=8 order=active channels=32
 
-Its spikes and active elements as pictures, FOLDER/look/PART-SAMPLE.html and, with matplotlib, .png.
+Its spikes and active elements as pictures, FOLDER/look/PART-SAMPLE.html and, with matplotlib, .png
+(PART-SAMPLE-last of the last weights).
 
   run=FOLDER                                # of the run
   sample=0                                  # place of the recording in its part, from 0
@@ -68,9 +70,7 @@ def _settings(arguments: list[str]) -> LookSettings:
         if name in given:
             raise ConfigError(f"{name} is given twice")
         given[name] = value
-    # a name is text whatever it looks like
-    typed = OmegaConf.from_dotlist([f"{name}={value}" for name, value in given.items() if name != "run"])
-    if "run" in given:
-        typed.run = given["run"]
-    settings: LookSettings = build(typed, "", LookSettings)
-    return settings
+    # a folder is taken as it is typed
+    others = {name: value for name, value in given.items() if name != "run" and value != "null"}
+    settings: LookSettings = build(OmegaConf.create(others | ({"run": ""} if "run" in given else {})), "", LookSettings)
+    return replace(settings, run=given["run"])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from snn_zo.look.images import Levels, raster, rgba, shaded, strip
 from snn_zo.look.look import Look
 from snn_zo.look.maps import FeatureMaps
-from snn_zo.look.page import drawn_values, outcome, title
+from snn_zo.look.page import drawn_values, layout, outcome, title
 from snn_zo.look.panels import ALL, WORDS, which
 from snn_zo.look.seen import Seen
 from snn_zo.look.settings import LookSettings
@@ -19,8 +19,10 @@ from snn_zo.quantity import percent
 
 WIDTH = 12.0
 """Inches."""
-TALL = {"raster": 2.6, "times": 1.75, "channels": 3.4, "readout": 2.8}
-"""Inches of a layer's raster, of a row of maps over time, of its channels, and of the readout."""
+TALL = {"times": 1.75, "channels": 3.4, "few": 1.8, "readout": 2.8}
+"""Inches of a row of maps over time, of the channels of a layer, of few of them, and of the readout."""
+ROW, FEW = 1.5 / 110, 4
+"""Inches of a raster's row, with which none is lost, and channels that are few."""
 SIZE = 8
 """Points of the letters."""
 
@@ -34,8 +36,7 @@ def draw(look: Look, settings: LookSettings) -> Figure:
     for place, seen in zip(places, look.seen, strict=False):
         active = seen.share("active")
         told = "" if active is None else f", {percent(active)} active (orange)"
-        shape = " x ".join(map(str, seen.features))
-        about = f"{seen.name}, {shape}: {percent(seen.share('spikes'))} spiked (blue){told}"
+        about = f"{seen.name}, {layout(seen)}: {percent(seen.share('spikes'))} spiked (blue){told}"
         place.suptitle(about, fontsize=SIZE + 1, x=0.01, ha="left")
         (_maps if seen.is_map else _raster)(place, look, seen, settings)
     if look.over_time is not None:
@@ -45,9 +46,12 @@ def draw(look: Look, settings: LookSettings) -> Figure:
 
 def _height(seen: Seen) -> float:
     if not seen.is_map:
-        return TALL["raster"]
-    kinds = 1 + (seen.active is not None)
-    return kinds * TALL["times"] + TALL["channels"] + 0.4
+        return 0.9 + max(1.2, ROW * len(raster(seen)[0]))
+    return (1 + (seen.active is not None)) * TALL["times"] + _below(seen) + 0.4
+
+
+def _below(seen: Seen) -> float:
+    return TALL["few" if seen.channels <= FEW else "channels"]
 
 
 def _raster(place: SubFigure, look: Look, seen: Seen, settings: LookSettings) -> None:
@@ -64,7 +68,7 @@ def _maps(place: SubFigure, look: Look, seen: Seen, settings: LookSettings) -> N
     """All channels together over time, and below that each channel over the whole time."""
     maps = FeatureMaps.of(look, seen, settings)
     kinds = list(maps.whole)
-    parts = place.subfigures(2, 1, squeeze=False, height_ratios=(len(kinds) * TALL["times"], TALL["channels"]))[:, 0]
+    parts = place.subfigures(2, 1, squeeze=False, height_ratios=(len(kinds) * TALL["times"], _below(seen)))[:, 0]
     grid = parts[0].subplots(len(kinds), 1 + len(maps.spans), squeeze=False)
     sides = parts[1].subplots(1, len(kinds), squeeze=False)[0]
     for row, side, kind in zip(grid, sides, kinds, strict=True):
@@ -74,7 +78,7 @@ def _maps(place: SubFigure, look: Look, seen: Seen, settings: LookSettings) -> N
             axes.set_title(span if kind == "spikes" else "", fontsize=SIZE)
         _show(side, _mosaic(list(shaded(maps.whole[kind][maps.chosen], kind))))
         about = which(seen, maps, settings) or f"all {seen.channels} channels"
-        side.set_title(f"{WORDS[kind][1]} of {about} over {ALL}", fontsize=SIZE)
+        side.set_title(f"{WORDS[kind][1]} of {about}, the {ALL}", fontsize=SIZE)
 
 
 def _mosaic(images: list[Levels]) -> Levels:
@@ -92,7 +96,7 @@ def _show(axes: Axes, levels: Levels) -> None:
 
 
 def _readout(place: SubFigure, look: Look) -> None:
-    place.suptitle("readout", fontsize=SIZE + 1, x=0.01, ha="left")
+    place.suptitle("output", fontsize=SIZE + 1, x=0.01, ha="left")
     axes = place.subplots()
     assert look.over_time is not None
     ms = np.array([look.ms(step) for step in range(1, look.steps + 1)])

@@ -20,6 +20,7 @@ from snn_zo.look.settings import LookSettings
 from snn_zo.ops import leaky_readout
 from snn_zo.strategies import Draw
 from snn_zo.target import Classes
+from snn_zo.untrusted import positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +111,10 @@ def look(run: LoadedRun, settings: LookSettings) -> Look:
 
 
 def _require_widths(run: LoadedRun) -> None:
-    if run.config.get("active") is not None and not run.summary.get("width_factor"):
+    if run.config.get("active") is not None and not positive(run.summary, "width_factor"):
         raise ConfigError(
-            f"active={run.config.active}: summary.json does not say yet by how much the strategies were scaled for "
-            "that: it does when the run is completed"
+            f"active={run.config.active}: summary.json does not say by how much the strategies were scaled for that, "
+            "which it does when a run is completed"
         )
 
 
@@ -129,11 +130,10 @@ def _place(run: LoadedRun, settings: LookSettings) -> int:
         return settings.sample
     places = np.flatnonzero(numbers == settings.recording)
     if not len(places):
+        others = [name for name, subset in run.data.splits._asdict().items() if settings.recording in subset.sample]
         nearest = int(numbers[np.abs(numbers - settings.recording).argmin()])
-        raise ConfigError(
-            f"recording={settings.recording} is not in the part {settings.part}, whose numbers are in predictions.csv "
-            f"if it is the test; the nearest is {nearest}"
-        )
+        hint = f"part={others[0]} holds it" if others else f"the nearest is {nearest}"
+        raise ConfigError(f"recording={settings.recording} is not in the part {settings.part}; {hint}")
     return int(places[0])
 
 

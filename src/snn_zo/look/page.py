@@ -12,7 +12,7 @@ from snn_zo.experiment import LoadedRun
 from snn_zo.look.images import colour
 from snn_zo.look.look import Look
 from snn_zo.look.panels import maps_of, raster_of, shown
-from snn_zo.look.seen import KINDS
+from snn_zo.look.seen import KINDS, Seen
 from snn_zo.look.settings import LookSettings
 from snn_zo.page import render
 from snn_zo.quantity import percent
@@ -56,6 +56,7 @@ def page(look: Look, run: LoadedRun, settings: LookSettings, report: str | None)
         key={look.names[value]: colour_of(i) for i, value in enumerate(drawn)},
         left_out=len(look.names) - len(drawn),
         percent=percent,
+        layout=layout,
     )
 
 
@@ -74,9 +75,9 @@ def outcome(look: Look) -> str:
     """The prediction and the truth."""
     if isinstance(look.target, int):
         true, found = look.names[look.target], look.names[look.predicted]
-        wrong = "" if look.predicted == look.target else ", which is wrong"
-        return f"The network takes this recording of class {true} for {found}{wrong}."
-    return f"The network predicts {shown(look.values)} where {shown(look.target)} is true."
+        truth = "which is right" if look.predicted == look.target else f"but it is {true}"
+        return f"The network says {found}, {truth}."
+    return f"The network says {shown(look.values)}; true is {shown(look.target)}."
 
 
 def share(look: Look) -> list[str]:
@@ -99,7 +100,7 @@ def rows(look: Look) -> list[tuple[str, ...]]:
     return [
         (
             seen.name,
-            " x ".join(map(str, seen.features)),
+            layout(seen),
             f"{len(seen.spikes.step):,}",
             percent(seen.share("spikes")),
             MISSING if seen.active is None else f"{len(seen.active.step):,}",
@@ -110,6 +111,11 @@ def rows(look: Look) -> list[tuple[str, ...]]:
     ]
 
 
+def layout(seen: Seen) -> str:
+    """How many neurons there are, and how they lie."""
+    return " x ".join(map(str, seen.features))
+
+
 def _scores(look: Look) -> list[tuple[str, str, str, str]]:
     """Classes by their values of the readout, the true one in any case: name, value, share of the softmax, remark."""
     assert isinstance(look.target, int)
@@ -117,9 +123,9 @@ def _scores(look: Look) -> list[tuple[str, str, str, str]]:
     shares = np.exp(look.values - look.values.max())
     shares /= shares.sum()
     kept = [value for i, value in enumerate(ranked) if i < SCORES or value == look.target]
-    words = {look.target: "true class"} | {ranked[0]: "prediction"}
+    words = {look.target: "true"} | {ranked[0]: "predicted"}
     if ranked[0] == look.target:
-        words = {look.target: "prediction, and the true class"}
+        words = {look.target: "predicted, true"}
     return [
         (look.names[value], f"{look.values[value]:.4g}", percent(float(shares[value])), words.get(value, ""))
         for value in kept
@@ -138,6 +144,6 @@ def _curves(look: Look, drawn: list[int]) -> Markup:
     values = look.over_time[:, drawn]
     ms = np.array([look.ms(step) for step in range(1, look.steps + 1)])
     across = linear("ms", ms, "{:.4g}".format, tight=True)
-    up = linear("readout", values, "{:.3g}".format)
+    up = linear("output", values, "{:.3g}".format, least=1e-3)
     lines = [Curve(look.names[value], ms, look.over_time[:, value]) for value in drawn]
-    return curves("Values of the readout over time", across, up, lines)
+    return curves("Values of the output over time", across, up, lines)

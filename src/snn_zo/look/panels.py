@@ -18,7 +18,7 @@ from snn_zo.quantity import percent
 
 WORDS: dict[Kind, tuple[str, str]] = {"spikes": ("spike", "spikes"), "active": ("active element", "active elements")}
 SPIKED: dict[Kind, str] = {"spikes": "spiked", "active": "active"}
-ALL = "all the time"
+ALL = "whole recording"
 SIDE = 104
 """Px of an image's side, about."""
 HIGH, TALL = 420, 10
@@ -49,7 +49,7 @@ class Maps:
         times: all channels together, over the whole recording and in each slice of it.
         channels: each channel over the whole recording.
         strips: each channel in each slice.
-        notes: what the darkest pixel stands for in each of these three, and what is left out.
+        notes: what a pixel in full colour stands for in each of these three, and what is left out.
     """
 
     times: Sequence[Frame]
@@ -80,7 +80,7 @@ def maps_of(look: Look, seen: Seen, settings: LookSettings) -> Maps:
         _channels(seen, maps),
         _strips(seen, maps),
         (
-            f"{_darkest(together, f' over {ALL}')} {_darkest(by_time, ' in a part of it')}",
+            f"{_darkest(together, f' of the {ALL}')} {_darkest(by_time, ' of a part')}",
             f"{_darkest(maps.whole)} {left_out}",
             f"{_darkest(maps.parts)} {left_out}",
         ),
@@ -143,7 +143,7 @@ def _strips(seen: Seen, maps: FeatureMaps) -> list[Frame]:
 def _darkest(counts: Mapping[Kind, Counts], where: str = "") -> str:
     most = {kind: int(found.max()) for kind, found in counts.items()}
     told = " or ".join(f"{count} {WORDS[kind][count != 1]}" for kind, count in most.items() if count)
-    return f"The darkest pixel{where} stands for {told}." if told else f"There is nothing{where}."
+    return f"A pixel{where} in full colour stands for {told}." if told else f"Nothing happened{where}."
 
 
 def shown(values: NDArray[np.float64]) -> str:

@@ -32,7 +32,8 @@ def run(settings: LookSettings) -> None:
         loaded = load_run(folder.path, settings.checkpoint)
         found = look(loaded, settings)
     _print(found)
-    place = folder.look / f"{found.part}-{found.sample}"
+    last = "-last" if settings.checkpoint == "last" else ""
+    place = folder.look / f"{found.part}-{found.sample}{last}"
     has_page = folder.page.is_file()
     html = place.with_suffix(".html")
     write_atomically(html, page(found, loaded, settings, f"../{folder.page.name}" if has_page else None))

@@ -29,7 +29,7 @@ CONFIG = 100_000
 """Characters of a config that are shown."""
 
 
-LOOK, LOOKS = re.compile(r"(test|val|train)-[0-9]{1,12}\.html"), 100
+LOOK, LOOKS = re.compile(r"(test|val|train)-[0-9]{1,12}(-last)?\.html"), 100
 """Names of the pages of `snn-zo look`, and how many of them are linked to."""
 
 
