@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
 from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
 from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -395,6 +395,8 @@ def _fit_and_test(
             summary |= callback.contribution()
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
+        if isinstance(callback, SparsityMonitor) and callback.channels and trainer.is_global_zero:
+            write_records(folder.channels, callback.records())
     return summary
 
 
