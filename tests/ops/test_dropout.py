@@ -25,23 +25,23 @@ def stays(of, p=0.4, features=FEATURES, channels_last=False):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
-def test_dropout_torch(backend, channels_last, density):
+def test_dropout_torch(moving_backend, channels_last, density):
     """A mask of the samples' neurons, the same for all time steps, divided by the share that stays."""
     counts = counts_of((2, 4, *FEATURES), density[0], 2)
     active = torch.rand(counts.shape) < density[1]
     x = spikes_from(counts, active, channels_last)
     mask = stays(draw(), channels_last=channels_last).unsqueeze(1)
     assert 0 < mask.sum() < mask.numel()
-    made = dropout(x, 0.4, draw(), backend)
+    made = dropout(x, 0.4, draw(), moving_backend)
     assert made.scale == 1 / 0.6
     check(made, counts * mask / 0.6, active & mask, [(x, counts)])
 
 
-def test_dropout_everywhere(backend):
+def test_dropout_everywhere(moving_backend):
     counts = counts_of((2, 4, *FEATURES), most=2)
     x = spikes_from(counts, None, True)
     mask = stays(draw(), channels_last=True).unsqueeze(1)
-    check(dropout(x, 0.4, draw(), backend), counts * mask / 0.6, None, [(x, counts)])
+    check(dropout(x, 0.4, draw(), moving_backend), counts * mask / 0.6, None, [(x, counts)])
 
 
 def test_dropout_draws():
@@ -54,11 +54,11 @@ def test_dropout_draws():
         assert abs(agree - (0.7**2 + 0.3**2)) < 0.01
 
 
-def test_dropout_no_grad(backend):
+def test_dropout_no_grad(moving_backend):
     counts = counts_of((2, 4, *FEATURES))
     for active in (torch.rand(counts.shape) < 0.5, None):
         with torch.no_grad():
-            made = dropout(spikes_from(counts, active, True), 0.4, draw(), backend)
+            made = dropout(spikes_from(counts, active, True), 0.4, draw(), moving_backend)
         assert made.active is not EVERYWHERE
         assert len(made.active.col) == 0
 

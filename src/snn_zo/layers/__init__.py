@@ -6,11 +6,13 @@ from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recordin
 from snn_zo.layers.leaky_readout import LeakyReadout
 from snn_zo.layers.merge import Merge
 from snn_zo.layers.moving_layer import MovingLayer
+from snn_zo.layers.norm import Norm, NormName, ThresholdBatchNorm, WeightStandardisation
 from snn_zo.layers.pool2d import AdaptivePool2d, Pool2d
 from snn_zo.layers.spike_counts import SpikeCounts
 from snn_zo.layers.spiking_conv2d import SpikingConv2d
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.layers.spiking_linear import SpikingLinear
+from snn_zo.layers.weighted_layer import WeightedLayer
 
 __all__ = [
     "AdaptivePool2d",
@@ -21,11 +23,16 @@ __all__ = [
     "LeakyReadout",
     "Merge",
     "MovingLayer",
+    "Norm",
+    "NormName",
     "Pool2d",
     "SpikeCounts",
     "SpikingConv2d",
     "SpikingLayer",
     "SpikingLinear",
+    "ThresholdBatchNorm",
+    "WeightStandardisation",
+    "WeightedLayer",
     "counted_layers",
     "layers_of",
     "recording",

@@ -1,6 +1,7 @@
 """Differentiable operations on spikes. Each is a folder with one file a backend; `reference` defines correct."""
 
 from snn_zo.neuron import Neuron, Readout
+from snn_zo.ops.current_statistics import current_statistics
 from snn_zo.ops.dropout import dropout
 from snn_zo.ops.leaky_readout import leaky_readout
 from snn_zo.ops.lif import lif
@@ -18,6 +19,7 @@ __all__ = [
     "Rows",
     "Spikes",
     "adaptive_pool2d",
+    "current_statistics",
     "dropout",
     "leaky_readout",
     "lif",
