@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.record import Forward, InputGradient, Record, WeightGradient
 from snn_zo.ops.spikes import EVERYWHERE, Spikes
 
@@ -56,6 +57,7 @@ class Activity:
         errors: elements at which an error enters: the active ones, and own spikes in live rows for a hard reset.
         products, weights: multiply-adds of a dense product at one time step of one sample, and number of weights; None
             for N_in N of both, as in a fully connected layer.
+        encoded: how often a sample's analogue input is multiplied with the weights, once or at each step; 0 for spikes.
     """
 
     inputs: int
@@ -75,11 +77,12 @@ class Activity:
     errors: int = 0
     products: int | None = None
     weights: int | None = None
+    encoded: int = 0
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What two activities have in common that add up."""
-        return self.inputs, self.neurons, self.steps, self.forms, self.products, self.weights
+        return self.inputs, self.neurons, self.steps, self.forms, self.products, self.weights, self.encoded
 
     @property
     def adjoint_everywhere(self) -> bool:
@@ -126,7 +129,7 @@ def _count(value: torch.Tensor) -> int:
     return int(value) if value.is_cpu else cast("int", value.clone())
 
 
-def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
+def layer_activity(x: Input, s: Spikes, reset: str, drawn: bool) -> Activity:
     """Activity of a layer of neurons in one training step, after its backward pass.
 
     Sizes of index lists and a few of their row pointers; the forms are those of the record, and where it says none, the
@@ -151,11 +154,15 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     errors = active = b * t * n if everywhere else _count(s.active_count)
     if reset == "hard" and not everywhere:
         errors += live_events - _count((s.handle > 0).sum())
-    if x.active is EVERYWHERE:
-        live_active_in = live_rows * features
+    events_in = live_events_in = live_active_in = encoded = 0
+    if isinstance(x, Analogue):
+        encoded = x.products
     else:
-        live_active_in = _between(x.active.ptr[live]) if len(x.active.col) else 0
-    live_events_in = _between(x.events.ptr[live])
+        events_in, live_events_in = _count(x.event_count), _between(x.events.ptr[live])
+        if x.active is EVERYWHERE:
+            live_active_in = live_rows * features
+        elif len(x.active.col):
+            live_active_in = _between(x.active.ptr[live])
     weight = record.weight_gradient
     if weight is None:
         weight = "trace" if not everywhere and errors * features < live_events_in * n else "adjoint"
@@ -163,8 +170,8 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     forms = Forms(record.forward or "events", weight, to_input, everywhere)
     within_reach = _count(torch.as_tensor(record.drawn)) if drawn else 0
     return Activity(
-        features, n, t, forms, 1, b, _count(x.event_count), _count(s.event_count), active, within_reach, live_rows,
-        live_events_in, live_events, live_active_in, errors,
+        features, n, t, forms, 1, b, events_in, _count(s.event_count), active, within_reach, live_rows, live_events_in,
+        live_events, live_active_in, errors, encoded=encoded,
     )  # fmt: skip
 
 

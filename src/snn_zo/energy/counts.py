@@ -7,7 +7,7 @@ backpropagation of the same network, in which nothing depends on activity.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple, cast
 
@@ -199,6 +199,8 @@ def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float
         "dense adjoints": elements * w,
         "spike bits": elements * BIT,
         "input bits": inputs * BIT,
+        "input values": a.inputs * a.encoded * plan.group * w,
+        "currents": a.neurons * w,
     }
 
 
@@ -223,6 +225,8 @@ def _passes(array: str, a: Activity, plan: Schedule) -> Work:
 
 def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     """The three dense products over rows, inputs and neurons, of a group of samples each."""
+    if a.encoded:
+        return _encoding(a, bias, plan)
     n, w, rows = float(a.rows * a.dense_products), plan.word, a.steps * plan.group
     # how often each number is used
     of_input, of_adjoint = a.dense_products / max(a.inputs, 1), a.dense_products / max(a.neurons, 1)
@@ -233,6 +237,28 @@ def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     return {
         "forward": Work(binary_products=n, uses=bits | weights) + _bias(a, bias, plan),
         "grad_weight": Work(binary_products=n, moved=gradient, uses=bits | adjoints) + _bias(a, bias, plan),
+        "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
+    }
+
+
+def _encoding(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
+    """The products of an analogue input: where it stays as it is, one for all steps of a sample.
+
+    The current of a sample is then added at each step, and its adjoint summed over them before it is multiplied.
+    """
+    n, w = float(a.samples * a.encoded * a.dense_products), plan.word
+    rows = plan.group * a.encoded
+    of_weight = rows * a.dense_products / max(a.weight_count, 1)
+    uses = {("input values", a.dense_products / max(a.inputs, 1)): n * w}
+    weights = {("stored weights", of_weight): n * w}
+    held = a.rows * a.neurons if a.encoded < a.steps else 0
+    summed = Work(held, moved={"currents": held * w})
+    bias_work = _bias(replace(a, samples=a.samples * a.encoded, steps=1), bias, plan)
+    adjoints = {("dense adjoints", a.dense_products / max(a.neurons, 1)): n * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.weights_per_input * w}
+    return {
+        "forward": Work(products=n, uses=uses | weights) + summed + bias_work,
+        "grad_weight": Work(products=n, moved=gradient, uses=uses | adjoints) + summed + bias_work,
         "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
     }
 

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 
 from torch import Tensor, nn
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.spikes import Spikes
 
 
@@ -51,7 +52,7 @@ class InferenceCounts:
         }
 
 
-def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
+def linear_counts(x: Input, weight: Tensor) -> InferenceCounts:
     """Synaptic operations of a fully connected layer.
 
     Args:
@@ -59,6 +60,9 @@ def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
         weight: [N, N_in].
     """
     b, t, n = x.shape
+    if isinstance(x, Analogue):
+        effective = x.values.flatten(2).count_nonzero((0, 1)) @ weight.count_nonzero(0)
+        return InferenceCounts(dense=b * x.products * weight.numel(), macs=int(effective))
     element, times = x.events.flat(n).unique_consecutive(return_counts=True)
     targets = weight.count_nonzero(0)[element % n]
     macs, acs = (int(targets[chosen].sum()) for chosen in (times > 1, times == 1))

@@ -11,6 +11,7 @@ from snn_zo.layers.layer import Shape
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_conv2d
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution, Pair, pair
 from snn_zo.strategies import Draw, Strategy
 
@@ -65,7 +66,7 @@ class SpikingConv2d(SpikingLayer):
         """See `Layer.products`."""
         return self.convolution.products
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """[B, T, C_out, H_out, W_out] spikes; see `SpikingLayer.forward`."""
         made = self.convolution
         spikes = spiking_conv2d(

@@ -10,6 +10,7 @@ from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.neuron import Neuron
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -34,11 +35,11 @@ class SpikingLayer(Layer):
         self.neuron, self.strategy, self.backend = neuron, strategy, backend
 
     @abstractmethod
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """Spikes of the layer.
 
         Args:
-            x: [B, T, *in_shape] input spikes.
+            x: [B, T, *in_shape] input spikes, or an analogue input where the layer encodes one.
             draw: randomness of the strategy in a training step, of this layer's own stream.
         """
 

@@ -12,6 +12,7 @@ from snn_zo.layers.layer import Shape
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_linear
+from snn_zo.ops.analogue import Input
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -43,13 +44,13 @@ class SpikingLinear(SpikingLayer):
         super().__init__(name, in_shape, (neurons,), neuron, strategy, backend)
         self.weight, self.bias = linear_parameters(self.inputs, neurons, bias)
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """See `SpikingLayer.forward`."""
         spikes = spiking_linear(x, self.weight, self.bias, self.neuron, self.strategy, draw, self.backend)
         self.note(x, spikes.record, spikes)
         return spikes
 
-    def inference(self, x: Spikes) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
         return linear_counts(x, self.weight)
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution, Pair
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_spikes(x: Spikes) -> None:
+def require_spikes(x: Input) -> None:
     """Raise ValueError unless x is Spikes with a time step."""
-    if not isinstance(x, Spikes):
+    if isinstance(x, Analogue):
+        raise ValueError("an analogue input is for a layer of spiking neurons: put one in front of this")
+    _require_input(x)
+
+
+def _require_input(x: Input) -> None:
+    if not isinstance(x, (Spikes, Analogue)):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
         raise ValueError(f"spikes {list(x.shape)} have no time step")
 
 
-def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
+def require_layer(x: Input, weight: Tensor, bias: Tensor | None) -> None:
     """Raise ValueError unless x, weight and bias make a fully connected layer."""
-    require_spikes(x)
+    _require_input(x)
     if weight.dim() != 2 or weight.shape[1] != x.shape[2]:
         raise ValueError(f"weight must be [N, {x.shape[2]}] for spikes {list(x.shape)}, got {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -27,14 +34,14 @@ def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def require_kernel(
-    x: Spikes, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
+    x: Input, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
 ) -> Convolution:
     """The convolution that these make.
 
     Raises:
         ValueError: they make none.
     """
-    require_spikes(x)
+    _require_input(x)
     if len(x.features) != 3:
         raise ValueError(
             f"a convolution needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"

@@ -29,8 +29,13 @@ def spiking_conv2d(
 
 def dense_current(x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
     """[B, T, H_out, W_out, C_out] current of a convolutional layer."""
-    counts = x.to_dense().to(weight.dtype).flatten(0, 1)
+    return convolved(x.to_dense().to(weight.dtype), weight, bias, convolution)
+
+
+def convolved(values: Tensor, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
+    """[B, T, H_out, W_out, C_out] current that values [B, T, C, H, W] make."""
+    flat = values.flatten(0, 1)
     if convolution.pool != (1, 1):
-        counts = avg_pool2d(counts, convolution.pool, divisor_override=1)
-    current = conv2d(counts, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
-    return current.unflatten(0, x.shape[:2]).permute(0, 1, 3, 4, 2)
+        flat = avg_pool2d(flat, convolution.pool, divisor_override=1)
+    current = conv2d(flat, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
+    return current.unflatten(0, values.shape[:2]).permute(0, 1, 3, 4, 2)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import linear
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.encoding import encoded
 from snn_zo.ops.shapes import require_draw, require_layer
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
 def spiking_linear(
-    x: Spikes,
+    x: Input,
     weight: Tensor,
     bias: Tensor | None,
     neuron: Neuron,
@@ -23,7 +26,7 @@ def spiking_linear(
     """Spikes of N neurons with input current I[t] = weight s_in[t] + bias.
 
     Args:
-        x: [B, T, N_in] input spikes, whatever their feature shape.
+        x: [B, T, N_in] input spikes, whatever their feature shape; or an analogue input.
         weight: [N, N_in].
         bias: [N], added at every time step, or None.
         neuron: leak, threshold and reset.
@@ -33,13 +36,15 @@ def spiking_linear(
 
     Returns:
         [B, T, N] spikes; their active set is empty when gradients are disabled. The backward gives gradients to
-        `weight`, to `bias`, and to `x.handle` at the active elements of x.
+        `weight`, to `bias`, and to `x.handle` at the active elements of x, or to the values of an analogue input.
 
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
     require_layer(x, weight, bias)
     require_draw(draw, x.shape[0])
+    if not isinstance(x, Spikes):
+        return encoded(x, linear(x.values.flatten(2), weight, bias), neuron, strategy, draw, backend)
     run = implementation("spiking_linear", backend, weight, len(weight), neuron.reset)
     spikes: Spikes = run(x.view(x.shape[2]), weight, bias, neuron, strategy, draw)
     return spikes
