@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from snn_zo.energy.connection import Connection
+from snn_zo.energy.inference import InferenceCounts, conv_counts
 from snn_zo.layers.layer import Shape
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_conv2d
 from snn_zo.ops.analogue import Input
-from snn_zo.ops.convolution import Convolution, Pair, pair
+from snn_zo.ops.convolution import Convolution, Pair, fan_out, pair
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -66,6 +68,15 @@ class SpikingConv2d(SpikingLayer):
         """See `Layer.products`."""
         return self.convolution.products
 
+    @property
+    def connection(self) -> Connection:
+        """See `SpikingLayer.connection`."""
+        return Connection.convolved(self.convolution)
+
+    def fan_out(self, x: Spikes) -> Tensor:
+        """See `SpikingLayer.fan_out`."""
+        return fan_out(self.convolution, x.channels_last, x.events.col.device)
+
     def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """[B, T, C_out, H_out, W_out] spikes; see `SpikingLayer.forward`."""
         made = self.convolution
@@ -75,3 +86,7 @@ class SpikingConv2d(SpikingLayer):
         )  # fmt: skip
         self.note(x, spikes.record, spikes)
         return spikes
+
+    def inference(self, x: Input) -> InferenceCounts:
+        """See `Layer.inference`."""
+        return conv_counts(x, self.weight, self.convolution)

@@ -4,6 +4,7 @@ from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops.analogue import Analogue
 from snn_zo.ops.leaky_readout import leaky_readout
 from snn_zo.ops.lif import lif
+from snn_zo.ops.pool2d import adaptive_pool2d, pool2d
 from snn_zo.ops.spike import spike
 from snn_zo.ops.spike_count_penalty import spike_count_penalty
 from snn_zo.ops.spikes import Rows, Spikes
@@ -16,8 +17,10 @@ __all__ = [
     "Readout",
     "Rows",
     "Spikes",
+    "adaptive_pool2d",
     "leaky_readout",
     "lif",
+    "pool2d",
     "spike",
     "spike_count_penalty",
     "spiking_conv2d",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snn_zo.ops.spikes import Spikes
+from snn_zo.ops.spikes import Rows, Spikes
 
 
 class Analogue:
@@ -47,6 +47,11 @@ class Analogue:
     def products(self) -> int:
         """How often a layer multiplies a sample's values with its weights: once, or at each of the T steps."""
         return self.values.shape[1]
+
+    def silent(self) -> Spikes:
+        """Spikes of the same shape without an event: what an operation that counts spikes finds in these values."""
+        (b, t, n), values = self.shape, self.values
+        return Spikes.from_events((b, t, n), Rows.empty(b * t, values.device), values.dtype, self.features)
 
     def detach(self) -> Analogue:
         """The same without the autograd graph."""

@@ -10,23 +10,41 @@ from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_spikes(x: Input) -> None:
-    """Raise ValueError unless x is Spikes with a time step."""
+def require_spikes(x: Input, scaled: bool = False) -> None:
+    """Raise ValueError unless x is Spikes with a time step, and of value 1 where they may not be `scaled`."""
     if isinstance(x, Analogue):
         raise ValueError("an analogue input is for a layer of spiking neurons: put one in front of this")
-    _require_input(x)
-
-
-def _require_input(x: Input) -> None:
-    if not isinstance(x, (Spikes, Analogue)):
+    if not isinstance(x, Spikes):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
         raise ValueError(f"spikes {list(x.shape)} have no time step")
+    if x.scale != 1 and not scaled:
+        raise ValueError(f"each of these spikes has the value {x.scale:g}, which this operation knows nothing of")
 
 
-def require_layer(x: Input, weight: Tensor, bias: Tensor | None) -> None:
+def require_map(x: Input, what: str, scaled: bool = False) -> tuple[int, int, int]:
+    """The features (C, H, W) of spikes.
+
+    Args:
+        x: spikes.
+        what: needs them, for the message.
+        scaled: whether they may have a value other than 1.
+
+    Raises:
+        ValueError: x is none, or has others.
+    """
+    require_spikes(x, scaled)
+    if len(x.features) != 3:
+        raise ValueError(
+            f"{what} needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
+        )
+    channels, height, width = x.features
+    return channels, height, width
+
+
+def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
     """Raise ValueError unless x, weight and bias make a fully connected layer."""
-    _require_input(x)
+    require_spikes(x)
     if weight.dim() != 2 or weight.shape[1] != x.shape[2]:
         raise ValueError(f"weight must be [N, {x.shape[2]}] for spikes {list(x.shape)}, got {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -41,14 +59,12 @@ def require_kernel(
     Raises:
         ValueError: they make none.
     """
-    _require_input(x)
-    if len(x.features) != 3:
-        raise ValueError(
-            f"a convolution needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
-        )
+    if isinstance(x, Analogue) and len(x.features) == 3:
+        channels, height, width = x.features
+    else:
+        channels, height, width = require_map(x, "a convolution")
     if weight.dim() != 4:
         raise ValueError(f"weight must be [C_out, C_in / groups, rows, columns], got {list(weight.shape)}")
-    channels, height, width = x.features
     kernel = (weight.shape[2], weight.shape[3])
     made = Convolution((channels, height, width), len(weight), kernel, stride, padding, groups, pool)
     if tuple(weight.shape) != made.weight_shape:

@@ -7,13 +7,13 @@ import math
 from torch import Tensor
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.analogue import Input
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.backends import implementation
 from snn_zo.ops.convolution import Pair, pair
-from snn_zo.ops.encoding import encoded
+from snn_zo.ops.encoding import encode_conv2d
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_draw, require_kernel
 from snn_zo.ops.spikes import Spikes
-from snn_zo.ops.spiking_conv2d.reference import convolved
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -51,12 +51,13 @@ def spiking_conv2d(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
-    convolution = require_kernel(x, weight, bias, pair(stride), pair(padding), groups, pair(pool))
+    geometry = pair(stride), pair(padding), groups, pair(pool)
+    if isinstance(x, Analogue):
+        convolution = require_kernel(x, weight, bias, *geometry)
+        return encode_conv2d(x, weight, bias, convolution, neuron, strategy, draw, backend)
+    x, weight = fold_scale(x, weight)
+    convolution = require_kernel(x, weight, bias, *geometry)
     require_draw(draw, x.shape[0])
-    if not isinstance(x, Spikes):
-        current = convolved(x.values, weight, bias, convolution).flatten(2)
-        made = encoded(x, current, neuron, strategy, draw, backend)
-        return made.view(*convolution.out_shape, channels_last=True)
     run = implementation("spiking_conv2d", backend, weight, math.prod(convolution.out_shape), neuron.reset)
     spikes: Spikes = run(x, weight, bias, convolution, neuron, strategy, draw)
     return spikes.view(*convolution.out_shape, channels_last=True)

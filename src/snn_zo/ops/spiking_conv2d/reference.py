@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.convolution import Convolution
+from snn_zo.ops.convolution import Convolution, convolved
 from snn_zo.ops.lif.reference import lif
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -22,7 +21,7 @@ def spiking_conv2d(
     draw: Draw | None,
 ) -> Spikes:
     """See `snn_zo.ops.spiking_conv2d.spiking_conv2d`."""
-    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw)
+    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw, x.shape[1])
     spikes.record.to_input = x.handle.requires_grad
     return spikes
 
@@ -30,12 +29,3 @@ def spiking_conv2d(
 def dense_current(x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
     """[B, T, H_out, W_out, C_out] current of a convolutional layer."""
     return convolved(x.to_dense().to(weight.dtype), weight, bias, convolution)
-
-
-def convolved(values: Tensor, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
-    """[B, T, H_out, W_out, C_out] current that values [B, T, C, H, W] make."""
-    flat = values.flatten(0, 1)
-    if convolution.pool != (1, 1):
-        flat = avg_pool2d(flat, convolution.pool, divisor_override=1)
-    current = conv2d(flat, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
-    return current.unflatten(0, values.shape[:2]).permute(0, 1, 3, 4, 2)

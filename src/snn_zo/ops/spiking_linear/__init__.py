@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import linear
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.analogue import Input
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.backends import implementation
-from snn_zo.ops.encoding import encoded
+from snn_zo.ops.encoding import encode_linear
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_draw, require_layer
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -36,15 +36,16 @@ def spiking_linear(
 
     Returns:
         [B, T, N] spikes; their active set is empty when gradients are disabled. The backward gives gradients to
-        `weight`, to `bias`, and to `x.handle` at the active elements of x, or to the values of an analogue input.
+        `weight`, to `bias`, and to `x.handle` at the active elements of x.
 
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    if isinstance(x, Analogue):
+        return encode_linear(x, weight, bias, neuron, strategy, draw, backend)
+    x, weight = fold_scale(x, weight)
     require_layer(x, weight, bias)
     require_draw(draw, x.shape[0])
-    if not isinstance(x, Spikes):
-        return encoded(x, linear(x.values.flatten(2), weight, bias), neuron, strategy, draw, backend)
     run = implementation("spiking_linear", backend, weight, len(weight), neuron.reset)
     spikes: Spikes = run(x.view(x.shape[2]), weight, bias, neuron, strategy, draw)
     return spikes
