@@ -2,19 +2,26 @@
 
 from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recording
 from snn_zo.layers.leaky_readout import LeakyReadout
+from snn_zo.layers.norm import Norm, NormName, ThresholdBatchNorm, WeightStandardisation
 from snn_zo.layers.spike_counts import SpikeCounts
 from snn_zo.layers.spiking_conv2d import SpikingConv2d
 from snn_zo.layers.spiking_layer import SpikingLayer
 from snn_zo.layers.spiking_linear import SpikingLinear
+from snn_zo.layers.weighted_layer import WeightedLayer
 
 __all__ = [
     "Done",
     "Layer",
     "LeakyReadout",
+    "Norm",
+    "NormName",
     "SpikeCounts",
     "SpikingConv2d",
     "SpikingLayer",
     "SpikingLinear",
+    "ThresholdBatchNorm",
+    "WeightStandardisation",
+    "WeightedLayer",
     "counted_layers",
     "layers_of",
     "recording",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn_zo.energy import counts
 from snn_zo.energy.activity import Activity, layer_activity
@@ -46,6 +46,11 @@ class SpikingLayer(Layer):
             x: [B, T, *in_shape] input spikes, or an analogue input where the layer encodes one.
             draw: randomness of the strategy in a training step, of this layer's own stream.
         """
+
+    @property
+    def sizes(self) -> list[nn.Parameter]:
+        """Parameters that the currents grow in proportion to, a bias left aside."""
+        return [parameter for parameter in self.parameters() if parameter.dim() > 1]
 
     @property
     def has_bias(self) -> bool:

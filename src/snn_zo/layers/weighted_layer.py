@@ -1,0 +1,47 @@
+"""What layers of spiking neurons with a weight have in common, whether fully connected or a convolution."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from snn_zo.layers.norm import Norm
+from snn_zo.layers.spiking_layer import SpikingLayer
+from snn_zo.ops.convolution import Convolution
+from snn_zo.ops.spikes import Spikes
+
+
+class WeightedLayer(SpikingLayer):
+    """A layer of spiking neurons whose current is a linear map of the input, given by a weight.
+
+    Attributes:
+        weight: [N, N_in], or [C_out, C_in / groups, rows, columns].
+        bias: [N] or [C_out], or None.
+        norm: what stands between these and the weights that are computed with, or None.
+        convolution: which it is; None for a fully connected layer.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    norm: Norm | None
+    convolution: Convolution | None = None
+
+    def folded(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the same layer without a normalisation, as in evaluation: to count, or to export."""
+        return (self.weight, self.bias) if self.norm is None else self.norm.folded(self.weight, self.bias)
+
+    def normalised(self, x: Spikes) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias to compute with for an input."""
+        if self.norm is None:
+            return self.weight, self.bias
+        found: tuple[Tensor, Tensor | None] = self.norm(x, self.weight, self.bias, self.convolution, self.backend)
+        return found
+
+    @property
+    def sizes(self) -> list[nn.Parameter]:
+        """See `SpikingLayer.sizes`."""
+        return [self.weight if self.norm is None else self.norm.gain]
+
+    @property
+    def has_bias(self) -> bool:
+        """See `SpikingLayer.has_bias`."""
+        return self.bias is not None or (self.norm is not None and self.norm.shifts)
