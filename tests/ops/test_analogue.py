@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops import Analogue, leaky_readout, spiking_conv2d, spiking_linear
+from snn_zo.ops import Analogue, Spikes, current_statistics, leaky_readout, spiking_conv2d, spiking_linear
+from snn_zo.ops.convolution import Convolution
 from snn_zo.ops.lif import lif
 from snn_zo.strategies import Draw, LocalZO, Surrogate
 
@@ -93,3 +94,15 @@ def test_analogue_shape():
     x = Analogue(values(1, 2, 3, 4), T)
     assert (x.shape, x.features, x.products) == ((B, T, 24), (2, 3, 4), 1)
     assert repr(x.detach().to("cpu")) == "Analogue([2, 1, 2, 3, 4], 7 steps)"
+
+
+@pytest.mark.parametrize("linear", [True, False], ids=["linear", "conv2d"])
+def test_statistics_of_the_currents(linear):
+    """As of the same values as counts of spikes."""
+    counts = torch.randint(0, 3, (B, T, 2, 5, 4), generator=torch.Generator().manual_seed(0)).double()
+    convolution = None if linear else Convolution((2, 5, 4), 3, (3, 3), padding=(1, 1))
+    weight, _ = parameters(3, 40) if linear else parameters(*convolution.weight_shape)
+    given = current_statistics(Analogue(counts, T), weight, convolution)
+    expected = current_statistics(Spikes.from_dense(counts), weight, convolution, "reference")
+    for one, other in zip(given, expected, strict=True):
+        torch.testing.assert_close(one, other)

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from snn_zo.ops import Spikes, current_statistics
+from snn_zo.ops import current_statistics
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
 
 NormName = Literal["tdbn", "weight"]
@@ -34,7 +35,7 @@ class Norm(nn.Module):
 
     @abstractmethod
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """Weight and bias for an input.
 
@@ -81,7 +82,7 @@ class ThresholdBatchNorm(Norm):
         self.register_buffer("running_variance", torch.ones(channels))
 
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """See `Norm.forward`.
 
@@ -126,7 +127,7 @@ class WeightStandardisation(Norm):
         self.eps = eps
 
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """See `Norm.forward`."""
         return self.folded(weight, bias)

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from snn_zo.layers.norm import Norm
 from snn_zo.layers.spiking_layer import SpikingLayer
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
-from snn_zo.ops.spikes import Spikes
 
 
 class WeightedLayer(SpikingLayer):
@@ -29,7 +29,7 @@ class WeightedLayer(SpikingLayer):
         """Weight and bias of the same layer without a normalisation, as in evaluation: to count, or to export."""
         return (self.weight, self.bias) if self.norm is None else self.norm.folded(self.weight, self.bias)
 
-    def normalised(self, x: Spikes) -> tuple[Tensor, Tensor | None]:
+    def normalised(self, x: Input) -> tuple[Tensor, Tensor | None]:
         """Weight and bias to compute with for an input."""
         if self.norm is None:
             return self.weight, self.bias

@@ -39,8 +39,8 @@ def encode_conv2d(
     backend: str,
 ) -> Spikes:
     """As `snn_zo.ops.spiking_conv2d`, [B, T, C_out, H_out, W_out] spikes, channels last."""
-    current = convolved(x.values, weight, bias, convolution)
-    spikes = _encoded(x, current.flatten(2), neuron, strategy, draw, backend)
+    current = convolved(x.values, weight, bias, convolution).flatten(2)
+    spikes = _encoded(x, current, neuron, strategy, draw, backend)
     return spikes.view(*convolution.out_shape, channels_last=True)
 
 
