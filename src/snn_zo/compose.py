@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import torch
 from hydra.errors import InstantiationException
@@ -29,11 +29,16 @@ def backend_of(composed: Composed) -> str:
     Raises:
         ConfigError: the one that was asked for does not run here.
     """
-    gpu = composed.config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     try:
-        return resolve(composed.settings.backend, "cuda" if gpu else "cpu")
+        return resolve(composed.settings.backend, device_of(composed.config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def device_of(config: DictConfig) -> Literal["cuda", "cpu"]:
+    """Type of the device that a run with this config uses on this machine."""
+    gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "cuda" if gpu else "cpu"
 
 
 def make_module(composed: Composed, backend: str, trains: bool = True) -> SpikingModule:

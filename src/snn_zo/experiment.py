@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
 from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
 from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -37,7 +37,7 @@ from snn_zo.report.result import print_result
 from snn_zo.report.runs import read_runs
 from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
-from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.folder import CheckpointName, RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue, resuming
@@ -53,8 +53,8 @@ from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
 from snn_zo.training.rate import set_rate
-from snn_zo.training.width import Unreachable, changed, set_active
-from snn_zo.untrusted import said
+from snn_zo.training.width import Unreachable, changed, scale_widths, set_active
+from snn_zo.untrusted import positive, said
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +67,20 @@ class LoadedRun(NamedTuple):
     """A run that was loaded.
 
     Attributes:
-        module: the LightningModule with the weights of the best checkpoint, in evaluation mode; `module.model` is
-            the network.
+        module: the LightningModule with the weights of a checkpoint, in evaluation mode; `module.model` is the network.
         data: the DataModule.
         config: the run's config.
         summary: its summary.json.
+        step: optimizer steps that the weights have been trained for.
+        epoch: in which they were saved, from 0.
     """
 
     module: SpikingModule
     data: EventDataModule
     config: DictConfig
     summary: Summary
+    step: int
+    epoch: int
 
 
 def run(composed: Composed, study: str, overrides: list[str]) -> float:
@@ -223,11 +226,12 @@ def execute(path: Path) -> None:
         raise
 
 
-def load_run(path: str | Path) -> LoadedRun:
-    """A run's network with its best weights, its data and its config, for a notebook.
+def load_run(path: str | Path, checkpoint: CheckpointName = "best") -> LoadedRun:
+    """A run's network with its weights, its data and its config, for a notebook.
 
     Args:
         path: the run folder, from any source: nothing in it is executed.
+        checkpoint: the weights that validation chose, or the last ones.
 
     Raises:
         ConfigError: the folder is not a run, or its content is not to be trusted.
@@ -235,10 +239,25 @@ def load_run(path: str | Path) -> LoadedRun:
     folder = RunFolder(expanded(str(path)))
     composed = open_run(folder)
     module = make_module(composed, backend_of(composed), trains=False)
-    load_weights(folder.best, module)
+    weights = folder.best if checkpoint == "best" else folder.last
+    found = load_weights(weights, module)
+    step, epoch = (positive(found, name) for name in ("global_step", "epoch"))
+    if step is None or epoch is None:
+        raise ConfigError(f"{weights} is refused: it does not say how long its weights were trained")
     summary = folder.read_summary()
+    _restore_width(folder, summary, module)
     data = EventDataModule(composed.settings.data, composed.settings.seed, summary.get("data_content"))
-    return LoadedRun(module.eval(), data, composed.config, summary)
+    return LoadedRun(module.eval(), data, composed.config, summary, int(step), int(epoch))
+
+
+def _restore_width(folder: RunFolder, summary: Summary, module: SpikingModule) -> None:
+    """Give the strategies the widths that the run trained with, where a share of active elements was asked for."""
+    factor = positive(summary, "width_factor")
+    if factor:
+        try:
+            scale_widths(module, factor)
+        except ValueError as error:
+            raise ConfigError(f"{folder.summary} is refused: width_factor {factor:g}: {error}") from error
 
 
 def evaluate(path: Path) -> dict[str, float]:
@@ -376,6 +395,8 @@ def _fit_and_test(
             summary |= callback.contribution()
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
+        if isinstance(callback, SparsityMonitor) and callback.channels and trainer.is_global_zero:
+            write_records(folder.channels, callback.records())
     return summary
 
 

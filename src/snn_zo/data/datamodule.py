@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import lightning
 import numpy as np
@@ -65,6 +65,19 @@ class EventDataModule(lightning.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch | ResidentBatch]:
         """Batches in the order of the data set."""
         return self._loader(self.splits.test)
+
+    def recording(self, part: Literal["train", "val", "test"], position: int) -> Batch:
+        """A single recording of a part as a batch, not augmented.
+
+        Args:
+            part: of the data set.
+            position: 0 to the number of recordings - 1, in the order of the data set.
+        """
+        subset: Subset = getattr(self.splits, part)
+        batches = _Batches(self.dataset, subset, self.seed, Augmentation())
+        batch = batches[Request(0, np.array([position]), 1.0)]
+        assert isinstance(batch, Batch)
+        return batch
 
     def _loader(
         self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None

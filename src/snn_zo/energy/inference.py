@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 
+import torch
 from torch import Tensor, nn
 
+from snn_zo.ops.convolution import Convolution
 from snn_zo.ops.spikes import Spikes
 
 
@@ -60,9 +63,33 @@ def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
     """
     b, t, n = x.shape
     element, times = x.events.flat(n).unique_consecutive(return_counts=True)
-    targets = weight.count_nonzero(0)[element % n]
+    return _counted(weight.count_nonzero(0)[element % n], times, b * t * weight.numel())
+
+
+def conv_counts(x: Spikes, weight: Tensor, convolution: Convolution) -> InferenceCounts:
+    """Synaptic operations of a convolutional layer; no operation has a factor from the padding.
+
+    What a fused pooling sums up is a count: an operation with it is one, as it is where the pooling is a layer before.
+
+    Args:
+        x: [B, T, C_in, H, W] its input.
+        weight: [C_out, C_in / groups, rows, columns].
+        convolution: its shapes.
+    """
+    b, t, _ = x.shape
+    numbers = torch.arange(math.prod(convolution.pooled_shape), device=weight.device).view(convolution.pooled_shape)
+    events = int(x.event_count)
+    number = convolution.at_inputs(numbers, x.channels_last, outside=-1)[x.events.col[:events]]
+    element = x.events.row()[:events] * numbers.numel() + number
+    element, times = element[number >= 0].unique(return_counts=True)
+    targets = convolution.reached(weight).flatten()[element % numbers.numel()]
+    return _counted(targets, times, b * t * int(convolution.reached().sum()))
+
+
+def _counted(targets: Tensor, times: Tensor, dense: int) -> InferenceCounts:
+    """Of the weights other than 0 of each element of the input that is not 0, and how often it counts."""
     macs, acs = (int(targets[chosen].sum()) for chosen in (times > 1, times == 1))
-    return InferenceCounts(dense=b * t * weight.numel(), macs=macs, acs=acs)
+    return InferenceCounts(dense=dense, macs=macs, acs=acs)
 
 
 def neuron_counts(spikes: Spikes) -> InferenceCounts:

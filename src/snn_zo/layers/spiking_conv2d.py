@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from snn_zo.energy.connection import Connection
+from snn_zo.energy.inference import InferenceCounts, conv_counts
 from snn_zo.layers.layer import Shape
 from snn_zo.layers.norm import NormName, make_norm
 from snn_zo.layers.weighted_layer import WeightedLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_conv2d
-from snn_zo.ops.convolution import Convolution, Pair, pair
+from snn_zo.ops.convolution import Convolution, Pair, fan_out, pair
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -71,6 +73,15 @@ class SpikingConv2d(WeightedLayer):
         """See `Layer.products`."""
         return self.convolution.products
 
+    @property
+    def connection(self) -> Connection:
+        """See `SpikingLayer.connection`."""
+        return Connection.convolved(self.convolution)
+
+    def fan_out(self, x: Spikes) -> Tensor:
+        """See `SpikingLayer.fan_out`."""
+        return fan_out(self.convolution, x.channels_last, x.events.col.device)
+
     def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
         """[B, T, C_out, H_out, W_out] spikes; see `SpikingLayer.forward`."""
         made, (weight, bias) = self.convolution, self.normalised(x)
@@ -80,3 +91,7 @@ class SpikingConv2d(WeightedLayer):
         )  # fmt: skip
         self.note(x, spikes.record, spikes)
         return spikes
+
+    def inference(self, x: Spikes) -> InferenceCounts:
+        """See `Layer.inference`."""
+        return conv_counts(x, self.weight, self.convolution)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from snn_zo.energy import counts
 from snn_zo.energy.activity import Activity, layer_activity
+from snn_zo.energy.connection import Connection
 from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done, Layer, Shape
@@ -59,12 +61,22 @@ class SpikingLayer(Layer):
         """That of the strategy."""
         return Search.of(self.strategy)
 
+    @property
+    def connection(self) -> Connection:
+        """What is connected to what."""
+        full = Connection.full(self.inputs, self.neurons)
+        return replace(full, products=self.products, weights=self.weights)
+
+    def fan_out(self, x: Spikes) -> Tensor | None:
+        """[N_in] how many neurons each input of x reaches; None where each reaches all."""
+        return None
+
     def activity(self, done: Done) -> Activity:
         """From the lengths of index lists."""
         assert done.spikes is not None
         drawn = self.strategy.lookup == "drawn"
-        found = layer_activity(done.x, done.spikes, self.neuron.reset, drawn)
-        return found.of_connection(self.products, self.weights)
+        x, spikes = done.x, done.spikes
+        return layer_activity(x, spikes, self.neuron.reset, drawn, self.connection, self.fan_out(x))
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """See `Layer.work`."""

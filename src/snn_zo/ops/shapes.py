@@ -9,12 +9,34 @@ from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_spikes(x: Spikes) -> None:
-    """Raise ValueError unless x is Spikes with a time step."""
+def require_spikes(x: Spikes, scaled: bool = False) -> None:
+    """Raise ValueError unless x is Spikes with a time step, and of value 1 where they may not be `scaled`."""
     if not isinstance(x, Spikes):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
         raise ValueError(f"spikes {list(x.shape)} have no time step")
+    if x.scale != 1 and not scaled:
+        raise ValueError(f"each of these spikes has the value {x.scale:g}, which this operation knows nothing of")
+
+
+def require_map(x: Spikes, what: str, scaled: bool = False) -> tuple[int, int, int]:
+    """The features (C, H, W) of spikes.
+
+    Args:
+        x: spikes.
+        what: needs them, for the message.
+        scaled: whether they may have a value other than 1.
+
+    Raises:
+        ValueError: x is none, or has others.
+    """
+    require_spikes(x, scaled)
+    if len(x.features) != 3:
+        raise ValueError(
+            f"{what} needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
+        )
+    channels, height, width = x.features
+    return channels, height, width
 
 
 def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
@@ -34,16 +56,11 @@ def require_kernel(
     Raises:
         ValueError: they make none.
     """
-    require_spikes(x)
-    if len(x.features) != 3:
-        raise ValueError(
-            f"a convolution needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
-        )
+    shape = require_map(x, "a convolution")
     if weight.dim() != 4:
         raise ValueError(f"weight must be [C_out, C_in / groups, rows, columns], got {list(weight.shape)}")
-    channels, height, width = x.features
     kernel = (weight.shape[2], weight.shape[3])
-    made = Convolution((channels, height, width), len(weight), kernel, stride, padding, groups, pool)
+    made = Convolution(shape, len(weight), kernel, stride, padding, groups, pool)
     if tuple(weight.shape) != made.weight_shape:
         raise ValueError(f"weight must be {list(made.weight_shape)} for these spikes, got {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:

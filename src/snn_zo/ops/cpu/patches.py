@@ -35,6 +35,9 @@ result."""
 ROOM = 2**24
 """Numbers that the parts of a weight's gradient may have together, beyond one part."""
 
+SEGMENT = 24
+"""Time to begin a segment, in numbers of it."""
+
 # columns of `Patches.by_input`
 PLACE, WEIGHT, OUTPUT, ROWS, SEGMENTS, LENGTH = range(6)
 
@@ -86,15 +89,15 @@ class Patches(NamedTuple):
         return cls(np.zeros((0, 6), np.int32), np.zeros((0, 2), np.int32), Steps(), 0)
 
     @property
-    def reached(self) -> float:
-        """Outputs that an input reaches, in the mean over inputs."""
+    def reached_time(self) -> float:
+        """Time for the outputs that an input reaches, in the mean over inputs, in numbers of a long segment."""
         _, _, _, rows, segments, length = self.by_input.astype(np.float64).T
-        return float((rows * segments * length).mean())
+        return float((rows * segments * (length + SEGMENT)).mean())
 
     @property
-    def patch(self) -> int:
-        """Inputs that an output sees, those of the padding among them."""
-        return self.steps.rows * self.steps.segments * self.steps.length
+    def patch_time(self) -> float:
+        """The same for the inputs that an output sees."""
+        return self.steps.rows * self.steps.segments * (self.steps.length + SEGMENT)
 
 
 def _taps(made: Convolution) -> tuple[int, int]:
@@ -187,7 +190,7 @@ def by_input(weight: Tensor, made: Convolution) -> Tensor:
     (sy, sx), (ty, tx), (ky, kx) = made.stride, _taps(made), made.kernel
     out_group, in_group = made.channels // made.groups, weight.shape[1]
     whole = pad(weight, (0, tx * sx - kx, 0, ty * sy - ky))
-    parts = whole.view(made.groups, out_group, in_group, ty, sy, tx, sx).flip(3, 5)
+    parts = whole.reshape(made.groups, out_group, in_group, ty, sy, tx, sx).flip(3, 5)
     return parts.permute(0, 2, 4, 6, 3, 5, 1).reshape(-1, out_group)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from snn_zo.neuron import Neuron
 from snn_zo.ops.backends import implementation
 from snn_zo.ops.convolution import Pair, pair
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_draw, require_kernel
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -48,6 +49,7 @@ def spiking_conv2d(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    x, weight = fold_scale(x, weight)
     convolution = require_kernel(x, weight, bias, pair(stride), pair(padding), groups, pair(pool))
     require_draw(draw, x.shape[0])
     run = implementation("spiking_conv2d", backend, weight, math.prod(convolution.out_shape), neuron.reset)

@@ -22,7 +22,7 @@ def spiking_conv2d(
     draw: Draw | None,
 ) -> Spikes:
     """See `snn_zo.ops.spiking_conv2d.spiking_conv2d`."""
-    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw)
+    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw, x.shape[1])
     spikes.record.to_input = x.handle.requires_grad
     return spikes
 

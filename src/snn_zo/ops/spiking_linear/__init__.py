@@ -6,6 +6,7 @@ from torch import Tensor
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_draw, require_layer
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -38,6 +39,7 @@ def spiking_linear(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    x, weight = fold_scale(x, weight)
     require_layer(x, weight, bias)
     require_draw(draw, x.shape[0])
     run = implementation("spiking_linear", backend, weight, len(weight), neuron.reset)
