@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops import Spikes, dropout, leaky_readout, pool2d, spike_count_penalty, spiking_linear
+from snn_zo.ops import Spikes, dropout, leaky_readout, pool2d, spike_count_penalty, spiking_conv2d, spiking_linear
+from snn_zo.ops.current_statistics import current_statistics
 from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw, Surrogate
@@ -100,10 +101,16 @@ def test_scale_consumers(backend):
         assert pooled.scale == (0.25 if scaled else 1)
         values = weight if scaled else weight / 4
         hidden = spiking_linear(pooled, 9 * values, None, neuron, strategy, backend=backend)
+        kernel = (9 * values[:, :3]).unflatten(1, (3, 1, 1))
+        convolved = spiking_conv2d(pooled, kernel, None, neuron, strategy, backend=backend)
         out = leaky_readout(pooled, values[:3], None, readout, backend)
+        mean, variance = current_statistics(pooled, values, backend=backend)
         weight.grad = None
-        (hidden.to_dense().sum() + out.square().sum() + pooled.to_dense().sum() * (1 if scaled else 0.25)).backward()
-        found.append((hidden.to_dense().detach(), out.detach(), weight.grad, x.handle.grad))
+        (mean.sum() + 5 * variance.sum()).backward(retain_graph=True)
+        dense = pooled.to_dense() * (1 if scaled else 0.25)
+        (hidden.to_dense().sum() + convolved.to_dense().sum() + out.square().sum() + dense.sum()).backward()
+        made = (hidden.to_dense(), convolved.to_dense(), dense, out, mean, variance)
+        found.append([*(each.detach() for each in made), weight.grad, x.handle.grad])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
