@@ -18,7 +18,7 @@ from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
 from snn_zo.network import Pooling, Shape, parts, shapes, vgg
-from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
+from snn_zo.neuron import INITS, NORMS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
@@ -177,6 +177,7 @@ class NetworkSettings:
     init: str = "uniform"
     gain: float = 3.0
     bias: bool = False
+    norm: str | None = None
     layers: dict[str, OwnSettings] = field(default_factory=dict)
 
     sized_by: ClassVar[str]
@@ -194,6 +195,10 @@ class NetworkSettings:
             raise ValueError(f"init must be one of {', '.join(INITS)}, got '{self.init}'")
         if not 0 < self.gain < float("inf"):
             raise ValueError(f"gain must be a positive number, got {self.gain:g}")
+        if self.norm not in (None, *NORMS):
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, or null, got '{self.norm}'")
+        if self.norm == "tdbn" and self.bias:
+            raise ValueError("norm=tdbn has a shift of its own, and takes away whatever a bias adds: set bias=false")
 
     @property
     def names(self) -> list[str]:

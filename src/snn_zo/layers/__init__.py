@@ -2,7 +2,7 @@
 
 from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recording
 from snn_zo.layers.leaky_readout import LeakyReadout
-from snn_zo.layers.norm import Norm, NormName, ThresholdBatchNorm, WeightStandardisation
+from snn_zo.layers.norm import Norm, ThresholdBatchNorm, WeightStandardisation
 from snn_zo.layers.spike_counts import SpikeCounts
 from snn_zo.layers.spiking_conv2d import SpikingConv2d
 from snn_zo.layers.spiking_layer import SpikingLayer
@@ -14,7 +14,6 @@ __all__ = [
     "Layer",
     "LeakyReadout",
     "Norm",
-    "NormName",
     "SpikeCounts",
     "SpikingConv2d",
     "SpikingLayer",

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from snn_zo.neuron import NORMS, NormName
 from snn_zo.ops import current_statistics
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
-
-NormName = Literal["tdbn", "weight"]
-NORMS: tuple[NormName, ...] = get_args(NormName)
 
 
 class Norm(nn.Module):
