@@ -17,7 +17,7 @@ from snn_zo.config.names import require_name
 from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.network import Pooling, Shape, parts, shapes, vgg
+from snn_zo.network import CONNECTS, DEPTHS, Pooling, Shape, parts, resnet, shapes, vgg
 from snn_zo.neuron import INITS, NORMS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
@@ -59,6 +59,7 @@ class TrainSettings:
     seed: int = 0
     backend: str = "auto"
     cuda_graph: bool = False
+    rate: float | None = None
     active: float | None = None
     study: str | None = None
     name: str | None = None
@@ -70,8 +71,9 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
-        if self.active is not None and not 0 < self.active < 1:
-            raise ValueError(f"active must be a share between 0 and 1, or null, got {self.active:g}")
+        for key, share in (("rate", self.rate), ("active", self.active)):
+            if share is not None and not 0 < share < 1:
+                raise ValueError(f"{key} must be a share between 0 and 1, or null, got {share:g}")
         if self.rerun not in (None, "failed", "all"):
             raise ValueError(f"rerun must be failed or all, got '{self.rerun}'")
         require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
@@ -295,8 +297,7 @@ class VGGSettings(NotatedSettings):
     sized_by = "width"
 
     def __post_init__(self) -> None:
-        if not 0 < self.width < float("inf"):
-            raise ValueError(f"width must be a positive number, got {self.width:g}")
+        _require_width(self.width)
         super().__post_init__()
 
     @property
@@ -305,9 +306,48 @@ class VGGSettings(NotatedSettings):
         return vgg(self.width)
 
 
+@dataclass(frozen=True)
+class ResNetSettings(NetworkSettings):
+    """`conf/model/resnet.yaml`: the arguments of `snn_zo.models.ResNet` that a config gives."""
+
+    depth: int = 18
+    connect: str = "add"
+    width: float = 1.0
+
+    sized_by = "width"
+
+    def __post_init__(self) -> None:
+        if self.depth not in DEPTHS:
+            raise ValueError(f"depth must be {' or '.join(map(str, DEPTHS))}, got {self.depth}")
+        if self.connect not in CONNECTS:
+            raise ValueError(f"connect must be one of {', '.join(CONNECTS)}, got '{self.connect}'")
+        _require_width(self.width)
+        super().__post_init__()
+
+    @property
+    def names(self) -> list[str]:
+        """See `NetworkSettings.names`."""
+        any_map = (1, 64, 64)
+        return [layer.name for layer in resnet(self.depth, self.width, any_map).layers]
+
+    def sizes(self, in_shape: Shape) -> Sizes:
+        """See `NetworkSettings.sizes`."""
+        made = resnet(self.depth, self.width, in_shape)
+        weights = sum(layer.element.weights(layer.in_shape) for layer in made.layers)
+        neurons = sum(math.prod(layer.element.out_shape(layer.in_shape)) for layer in made.layers)
+        last = made.blocks[-1].channels if made.full is None else math.prod(made.full.element.out_shape(in_shape))
+        return Sizes(weights, neurons, last)
+
+
+def _require_width(width: float) -> None:
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be a positive number, got {width:g}")
+
+
 SCHEMAS: dict[str, type] = {
     "snn_zo.models.FeedForward": FeedForwardSettings,
     "snn_zo.models.Conv": ConvSettings,
     "snn_zo.models.VGG": VGGSettings,
+    "snn_zo.models.ResNet": ResNetSettings,
 }
 """Schema by `_target_`, for targets that cannot be imported without torch."""

@@ -7,6 +7,11 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from snn_zo.energy import normalisation
+from snn_zo.energy.activity import Activity
+from snn_zo.energy.counts import Schedule
+from snn_zo.energy.normalisation import NormalisedActivity, normalised_activity
+from snn_zo.energy.work import Work
 from snn_zo.neuron import NORMS, NormName
 from snn_zo.ops import current_statistics
 from snn_zo.ops.analogue import Input
@@ -46,6 +51,19 @@ class Norm(nn.Module):
     @abstractmethod
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in evaluation, whatever the input."""
+
+    def activity(self, of_layer: Activity, x: Input, fan_out: Tensor | None, group: int) -> Activity:
+        """The activity of the layer with what the normalisation is counted from; arguments as of
+        `snn_zo.energy.normalisation.normalised_activity`."""
+        return of_layer
+
+    @abstractmethod
+    def work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """Its operations by phase, in a training step of that activity."""
+
+    @abstractmethod
+    def dense_work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """Its operations by phase in full backpropagation."""
 
 
 class ThresholdBatchNorm(Norm):
@@ -105,6 +123,19 @@ class ThresholdBatchNorm(Norm):
         """See `Norm.folded`."""
         return self._fold(weight, self.running_mean, self.running_variance)
 
+    def activity(self, of_layer: Activity, x: Input, fan_out: Tensor | None, group: int) -> NormalisedActivity:
+        """See `Norm.activity`."""
+        return normalised_activity(of_layer, x, fan_out, group)
+
+    def work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """See `Norm.work`."""
+        assert isinstance(activity, NormalisedActivity)
+        return normalisation.batch_normalisation(activity, plan)
+
+    def dense_work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """See `Norm.dense_work`."""
+        return normalisation.dense_batch_normalisation(activity, plan)
+
     def _fold(self, weight: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         factor = self.gain * self.scale / (variance + self.eps).sqrt()
         return _of_channels(factor, weight) * weight, self.shift - factor * mean
@@ -135,6 +166,12 @@ class WeightStandardisation(Norm):
         variance, mean = torch.var_mean(flat, 1, correction=0)
         factor = self.gain / ((variance + self.eps) * flat.shape[1]).sqrt()
         return _of_channels(factor, weight) * (weight - _of_channels(mean, weight)), bias
+
+    def work(self, activity: Activity, plan: Schedule) -> dict[str, Work]:
+        """See `Norm.work`."""
+        return normalisation.weight_standardisation(activity, plan)
+
+    dense_work = work
 
 
 def make_norm(name: NormName | None, channels: int, v_th: float, bias: bool, inputs: int) -> Norm | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from snn_zo.energy.activity import Activity
+from snn_zo.energy.counts import FP32, Schedule
+from snn_zo.energy.work import Work
+from snn_zo.layers.layer import Done
 from snn_zo.layers.norm import Norm
 from snn_zo.layers.spiking_layer import SpikingLayer
-from snn_zo.ops.analogue import Input
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution
 
 
@@ -45,3 +49,25 @@ class WeightedLayer(SpikingLayer):
     def has_bias(self) -> bool:
         """See `SpikingLayer.has_bias`."""
         return self.bias is not None or (self.norm is not None and self.norm.shifts)
+
+    def activity(self, done: Done) -> Activity:
+        """See `Layer.activity`."""
+        found = super().activity(done)
+        if self.norm is None:
+            return found
+        group = self.neurons if self.convolution is None else self.convolution.channels // self.convolution.groups
+        return self.norm.activity(found, done.x, None if isinstance(done.x, Analogue) else self.fan_out(done.x), group)
+
+    def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
+        """See `Layer.work`."""
+        work = super().work(activity, plan)
+        return work if self.norm is None else _together(work, self.norm.work(activity, plan))
+
+    def dense_work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
+        """See `Layer.dense_work`."""
+        work = super().dense_work(activity, plan)
+        return work if self.norm is None else _together(work, self.norm.dense_work(activity, plan))
+
+
+def _together(work: dict[str, Work], more: dict[str, Work]) -> dict[str, Work]:
+    return work | {phase: work[phase] + added for phase, added in more.items()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from torch import nn
 
-from snn_zo.layers import Layer, LeakyReadout, SpikeCounts, SpikingConv2d, SpikingLayer, SpikingLinear
+from snn_zo.layers import Layer, LeakyReadout, Pool2d, SpikeCounts, SpikingConv2d, SpikingLayer, SpikingLinear
 from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
-from snn_zo.network import Convolutional, Pooling
+from snn_zo.network import Convolutional, Pooling, PoolKind
 from snn_zo.neuron import CountReadout, Init, Neuron, NormName, Readout
 from snn_zo.ops import Spikes
 from snn_zo.ops.analogue import Input
@@ -80,8 +80,9 @@ class Maker:
         )  # fmt: skip
 
     def pool(self, name: str, in_shape: Shape, of: Pooling) -> Layer:
-        """A pooling that is no part of a convolution."""
-        raise ValueError(f"{name}: only a convolution can follow a sum pooling")
+        """A pooling that is no part of a convolution; averages are sums, as initial weights tell them apart."""
+        kind: PoolKind = "max" if of.kind == "max" else "sum"
+        return Pool2d(in_shape, kind, of.side, name, stride=of.stride, backend=self.backend)
 
     def output(self, in_shape: Shape, outputs: int) -> LeakyReadout | SpikeCounts:
         """The readout."""
@@ -133,13 +134,12 @@ class Stack(nn.Module):
             x: [B, T, *in_shape] input spikes, or an analogue input of the first layer.
             draw: randomness of the strategies in a training step; layer i draws from stream i.
         """
-        hidden = {}
+        hidden: dict[str, Spikes] = {}
         *layers, readout = self.layers
         for i, layer in enumerate(layers):
+            x = layer(x, draw.for_layer(i) if draw else None)
             if isinstance(layer, SpikingLayer):
-                x = hidden[layer.name] = layer(x, draw.for_layer(i) if draw else None)
-            else:
-                x = layer(x)
+                hidden[layer.name] = cast("Spikes", x)
         return read_out(readout, x, hidden, draw.for_layer(len(layers)) if draw else None)
 
 
