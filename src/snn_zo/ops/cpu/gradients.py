@@ -254,7 +254,7 @@ def _from_column(col: Any, first: int, last: int, column: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _absorb(sums: Any, decay: Any) -> None:
+def absorb(sums: Any, decay: Any) -> None:
     """Bring sums that are kept relative to a decay up to date.
 
     What is added to such sums is divided by the decay, and what is read from them multiplied: a step then costs one
@@ -280,7 +280,7 @@ def _trace(x: Any, rows: Any, eps: Any, beta: Any, batch: int, steps: int, c0: i
         for row in range(b * steps, end):
             decay *= beta
             if decay < SMALL:
-                _absorb(x_bar, decay)
+                absorb(x_bar, decay)
                 decay = one
             e, e_end = x_ptr[row], x_ptr[row + 1]
             if c0 > 0:
@@ -352,7 +352,7 @@ def _input(
         for row in range((b + 1) * steps - 1, b * steps - 1, -1):
             decay *= beta
             if decay < SMALL:
-                _absorb(sums, decay)
+                absorb(sums, decay)
                 decay = one
             for k in range(ptr[row], ptr[row + 1]):
                 error, source = eps[k] / decay, weight[col[k]]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snn_zo.neuron import RESETS, Neuron
 from snn_zo.ops.cpu.drawing import BLOCK, Draws, draw_for
+from snn_zo.ops.cpu.patches import Patches, add_events
 from snn_zo.ops.cpu.positions import LANES, flags, positions
 from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
@@ -62,13 +63,36 @@ class Scanned(NamedTuple):
     drawn: int
 
 
-class _Drive(NamedTuple):
-    """What the current is made from; see `scan`."""
+class Drive(NamedTuple):
+    """What the current is made from: rows of a weight at input events, patches of a kernel there, or given values.
+
+    Attributes:
+        events: rows (b, t) -> inputs that spiked.
+        weight: [N_in, N] contiguous, or [*, C_out / groups] as of `snn_zo.ops.cpu.patches.by_input`.
+        patches: of a convolution; `Patches.none()` where there is none.
+        current: [B, T, N], or [B, 1, N] where it is constant; [0, 1, N] where it comes from events.
+        bias: [N], added to the current; [0] for none.
+    """
 
     events: RowArrays
     weight: NDArray[Any]
+    patches: Patches
     current: NDArray[Any]
     bias: NDArray[Any]
+
+    @classmethod
+    def given(cls, current: NDArray[Any], bias: NDArray[Any] | None = None) -> Drive:
+        """That of a current [B, T, N], or [B, 1, N] where it is constant, and a bias [N]."""
+        empty = np.empty((0, current.shape[2]), current.dtype)
+        return cls(RowArrays.none(), empty, Patches.none(), current, empty[:, 0] if bias is None else bias)
+
+    @classmethod
+    def of_events(
+        cls, events: RowArrays, weight: NDArray[Any], n: int, bias: NDArray[Any] | None, patches: Patches | None = None
+    ) -> Drive:
+        """That of input events for N neurons."""
+        offset = np.empty(0, weight.dtype) if bias is None else bias
+        return cls(events, weight, patches or Patches.none(), np.empty((0, 1, n), weight.dtype), offset)
 
 
 class _Membrane(NamedTuple):
@@ -82,10 +106,7 @@ class _Membrane(NamedTuple):
 
 def scan(
     shape: tuple[int, int, int],
-    events: RowArrays,
-    weight: NDArray[Any],
-    current: NDArray[Any],
-    bias: NDArray[Any],
+    drive: Drive,
     neuron: Neuron,
     look: CpuLook,
 ) -> Scanned:
@@ -93,23 +114,19 @@ def scan(
 
     Args:
         shape: (B, T, N) of the output.
-        events: rows (b, t) -> inputs that spiked; not read where `weight` has no rows.
-        weight: [N_in, N] contiguous; [0, N] where the current is given.
-        current: [B, T, N], or [0, T, N] where it comes from events.
-        bias: [N], added to the current; [0] for none.
+        drive: what the current is made from.
         neuron: leak, threshold and reset.
         look: what to keep for the strategy.
     """
     b, t, n = shape
-    u = np.empty(b * t * n if look.kind == EVERYTHING else 0, weight.dtype)
+    u = np.empty(b * t * n if look.kind == EVERYTHING else 0, drive.weight.dtype)
     count = np.empty(b * t, np.int64)
-    number = weight.dtype.type
-    drive = _Drive(events, weight, current, bias)
+    number = drive.weight.dtype.type
     membrane = _Membrane(number(neuron.beta), number(neuron.v_th), number(look.reach), RESETS.index(neuron.reset))
     draws = _draws(look, b, number)
 
     def run(first: int, last: int) -> tuple[NDArray[Any], ...]:
-        return _scan(drive, membrane, look.kind, draws, first, last, count, u)
+        return _scan(drive, t, membrane, look.kind, draws, first, last, count, u)
 
     col, element, near, word, drawn = (
         np.concatenate(part) for part in zip(*over_ranges(run, b, width_for(b, 1)), strict=True)
@@ -187,11 +204,13 @@ def _take(place: Any, v: Any, v_th: Any, start: int, element: Any, u: Any) -> No
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _scan(drive: Any, membrane: Any, kind: int, draws: Any, first: int, last: int, count: Any, u_all: Any) -> Any:
+def _scan(
+    drive: Any, steps: int, membrane: Any, kind: int, draws: Any, first: int, last: int, count: Any, u_all: Any
+) -> Any:
     """Samples first to last; see `scan`. Fills its part of `count` and, for EVERYTHING, of `u_all`."""
-    (ptr, source), weight, current, bias = drive
+    (ptr, source), weight, (table, _, between, _), current, bias = drive
     beta, v_th, reach, reset = membrane
-    _, steps, width = current.shape
+    kernel, constant, width = weight.ravel(), current.shape[1] == 1, current.shape[2]
     # spikes, and elements that are kept: room for a whole sample, of which memory is taken when it is written to
     most = steps * width + LANES
     col, element = np.empty(most, np.int32), np.empty(most, np.int64)
@@ -210,7 +229,9 @@ def _scan(drive: Any, membrane: Any, kind: int, draws: Any, first: int, last: in
         for row in range(b * steps, (b + 1) * steps):
             _decay(v, beta, v_th, reset, col, before, events)
             if len(current) > 0:
-                _add(v, current[b, row - b * steps])
+                _add(v, current[b, 0 if constant else row - b * steps])
+            elif len(table) > 0:
+                add_events(v, kernel, table, between, source, ptr[row], ptr[row + 1])
             else:
                 _add_rows(v, weight, source, ptr[row], ptr[row + 1])
             if len(bias) > 0:

@@ -14,7 +14,7 @@ from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu import gradients
 from snn_zo.ops.cpu.active import active_set, look_for
 from snn_zo.ops.cpu.rows import RowArrays
-from snn_zo.ops.cpu.scan import CpuLook, scan
+from snn_zo.ops.cpu.scan import CpuLook, Drive, scan
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
@@ -29,9 +29,7 @@ def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) 
         draw = Draw.fresh(b)
     look = look_for(strategy, draw) if wants_gradient else CpuLook()
     with torch.no_grad():
-        driven = current.detach().contiguous().numpy()
-        empty = np.empty((0, n), driven.dtype)
-        scanned = scan((b, t, n), RowArrays.none(), empty, driven, empty[:, 0], neuron, look)
+        scanned = scan((b, t, n), Drive.given(current.detach().contiguous().numpy()), neuron, look)
         events = scanned.events.tensors()
         if not wants_gradient:
             return Spikes.from_events((b, t, n), events, current.dtype)
