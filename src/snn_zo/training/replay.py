@@ -232,7 +232,7 @@ def reason_against(
         return "schedule=one_cycle changes the momentum at each step, which is not captured; schedule=cosine does not"
     if model is not None and normalises_batches(model):
         return (
-            "norm=tdbn has running statistics, which a step that is done again would enter twice; norm=weight has none"
+            "norm=tdbn has running statistics, which a step that is done again would enter twice; norm=weight has not"
         )
     wanted = {
         "gradient_clip_val": (None, 0),
