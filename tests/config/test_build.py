@@ -108,7 +108,7 @@ def test_build_debug_runs_have_a_study_of_their_own(path):
         (["strategy={_target_:snn_zo.neuron.Readout}"], "strategy"),
         (["strategy.surrogate=3", "strategy=ssg"], "strategy.surrogate must be a group of settings, got '3'"),
         (["~strategy", "method=x"], "strategy=null does not exist; choose from expectation, local_zo"),
-        (["~model"], "model=null does not exist; choose from feed_forward"),
+        (["~model"], "model=null does not exist; choose from conv, feed_forward, vgg"),
         (["~optim"], "optim=null does not exist; choose from adam, adamw, sgd"),
         (["~energy"], "energy names the prices for callbacks.energy"),
         (["+trainer.max_epohcs=3"], "trainer.max_epohcs is not a setting; did you mean trainer.max_epochs?"),

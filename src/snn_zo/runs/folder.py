@@ -38,7 +38,8 @@ class RunFolder:
     """Paths of one run's files.
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
-    timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
+    timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern),
+    sparsity_channels.csv (of convolutional layers, what each channel did in the last epoch), checkpoints/,
     predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, report.html, a page of all
     of it, and in look/ pictures of what the layers did with single recordings.
     """
@@ -51,6 +52,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.timing = path / "timing.csv"
         self.energy = path / "energy.csv"
+        self.channels = path / "sparsity_channels.csv"
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"
         self.last = self.checkpoints / "last.ckpt"

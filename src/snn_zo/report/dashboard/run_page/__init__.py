@@ -92,8 +92,8 @@ def _figures(run: Run) -> dict[str, list[figures.Figure]]:
 
 def _files(run: Run) -> list[Path]:
     folder = run.folder
-    tables_of_it = (folder.metrics, folder.timing, folder.energy, folder.confusion, folder.predictions)
-    return [folder.summary, folder.config, folder.overrides, folder.environment, *tables_of_it, folder.log]
+    measured = (folder.metrics, folder.timing, folder.energy, folder.channels, folder.confusion, folder.predictions)
+    return [folder.summary, folder.config, folder.overrides, folder.environment, *measured, folder.log]
 
 
 def _looks(run: Run) -> list[Path]:
