@@ -21,6 +21,9 @@ from snn_zo.runs.status import Status, written
 from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
 
+CheckpointName = Literal["best", "last"]
+"""The weights that validation chose, and those of the last epoch that was saved."""
+
 SUMMARY = "summary.json"
 """Name of the file by which a run folder is known."""
 
@@ -37,8 +40,8 @@ class RunFolder:
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
     timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern),
     sparsity_channels.csv (of convolutional layers, what each channel did in the last epoch), checkpoints/,
-    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, and report.html, a page of
-    all of it.
+    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, report.html, a page of all
+    of it, and in look/ pictures of what the layers did with single recordings.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +60,7 @@ class RunFolder:
         self.log = path / "run.log"
         self.summary = path / SUMMARY
         self.page = path / DASHBOARD
+        self.look = path / "look"
         self.lock = path / ".lock"
 
     def tested(self, name: Literal["confusion", "predictions"]) -> Path:
