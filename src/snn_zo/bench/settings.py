@@ -106,8 +106,7 @@ class BenchSettings:
             kind = int | float if axis in FRACTIONS else int
             if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
                 raise ValueError(f"sweep.{axis} must be a list of numbers, got '{values}'")
-            for value in values:
-                cases.append(Case(axis, value, replace(fixed, **self._moved(axis, value))))
+            cases += [Case(axis, value, replace(fixed, **self._moved(axis, value))) for value in values]
         return cases
 
     @property
@@ -120,9 +119,7 @@ class BenchSettings:
         """Number of neurons of each hidden layer."""
         layers = parts(self.hidden)
         return [
-            math.prod(shape)
-            for part, shape in zip(layers, shapes(layers, self.in_shape), strict=True)
-            if part.spikes
+            math.prod(shape) for part, shape in zip(layers, shapes(layers, self.in_shape), strict=True) if part.spikes
         ]
 
     def _require_network(self) -> None:
