@@ -59,6 +59,7 @@ class TrainSettings:
     seed: int = 0
     backend: str = "auto"
     cuda_graph: bool = False
+    rate: float | None = None
     active: float | None = None
     study: str | None = None
     name: str | None = None
@@ -70,8 +71,9 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must lie in [0, 2^32), got {self.seed}")
-        if self.active is not None and not 0 < self.active < 1:
-            raise ValueError(f"active must be a share between 0 and 1, or null, got {self.active:g}")
+        for key, share in (("rate", self.rate), ("active", self.active)):
+            if share is not None and not 0 < share < 1:
+                raise ValueError(f"{key} must be a share between 0 and 1, or null, got {share:g}")
         if self.rerun not in (None, "failed", "all"):
             raise ValueError(f"rerun must be failed or all, got '{self.rerun}'")
         require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")

@@ -8,6 +8,19 @@ from torch import Tensor
 from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 
 
+def active_rows(x: Spikes) -> Rows:
+    """The list of active elements that gradients may come back to: an empty one where gradients are disabled.
+
+    Raises:
+        ValueError: gradients are wanted, and there is no list, as EVERYWHERE stands in its place.
+    """
+    if not torch.is_grad_enabled():
+        return Rows.empty(x.shape[0] * x.shape[1], x.handle.device)
+    if x.active is EVERYWHERE:
+        raise ValueError("where all elements are active, nobody lists them")
+    return x.active
+
+
 def active_mask(x: Spikes) -> Tensor | None:
     """[B, T, *features] bool, the active elements; None for EVERYWHERE."""
     if x.active is EVERYWHERE:

@@ -193,13 +193,28 @@ class Spikes:
         """Number of events, a 0-dim tensor."""
         return self.events.ptr[-1]
 
-    def fired(self) -> Tensor:
-        """[N] bool, the neurons with an event."""
-        n, (ptr, col) = self.shape[2], self.events
+    def by_neuron(self) -> Tensor:
+        """[N] int64, the number of each neuron's events."""
+        (ptr, col), n = self.events, self.shape[2]
+        if col.is_cpu:
+            return torch.bincount(col, minlength=n)
         given = torch.arange(len(col), device=col.device) < ptr[-1]
         # padding goes to a place of its own
-        neuron = torch.where(given, col, n).long()
-        return torch.zeros(n + 1, dtype=torch.bool, device=col.device).index_fill_(0, neuron, True)[:n]
+        counts = torch.zeros(n + 1, dtype=torch.int64, device=col.device)
+        return counts.index_add_(0, torch.where(given, col, n), torch.ones_like(counts[:1]).expand(len(col)))[:n]
+
+    def active_by_neuron(self) -> Tensor:
+        """[N] int64, the number of each neuron's elements with g != 0."""
+        n = self.shape[2]
+        if self.active is EVERYWHERE:
+            # sums of bytes, which 255 rows do not overflow, take an eighth of the time
+            parts = (rows.ne(0).view(torch.uint8).sum(0, dtype=torch.uint8) for rows in self.g.view(-1, n).split(255))
+            return torch.stack(list(parts)).sum(0)
+        active, col = self.g != 0, self.active.col
+        if col.is_cpu:
+            return torch.bincount(col[active], minlength=n)
+        counts = torch.zeros(n, dtype=torch.int64, device=col.device)
+        return counts.index_add_(0, col.clamp(0, n - 1), active.long())
 
     def view(self, *features: int, channels_last: bool = False) -> Spikes:
         """The same spikes with another feature shape, which moves nothing: neurons keep their numbers.

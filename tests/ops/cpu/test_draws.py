@@ -12,8 +12,7 @@ from torch import Tensor
 from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import active
 from snn_zo.ops.cpu.philox import first_word
-from snn_zo.ops.cpu.rows import RowArrays
-from snn_zo.ops.cpu.scan import scan
+from snn_zo.ops.cpu.scan import Drive, scan
 from snn_zo.ops.kept import DRAWN
 from snn_zo.strategies import Draw, LocalZO, ZerothOrder
 from snn_zo.strategies.draw import philox4x32
@@ -41,9 +40,7 @@ NO_MEMORY = Neuron(tau=1e-3, reset="none")
 
 
 def scanned(current: Tensor, look):
-    driven = current.numpy()
-    empty = np.empty((0, driven.shape[2]), driven.dtype)
-    return scan(driven.shape, RowArrays.none(), empty, driven, empty[:, 0], NO_MEMORY, look)
+    return scan(current.shape, Drive.given(current.numpy()), NO_MEMORY, look)
 
 
 @pytest.mark.parametrize("value", [0, 12345, LAST])
