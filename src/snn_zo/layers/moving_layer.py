@@ -11,7 +11,7 @@ from snn_zo.energy.inference import InferenceCounts
 from snn_zo.energy.moves import Move, dense_moved, move_activity, moved
 from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done, Layer, Shape
-from snn_zo.ops.analogue import Analogue
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 
@@ -76,6 +76,6 @@ class MovingLayer(Layer):
         """See `Layer.dense_work`."""
         return dense_moved(activity, self.move, plan)
 
-    def inference(self, x: Spikes | Analogue) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """No operations: there is no weight that a spike could meet."""
         return InferenceCounts()
