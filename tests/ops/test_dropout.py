@@ -6,6 +6,7 @@ import torch
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes, dropout, leaky_readout, pool2d, spike_count_penalty, spiking_conv2d, spiking_linear
 from snn_zo.ops.current_statistics import current_statistics
+from snn_zo.ops.shapes import require_spikes
 from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw, Surrogate
@@ -121,3 +122,13 @@ def test_scale_counted(backend):
     assert torch.equal(x.scaled(0.5).count(), x.count())
     penalties = [spike_count_penalty(each, SpikeCount(), backend) for each in (x, x.scaled(0.5))]
     assert penalties[0] == penalties[1]
+
+
+def test_scale_refused():
+    """An operation that says nothing of scales does not take spikes of another value for spikes."""
+    x = Spikes.from_dense(torch.zeros(2, 3, 4)).scaled(0.5)
+    require_spikes(x, scaled=True)
+    with pytest.raises(
+        ValueError, match=r"each of these spikes has the value 0\.5, which this operation knows nothing"
+    ):
+        require_spikes(x)
