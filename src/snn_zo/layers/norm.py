@@ -200,6 +200,11 @@ def make_norm(name: NormName | None, channels: int, v_th: float, bias: bool, inp
     return WeightStandardisation(channels)
 
 
+def normalises_batches(model: nn.Module) -> bool:
+    """Whether a network takes statistics of the batches that it is trained on."""
+    return any(isinstance(module, ThresholdBatchNorm) for module in model.modules())
+
+
 def _of_channels(values: Tensor, weight: Tensor) -> Tensor:
     """[C_out] values as factors of a weight [C_out, ...]."""
     return values.view(-1, *[1] * (weight.dim() - 1))
