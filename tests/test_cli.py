@@ -49,7 +49,14 @@ def test_import_loads_nothing_heavy():
 def test_snn_zo_help_lists_the_commands_and_loads_nothing_heavy(snn_zo):
     result = snn_zo("--help", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["train", "eval", "report", "bench", "data"]
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == [
+        "train",
+        "eval",
+        "look",
+        "report",
+        "bench",
+        "data",
+    ]
     assert not imported(result) & {*HEAVY, "hydra", "omegaconf", "numpy"}
 
 
@@ -58,7 +65,7 @@ def test_snn_zo_help_lists_the_commands_and_loads_nothing_heavy(snn_zo):
     [
         ("trian", "did you mean train?"),
         ("evaluate", "did you mean eval?"),
-        ("x", "choose from train, eval, report, bench, data"),
+        ("x", "choose from train, eval, look, report, bench, data"),
     ],
 )
 def test_snn_zo_unknown_command_gets_the_nearest(snn_zo, name, hint):
@@ -84,6 +91,7 @@ def test_snn_zo_version(snn_zo):
         (["train", "--hydra-help"], "Hydra ("),
         (["train", "--cfg", "job", "seed=7"], "seed: 7\n"),
         (["eval", "--help"], "usage: snn-zo-eval run=FOLDER"),
+        (["look", "--help"], "usage: snn-zo-look run=FOLDER"),
         (["report", "--help"], "usage: snn-zo-report"),
         (["bench", "--help"], "Time training steps side by side"),
         (["data", "--help"], "usage: snn-zo data describe"),
@@ -105,7 +113,7 @@ def test_snn_zo_train_records_a_command_that_can_be_typed(snn_zo, tmp_path):
 
 def test_installed_commands_exist():
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"snn-zo", *(f"snn-zo-{name}" for name in ("train", "eval", "report", "bench"))}
+    assert set(scripts) == {"snn-zo", *(f"snn-zo-{name}" for name in ("train", "eval", "look", "report", "bench"))}
     for name, place in scripts.items():
         assert callable(EntryPoint(name, place, "console_scripts").load())
 

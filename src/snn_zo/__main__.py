@@ -22,6 +22,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("train", "[GROUP=NAME ...] [KEY=VALUE ...]", "train a network, or many with -m; --help lists all"),
     "eval": Command("evaluate", "run=FOLDER", "test the best checkpoint of a run again"),
+    "look": Command("look", "run=FOLDER [sample=3]", "what its layers did with one recording, as pictures"),
     "report": Command("report", "FOLDER ...", "compare runs: table, dashboard, CSV, LaTeX"),
     "bench": Command("bench", "[suite=NAME] [KEY=VALUE ...]", "time training steps side by side"),
     "data": Command("describe", "describe [data=NAME]", "what is in a data set, as a table and a page"),

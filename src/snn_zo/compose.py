@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import torch
 from hydra.errors import InstantiationException
@@ -29,11 +29,16 @@ def backend_of(composed: Composed) -> str:
     Raises:
         ConfigError: the one that was asked for does not run here.
     """
-    gpu = composed.config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     try:
-        return resolve(composed.settings.backend, "cuda" if gpu else "cpu")
+        return resolve(composed.settings.backend, device_of(composed.config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def device_of(config: DictConfig) -> Literal["cuda", "cpu"]:
+    """Type of the device that a run with this config uses on this machine."""
+    gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "cuda" if gpu else "cpu"
 
 
 def make_module(composed: Composed, backend: str, trains: bool = True) -> SpikingModule:
@@ -52,7 +57,9 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
     optimizer = instantiate(config.optim, _partial_=True) if trains else _no_optimizer
     schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
     captured = trains and settings.cuda_graph
-    reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
+    reason = reason_against(config.trainer, backend, optimizer, schedule, model) if captured else None
+    if captured and settings.data.is_analogue:
+        reason = "the input is no spikes"
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
     kind = CapturedModule if captured and not reason else SpikingModule

@@ -8,8 +8,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 from snn_zo.atomic import write_json
-from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord
+from snn_zo.callbacks import Checkpoint, EnergyMonitor, KnownMonitors, RunRecord, SparsityMonitor
 from snn_zo.compose import backend_of, make_logger, make_module, require_optimizer
 from snn_zo.config import Composed, ConfigError
 from snn_zo.config.mistakes import EXPECTED, explain
@@ -37,7 +37,7 @@ from snn_zo.report.result import print_result
 from snn_zo.report.runs import read_runs
 from snn_zo.runs.checkpoint_file import load_weights, read_checkpoint
 from snn_zo.runs.environment import environment
-from snn_zo.runs.folder import RunFolder
+from snn_zo.runs.folder import CheckpointName, RunFolder
 from snn_zo.runs.identity import identity
 from snn_zo.runs.log_file import logging_to
 from snn_zo.runs.new import beginning, new_run, requeue, resuming
@@ -52,8 +52,9 @@ from snn_zo.runs.table_file import write_matrix, write_records
 from snn_zo.runs.wandb_logger import finish
 from snn_zo.training import DivergedError, SpikingModule
 from snn_zo.training.devices import OwnTermination, ending_together
-from snn_zo.training.width import Unreachable, changed, set_active
-from snn_zo.untrusted import said
+from snn_zo.training.rate import set_rate
+from snn_zo.training.width import Unreachable, changed, scale_widths, set_active
+from snn_zo.untrusted import positive, said
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +67,20 @@ class LoadedRun(NamedTuple):
     """A run that was loaded.
 
     Attributes:
-        module: the LightningModule with the weights of the best checkpoint, in evaluation mode; `module.model` is
-            the network.
+        module: the LightningModule with the weights of a checkpoint, in evaluation mode; `module.model` is the network.
         data: the DataModule.
         config: the run's config.
         summary: its summary.json.
+        step: optimizer steps that the weights have been trained for.
+        epoch: in which they were saved, from 0.
     """
 
     module: SpikingModule
     data: EventDataModule
     config: DictConfig
     summary: Summary
+    step: int
+    epoch: int
 
 
 def run(composed: Composed, study: str, overrides: list[str]) -> float:
@@ -222,11 +226,12 @@ def execute(path: Path) -> None:
         raise
 
 
-def load_run(path: str | Path) -> LoadedRun:
-    """A run's network with its best weights, its data and its config, for a notebook.
+def load_run(path: str | Path, checkpoint: CheckpointName = "best") -> LoadedRun:
+    """A run's network with its weights, its data and its config, for a notebook.
 
     Args:
         path: the run folder, from any source: nothing in it is executed.
+        checkpoint: the weights that validation chose, or the last ones.
 
     Raises:
         ConfigError: the folder is not a run, or its content is not to be trusted.
@@ -234,10 +239,25 @@ def load_run(path: str | Path) -> LoadedRun:
     folder = RunFolder(expanded(str(path)))
     composed = open_run(folder)
     module = make_module(composed, backend_of(composed), trains=False)
-    load_weights(folder.best, module)
+    weights = folder.best if checkpoint == "best" else folder.last
+    found = load_weights(weights, module)
+    step, epoch = (positive(found, name) for name in ("global_step", "epoch"))
+    if step is None or epoch is None:
+        raise ConfigError(f"{weights} is refused: it does not say how long its weights were trained")
     summary = folder.read_summary()
+    _restore_width(folder, summary, module)
     data = EventDataModule(composed.settings.data, composed.settings.seed, summary.get("data_content"))
-    return LoadedRun(module.eval(), data, composed.config, summary)
+    return LoadedRun(module.eval(), data, composed.config, summary, int(step), int(epoch))
+
+
+def _restore_width(folder: RunFolder, summary: Summary, module: SpikingModule) -> None:
+    """Give the strategies the widths that the run trained with, where a share of active elements was asked for."""
+    factor = positive(summary, "width_factor")
+    if factor:
+        try:
+            scale_widths(module, factor)
+        except ValueError as error:
+            raise ConfigError(f"{folder.summary} is refused: width_factor {factor:g}: {error}") from error
 
 
 def evaluate(path: Path) -> dict[str, float]:
@@ -347,7 +367,7 @@ def _fit_and_test(
     lightning.seed_everything(settings.seed, verbose=False)
     data = EventDataModule(settings.data, settings.seed)
     module = make_module(composed, backend)
-    factor = _set_width(composed, module, data)
+    initial = _set_shares(composed, module, data)
     record = RunRecord(folder, compiled)
     headline = module.task.headline
     checkpoint, callbacks = _callbacks(config, folder, headline)
@@ -366,35 +386,52 @@ def _fit_and_test(
     summary = Summary(
         headline=headline_entry(headline, value),
         metrics={**(tested[0] if tested else {}), **checkpoint.best.metrics},
-        width_factor=factor,
         epochs=trainer.current_epoch,
         parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
     )
-    summary |= NOTHING_MEASURED
+    summary |= {**initial, **NOTHING_MEASURED}
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Contributor):
             summary |= callback.contribution()
         if isinstance(callback, EnergyMonitor) and callback.bill.lines and trainer.is_global_zero:
             write_records(folder.energy, list(callback.bill.rows()))
+        if isinstance(callback, SparsityMonitor) and callback.channels and trainer.is_global_zero:
+            write_records(folder.channels, callback.records())
     return summary
 
 
-def _set_width(composed: Composed, module: SpikingModule, data: EventDataModule) -> float | None:
-    """Scale the width of the strategy if a share of active elements is asked for; the factor, which a resumed run has
-    again."""
-    active = composed.settings.active
-    if active is None:
-        return None
-    try:
-        factor = set_active(module, next(iter(data.train_dataloader())), active)
-    except Unreachable as error:
-        raise ConfigError(f"active={active:g}: {error}") from error
-    if rank() == 0:
+def _set_shares(composed: Composed, module: SpikingModule, data: EventDataModule) -> Summary:
+    """Scale the weights for a share of spiking elements that is asked for, then the width of the strategy for one of
+    active elements; the factors, which a resumed run has again."""
+    rate, active = composed.settings.rate, composed.settings.active
+    summary = Summary(gain_factors=None, width_factor=None)
+    if rate is None and active is None:
+        return summary
+    batch = next(iter(data.train_dataloader()))
+    lines = []
+    if rate is not None:
+        with _refused(f"rate={rate:g}"):
+            factors = summary["gain_factors"] = set_rate(module, batch, rate)
+        scaled = ", ".join(f"{name} {factor:g}" for name, factor in factors.items())
+        lines.append(f"weights x {scaled}: {percent(rate)} of the elements of each hidden layer spike before training")
+    if active is not None:
+        with _refused(f"active={active:g}"):
+            factor = summary["width_factor"] = set_active(module, batch, active)
         strategy = composed.settings.strategy
         now = ", ".join(changed(strategy, strategy.scaled(factor))) or "the strategies of single layers"
-        share = f"width x {factor:g}: {percent(active)} of the elements are active before training"
-        print(said(f"{share}; {now}"), flush=True)
-    return factor
+        lines.append(f"width x {factor:g}: {percent(active)} of the elements are active before training; {now}")
+    for line in lines if rank() == 0 else ():
+        print(said(line), flush=True)
+    return summary
+
+
+@contextmanager
+def _refused(setting: str) -> Iterator[None]:
+    """Raise ConfigError where a share that is asked for is out of reach."""
+    try:
+        yield
+    except Unreachable as error:
+        raise ConfigError(f"{setting}: {error}") from error
 
 
 def _callbacks(

@@ -8,8 +8,10 @@ from snn_zo.bench.agreement import compare
 from snn_zo.bench.contestants import Entry, Forward, Inputs, Ours
 from snn_zo.ops import Spikes
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
-from tests.bench.tiny import case, entries, matched
+from tests.bench.tiny import IMAGES, case, entries, matched
 
+DOUBLES = ("local_zo/cpu", "local_zo/reference", "surrogate/cpu", "loop", "unbind", "snntorch")
+"""Contestants that compute in float64 if asked: SpikingJelly's operator does not."""
 RESETS = [f"neuron.{setting}" for setting in ("reset=soft", "reset=hard", "reset=none")]
 BOTH = ("strategies=[local_zo,surrogate]",)
 
@@ -33,6 +35,37 @@ def test_compare_every_reset(entry, reset, detach):
             matched(entry, settings)
     else:
         assert matched(entry, settings)[1].reason is None
+
+
+@pytest.mark.parametrize("entry", entries(*BOTH, *IMAGES), ids=lambda entry: entry.name)
+def test_compare_images(entry):
+    _, found = matched(entry, case(*BOTH, *IMAGES))
+    assert found.reason is None
+    assert len(found.gradient_error) == 4
+    assert max(found.gradient_error) < 1e-4
+    assert (found.flipped, found.differs) == (0, 0)
+
+
+@pytest.mark.parametrize("sizes", [(), IMAGES], ids=["full", "images"])
+@pytest.mark.parametrize(
+    "entry", [entry for entry in entries(*BOTH) if entry.name in DOUBLES], ids=lambda entry: entry.name
+)
+def test_compare_in_float64(entry, sizes):
+    """Spikes and gradients are those of the dense network, up to rounding."""
+    settings = case(*BOTH, *sizes)
+    inputs = Inputs.random(settings)
+    torch.set_default_dtype(torch.float64)
+    try:
+        contestant = entry.make(settings, inputs._replace(x=inputs.x.double()))
+        for weight in contestant.weights:
+            weight.data.mul_(2)
+        found = compare(contestant, inputs)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert contestant.weights[0].dtype == torch.float64
+    assert found.reason is None
+    assert max(found.gradient_error) < 1e-10
+    assert (found.flipped, found.differs) == (0, 0)
 
 
 def test_compare_in_chunks(monkeypatch):

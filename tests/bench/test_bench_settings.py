@@ -34,6 +34,17 @@ def test_cases_move_one_axis_at_a_time():
     assert (hidden.steps, hidden.hidden) == (100, [5, 5])
 
 
+def test_cases_of_a_convolution():
+    convolution = ("suite=step", "inputs=[2,8,8]", "hidden=[16c3p1,p2,32c3,100]")
+    sweep = "sweep={density:[0.1],hidden:[7],channels:[4],size:[16]}"
+    density, hidden, channels, size = (found.settings for found in composed(*convolution, sweep).settings.cases())
+    assert (density.input_rate, density.spike_rate) == (0.1, 0.1)
+    assert (channels.inputs, channels.hidden) == ([4, 8, 8], ["4c3p1", "p2", "4c3", 100])
+    assert (size.inputs, size.hidden) == ([2, 16, 16], ["16c3p1", "p2", "32c3", 100])
+    assert hidden.hidden == ["16c3p1", "p2", "32c3", 7]
+    assert hidden.neurons == [16 * 64, 32 * 4, 7]
+
+
 def test_cases_are_variants():
     settings = composed("suite=step", "variants={small:{hidden:[5,4],active:0.1},same:{}}").settings
     cases = settings.cases()
@@ -65,6 +76,13 @@ def test_strategies_take_settings():
         ("peers=[snntorh]", "peers: there is no 'snntorh'; did you mean snntorch?"),
         ("device=gpu", "device: there is no 'gpu'; did you mean cpu? choose from cpu, cuda"),
         ("hidden=[]", "hidden must name at least one layer"),
+        ("hidden=[0]", "hidden: '0'"),
+        ("hidden=[16d5]", "hidden: '16d5' is no part of a network; did you mean 16c5?"),
+        ("hidden=[16c5]", "hidden: conv1 (16c5): it needs an input of channels, rows and columns, and gets [784]"),
+        ("inputs=[2,34]", "inputs must be a positive number or channels, rows and columns, got [2, 34]"),
+        ("inputs=0", "inputs must be a positive number or channels, rows and columns, got 0"),
+        ("inputs=many", "inputs must be"),
+        ("sweep.size=[8]", "sweep.size needs inputs of channels, rows and columns, got 784"),
         ("spike_rate=0", "spike_rate must be a fraction of at most 0.5, got 0"),
         ("active=1.5", "active must be a fraction of at most 1, got 1.5"),
         ("rounds=0", "rounds must be a positive number, got 0"),
@@ -73,6 +91,7 @@ def test_strategies_take_settings():
         ("sweep.batch=[0]", "batch must be a positive number, got 0"),
         ("sweep.batch=3", "sweep.batch must be a list of numbers, got '3'"),
         ("variants={a:{stepz:3}}", "variants.a: there is no 'stepz'; did you mean steps?"),
+        ("sweep.density=[1.5]", "input_rate must be a fraction of at most 1, got 1.5"),
         ("sweep.steps=[1.5]", "sweep.steps must be a list of numbers"),
     ],
 )

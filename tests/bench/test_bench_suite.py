@@ -15,7 +15,7 @@ from snn_zo.bench.contestants import Entry
 from snn_zo.config import ConfigError
 from snn_zo.strategies import LocalZO
 from tests.bench.test_agreement import WrongGradient
-from tests.bench.tiny import SIZES, composed
+from tests.bench.tiny import IMAGES, SIZES, composed
 
 FILES = {"bench.json", "bench.csv", "bench.png", "bench.html"}
 FEW = ("strategies=[local_zo]", "backends=[cpu]", "peers=[unbind]")
@@ -72,6 +72,21 @@ def test_run_sweep(tmp_path, capsys):
     assert "steps = 6" in capsys.readouterr().out
 
 
+def test_run_images(tmp_path, capsys):
+    """The baseline is whichever memory format is faster."""
+    pytest.importorskip("spikingjelly")
+    peers = ("peers=[unbind,spikingjelly]", "baseline=spikingjelly", "strategies=[local_zo]", "backends=[cpu]")
+    complete, found = run(tmp_path, *IMAGES, *peers)
+    assert complete
+    rows = {row["contestant"]: row for row in found["cases"][0]["rows"]}
+    assert list(rows) == ["local_zo/cpu", "unbind", "spikingjelly/channels_last", "spikingjelly/contiguous"]
+    jelly = [row for name, row in rows.items() if name.startswith("spikingjelly/")]
+    assert [row["baseline"] for row in jelly] == [row["step_ms"] == min(r["step_ms"] for r in jelly) for row in jelly]
+    assert [row["faster"] for row in rows.values() if row["baseline"]] == [1]
+    assert len(rows["unbind"]["spike_rates"]) == 3
+    assert "times spikingjelly's speed" in capsys.readouterr().out
+
+
 def test_run_refuses_a_dead_layer(tmp_path, capsys):
     complete, found = run(tmp_path, *FEW, "input_rate=0")
     assert not complete
@@ -113,6 +128,7 @@ def test_run_lists_what_is_not_installed(tmp_path, capsys, monkeypatch):
     [
         ("backends=[gpu]", "backends: backend 'gpu' does not run on cpu; these do: auto, cpu, reference"),
         ("baseline=unbin", "baseline: there is no 'unbin'; did you mean unbind?"),
+        ("hidden=[5,16c3]", "hidden: conv1 (16c3): it needs an input of channels, rows and columns, and gets [5]"),
         ("baseline=loop", "baseline: there is no 'loop'; choose from local_zo/cpu, unbind"),
     ],
 )

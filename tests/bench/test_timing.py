@@ -4,7 +4,7 @@ import pytest
 
 from snn_zo.bench.contestants import Inputs
 from snn_zo.bench.device import Clock
-from snn_zo.bench.timing import Phases, interleaved, quartiles, summarise, training_step
+from snn_zo.bench.timing import Phases, fastest, interleaved, quartiles, summarise, training_step
 from tests.bench.tiny import case, entries
 
 
@@ -35,6 +35,13 @@ def test_summarise_quartiles_of_the_ratios():
 def test_summarise_without_baseline():
     assert summarise({"ours": steps(1, 2)}, "base")["ours"].faster is None
     assert summarise({}, "base") == {}
+
+
+def test_fastest_of_a_peers_layouts():
+    times = {"peer/first": steps(3, 9, 3), "peer/last": steps(4, 2, 4), "peerless": steps(1)}
+    assert fastest(times, "peer") == "peer/first"
+    assert fastest(times, "peer/last") == "peer/last"
+    assert fastest(times, "other") is None
 
 
 @pytest.mark.parametrize(("values", "expected"), [([3.0], (3, 3, 3)), ([1.0, 2.0], (1.25, 1.5, 1.75))])

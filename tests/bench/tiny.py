@@ -17,6 +17,8 @@ from snn_zo.config.sources import register, root
 from snn_zo.strategies import Strategy
 
 SIZES = ("inputs=20", "hidden=[15,12]", "batch=8", "steps=12", "memory=false", "rounds=2", "warmup=0")
+IMAGES = ("inputs=[2,9,7]", "hidden=[4c3p1,p2,6c3s2p1g2,12]", "batch=6", "input_rate=0.1")
+"""In the place of some sizes: convolutions with pooling, stride, padding and groups, and a full connection."""
 
 
 class Composed(NamedTuple):
@@ -44,7 +46,8 @@ def case(*overrides: str) -> BenchSettings:
 def entries(*overrides: str) -> list[Entry]:
     """Everyone who is installed."""
     settings, strategies, _ = composed("suite=quick", *SIZES, *overrides)
-    return [*ours(strategies, settings.backends or ("cpu", "reference")), *peers(settings.peers)[0]]
+    theirs, _ = peers(settings.peers, images=len(settings.in_shape) > 1)
+    return [*ours(strategies, settings.backends or ("cpu", "reference")), *theirs]
 
 
 def matched(entry: Entry, settings: BenchSettings) -> tuple[Contestant, Agreement]:

@@ -8,6 +8,7 @@ from snn_zo.layers import Done, SpikeCounts
 from snn_zo.neuron import CountReadout, Neuron
 from snn_zo.ops import Rows, Spikes
 from snn_zo.ops.record import Record
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.strategies import Surrogate
 
 
@@ -119,6 +120,7 @@ def test_state_is_what_the_last_epoch_was_like():
     epoch(monitor, [{"hidden1": silent}])
     resumed.load_state_dict(monitor.state_dict())
     assert (resumed.fractions, resumed.paths, resumed.dead) == (monitor.fractions, monitor.paths, ["hidden1"])
+    assert resumed.state_dict() == monitor.state_dict()
 
 
 def test_dead_output_neurons_are_named_and_leave_the_hidden_ones_alone():
@@ -133,3 +135,45 @@ def test_dead_output_neurons_are_named_and_leave_the_hidden_ones_alone():
     monitor.on_train_epoch_end(SimpleNamespace(current_epoch=3), Module())
     assert monitor.dead == ["readout"]
     assert monitor.fractions["all"] == monitor.fractions["hidden1"]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_channels_equal_dense_means(last):
+    """In either order of the neurons, whether active elements are listed or all are."""
+    generator, order = torch.Generator().manual_seed(0), (0, 1, 3, 4, 2) if last else (0, 1, 2, 3, 4)
+    monitor, steps, dense = SparsityMonitor(), [], []
+    for batch, everywhere in ((4, False), (3, True)):
+        s, a = (torch.rand(batch, 5, 3, 2, 4, generator=generator) < p for p in (0.03, 0.2))
+        s[:, :, 1] = a[:, :, 2] = 0
+        given = spikes(s.permute(order).flatten(2), a.permute(order).flatten(2)).view(3, 2, 4, channels_last=last)
+        if everywhere:
+            given.active, given.g = EVERYWHERE, a.permute(order).flatten().float()
+        steps.append({"conv1": given, "hidden2": spikes(s.flatten(2), a.flatten(2))})
+        dense.append((s, a))
+    epoch(monitor, steps)
+    fired, active = (torch.cat(parts).double() for parts in zip(*dense, strict=True))
+    assert list(monitor.channels) == ["conv1"]
+    for channel, values in enumerate(monitor.channels["conv1"]):
+        assert values["spike_rate"] == pytest.approx(float(fired[:, :, channel].mean()))
+        assert values["active"] == pytest.approx(float(active[:, :, channel].mean()))
+        assert values["silent"] == pytest.approx(float((fired[:, :, channel].sum((0, 1)) == 0).double().mean()))
+    assert monitor.records()[1] == {"layer": "conv1", "channel": 1, **monitor.channels["conv1"][1]}
+    layers = monitor.contribution()["sparsity"]["layers"]
+    assert (layers["conv1"]["channels"], layers["conv1"]["dead_channels"]) == (3, 2)
+    assert "channels" not in layers["hidden2"]
+
+
+def test_dead_channels_are_named_where_they_get_more(caplog):
+    def layer(dead: int) -> dict[str, Spikes]:
+        s = torch.ones(2, 3, 12)
+        s[:, :, :dead] = 0
+        return {"conv1": spikes(s, torch.ones(2, 3, 12)).view(12, 1, 1)}
+
+    monitor = SparsityMonitor()
+    for dead in (2, 1, 2, 11, 12):
+        epoch(monitor, [layer(dead)])
+    assert [record.getMessage() for record in caplog.records] == [
+        "conv1: 2 of 12 channels had no spike or no active neuron in epoch 4: 0, 1",
+        "conv1: 11 of 12 channels had no spike or no active neuron in epoch 4: 0, 1, 2, 3, 4, 5, 6, 7 and 3 more",
+        "conv1 is dead: no spike in epoch 4. Raise model.gain or model.neuron.tau, or lower model.neuron.v_th.",
+    ]

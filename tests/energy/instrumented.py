@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -68,8 +68,15 @@ class Meter:
         return self
 
 
+Key = tuple[int, ...]
+"""Index of a weight."""
+
+
 class Layer:
-    """A layer of neurons. Its input holds counts, [B][T][I]."""
+    """A fully connected layer of neurons. Its input holds counts, [B][T][I].
+
+    Each neuron takes its inputs from *places*, where inputs are put; here each has a place of its own.
+    """
 
     masked = False
     """Whether resets are done at every element, and not where there is a spike."""
@@ -78,11 +85,8 @@ class Layer:
         self, x: Tensor, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw,
         forms: Forms, meter: Meter, blocks: int = 1,
     ) -> None:  # fmt: skip
-        self.b, self.t, self.i = x.shape
-        self.n = len(weight)
-        self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
+        self._connect(x, weight, bias, blocks)
         self.neuron, self.strategy, self.draw, self.forms, self.meter = neuron, strategy, draw, forms, meter
-        self.neurons, self.inputs = cut(self.n, blocks), cut(self.i, blocks)
         self.beta = math.exp(-neuron.dt / neuron.tau)
         shape = (self.b, self.t, self.n)
         self.v, self.s = torch.zeros(shape, dtype=torch.double).tolist(), torch.zeros(shape).tolist()
@@ -91,9 +95,58 @@ class Layer:
         self.g = strategy.gradient(u, draw).tolist()
         self._search(u.tolist())
 
+    def _connect(self, x: Tensor, weight: Tensor, bias: Tensor | None, blocks: int) -> None:
+        self.b, self.t, self.i = x.shape
+        self.x, self.bias = x.long().tolist(), None if bias is None else bias.tolist()
+        self.shape, self.n = weight.shape, self._neurons(weight)
+        self.weight: dict[Key, float] = {
+            key: float(weight[key]) for key in itertools.product(*map(range, weight.shape))
+        }
+        self.neurons: list[list[int]] = self._blocks_of_neurons(blocks)
+        self.places: list[list[int]] = self._blocks_of_places(blocks)
+
+    def _neurons(self, weight: Tensor) -> int:
+        return len(weight)
+
+    def _blocks_of_neurons(self, blocks: int) -> list[list[int]]:
+        return cut(self.n, blocks)
+
+    def _blocks_of_places(self, blocks: int) -> list[list[int]]:
+        return cut(self.i, blocks)
+
+    def place(self, i: int) -> int:
+        """Where an input is put."""
+        return i
+
+    def reached(self, i: int, block: list[int]) -> Iterable[tuple[int, Key]]:
+        """The neurons of a block that an input reaches, and by which weights."""
+        return ((n, (n, i)) for n in block)
+
+    def patch(self, n: int, block: list[int]) -> Iterable[tuple[int, Key]]:
+        """The places of a block that a neuron takes its inputs from, and by which weights."""
+        return ((i, (n, i)) for i in block)
+
+    def bias_of(self, n: int) -> int:
+        """Number of a neuron's bias."""
+        return n
+
+    def at_places(self, b: int, t: int) -> Mapping[int, float]:
+        """The inputs that are put at each place, summed up."""
+        return dict(enumerate(self.x[b][t]))
+
+    def pool(self, b: int, t: int) -> None:
+        """What it takes to sum them up for a dense product: nothing, where places are the inputs."""
+
+    def as_tensor(self, gradient: Mapping[Key, float]) -> Tensor:
+        """Gradient of the weight."""
+        found = torch.zeros(self.shape, dtype=torch.double)
+        for key, value in gradient.items():
+            found[key] = value
+        return found
+
     def _pass(self, array: str, form: str, ways: int = 1) -> None:
         """All blocks come near, for one sample; a single one stays there, and dense products have their own."""
-        for _ in range(ways * self.n * self.i if len(self.neurons) > 1 and form != "dense" else 0):
+        for _ in range(ways * len(self.weight) if len(self.neurons) > 1 and form != "dense" else 0):
             self.meter.number(array)
 
     def _forward(self) -> None:
@@ -109,23 +162,28 @@ class Layer:
                     for n in block:
                         v[n] = self._step(b, t, n, self.beta * v[n] + current[n])
 
-    def _current(self, b: int, t: int, block: range) -> dict[int, float]:
+    def _current(self, b: int, t: int, block: list[int]) -> dict[int, float]:
         m, current = self.meter, dict.fromkeys(block, 0.0)
-        for i in range(self.i):
-            if self.forms.forward == "dense":
-                for n in block:
-                    m.use("input bits", b, t, i).use("stored weights", b, n, i).do("binary_products")
-                    current[n] += self.x[b][t][i] * self.weight[n][i]
-                continue
+        if self.forms.forward == "dense":
+            self.pool(b, t)
+            x = self.at_places(b, t)
+            for n in block:
+                for place, key in self.patch(n, self._all_places()):
+                    m.use("input bits", b, t, place).use("stored weights", b, key).do("binary_products")
+                    current[n] += x[place] * self.weight[key]
+        for i in range(self.i if self.forms.forward != "dense" else 0):
             for _ in range(self.x[b][t][i]):
                 m.index("input events")
-                for n in block:
+                for n, key in self.reached(i, block):
                     m.number("weights").add()
-                    current[n] += self.weight[n][i]
+                    current[n] += self.weight[key]
         for n in block if self.bias is not None else ():
             m.number("bias").add()
-            current[n] += self.bias[n]
+            current[n] += self.bias[self.bias_of(n)]
         return current
+
+    def _all_places(self) -> list[int]:
+        return [place for block in self.places for place in block]
 
     def _step(self, b: int, t: int, n: int, v: float) -> float:
         m = self.meter
@@ -236,75 +294,81 @@ class Layer:
     def grad_weight(self) -> Tensor:
         m = self.meter
         m.phase = "grad_weight"
-        gradient = [[0.0] * self.i for _ in range(self.n)]
+        gradient = dict.fromkeys(self.weight, 0.0)
         form = {"trace": self._trace, "adjoint": self._adjoint, "dense": self._dense}[self.forms.weight]
         for b in range(self.b):
             form(b, gradient)
             self._pass("stored gradient", self.forms.weight, 2)
-        return torch.tensor(gradient, dtype=torch.double)
+        return self.as_tensor(gradient)
 
-    def _trace(self, b: int, gradient: list) -> None:
-        m, trace = self.meter, [0.0] * self.i
-        for block in self.inputs:
-            decay = 1.0
+    def _trace(self, b: int, gradient: dict[Key, float]) -> None:
+        m = self.meter
+        for block in self.places:
+            trace, decay = dict.fromkeys(block, 0.0), 1.0
             for t in range(self.live(b)):
                 m.mac().do("functions")
                 decay *= self.beta
                 inverse = 1 / decay
-                for i in block:
+                for i in (i for i in range(self.i) if self.place(i) in trace):
                     for _ in range(self.x[b][t][i]):
                         m.index("input events").number("traces").add().number("traces")
-                        trace[i] += inverse
+                        trace[self.place(i)] += inverse
                 for n, eps in self.eps[b][t]:
                     m.index("errors").number("errors").mac()
                     error = eps * decay
-                    for i in block:
+                    for place, key in self.patch(n, block):
                         m.number("traces").number("weight gradient").mac().number("weight gradient")
-                        gradient[n][i] += error * trace[i]
+                        gradient[key] += error * trace[place]
 
-    def _adjoint(self, b: int, gradient: list) -> None:
+    def _adjoint(self, b: int, gradient: dict[Key, float]) -> None:
         m, adjoint = self.meter, [0.0] * self.n
         for block in self.neurons:
             for t in reversed(range(self.live(b))):
-                for n in block:
-                    if self.forms.everywhere:
-                        m.number("dense adjoints")
-                        adjoint[n] = self.adjoint[b][t][n]
-                    else:
-                        m.number("adjoints").mac().number("adjoints")
-                        adjoint[n] *= self.beta
-                for n, eps in self.eps[b][t]:
-                    if n in block:
-                        m.index("errors").number("errors").number("adjoints").add().number("adjoints")
-                        adjoint[n] += eps
+                self._sweep(b, t, block, adjoint)
                 for i in range(self.i):
                     for _ in range(self.x[b][t][i]):
                         m.index("input events")
-                        for n in block:
+                        for n, key in self.reached(i, block):
                             m.number("adjoints").number("weight gradient").add().number("weight gradient")
-                            gradient[n][i] += adjoint[n]
+                            gradient[key] += adjoint[n]
 
-    def _dense(self, b: int, gradient: list) -> None:
+    def _sweep(self, b: int, t: int, block: list[int], adjoint: list[float]) -> None:
+        """lambda of a step from that of the step behind it."""
+        m, of_block = self.meter, set(block)
+        for n in block:
+            if self.forms.everywhere:
+                m.number("dense adjoints")
+                adjoint[n] = self.adjoint[b][t][n]
+            else:
+                m.number("adjoints").mac().number("adjoints")
+                adjoint[n] *= self.beta
+        for n, eps in self.eps[b][t]:
+            if n in of_block:
+                m.index("errors").number("errors").number("adjoints").add().number("adjoints")
+                adjoint[n] += eps
+
+    def _dense(self, b: int, gradient: dict[Key, float]) -> None:
         m = self.meter
-        for _ in range(2 * self.n * self.i):
+        for _ in range(2 * len(self.weight)):
             m.number("stored gradient")
         for t in range(self.t):
+            x = self.at_places(b, t)
             for n in range(self.n):
-                for i in range(self.i):
-                    m.use("dense adjoints", b, t, n).use("input bits", b, t, i).do("binary_products")
-                    gradient[n][i] += self.adjoint[b][t][n] * self.x[b][t][i]
+                for place, key in self.patch(n, self._all_places()):
+                    m.use("dense adjoints", b, t, n).use("input bits", b, t, place).do("binary_products")
+                    gradient[key] += self.adjoint[b][t][n] * x[place]
 
     def grad_bias(self) -> Tensor:
-        m, gradient = self.meter, [0.0] * self.n
+        m, gradient = self.meter, [0.0] * len(self.bias or ())
         m.phase = "grad_weight"
         for b in range(self.b):
             for t in range(self.t):
                 for n, eps in self.eps[b][t]:
                     m.number("bias").mac().number("bias")
-                    gradient[n] += eps * sum(self.beta**r for r in range(t + 1))
+                    gradient[self.bias_of(n)] += eps * sum(self.beta**r for r in range(t + 1))
                 for n in range(self.n if self.forms.everywhere else 0):
                     m.number("bias").add()
-                    gradient[n] += self.adjoint[b][t][n]
+                    gradient[self.bias_of(n)] += self.adjoint[b][t][n]
         return torch.tensor(gradient, dtype=torch.double)
 
     def grad_input(self, active_in: Tensor | None) -> Tensor:
@@ -320,41 +384,49 @@ class Layer:
         return gradient
 
     def _scan(self, b: int, wanted: list, gradient: Tensor) -> None:
-        m, carry = self.meter, [0.0] * self.i
-        for block in self.inputs:
-            decay = 1.0
+        m = self.meter
+        for block in self.places:
+            carry, decay = dict.fromkeys(block, 0.0), 1.0
             for t in reversed(range(self.live(b))):
                 m.mac()
                 decay *= self.beta
                 for n, eps in self.eps[b][t]:
                     m.index("errors").number("errors").do("functions")
                     error = eps / decay
-                    for i in block:
+                    for place, key in self.patch(n, block):
                         m.number("weights").number("input gradients").mac().number("input gradients")
-                        carry[i] += error * self.weight[n][i]
-                for i in block:
-                    if wanted[t][i]:
+                        carry[place] += error * self.weight[key]
+                for i in range(self.i):
+                    if wanted[t][i] and self.place(i) in carry:
                         m.index("active inputs").number("input gradients").mac().number("active inputs")
-                        gradient[b, t, i] = carry[i] * decay
+                        gradient[b, t, i] = carry[self.place(i)] * decay
 
     def _gather(self, b: int, wanted: list, gradient: Tensor) -> None:
-        m = self.meter
-        for block in self.inputs:
-            for t in range(self.t):
-                for i in block:
-                    if wanted[t][i]:
+        m, every = self.meter, list(range(self.n))
+        for block in map(set, self.places):
+            adjoint = [0.0] * self.n
+            for t in reversed(range(self.live(b))):
+                if self.forms.everywhere:
+                    adjoint = self.adjoint[b][t]
+                else:
+                    self._sweep(b, t, every, adjoint)
+                for i in range(self.i):
+                    if wanted[t][i] and self.place(i) in block:
                         m.index("active inputs").number("active inputs")
-                        for n in range(self.n):
+                        for n, key in self.reached(i, every):
                             m.number("weights").number("adjoints").mac()
-                            gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
+                            gradient[b, t, i] += self.weight[key] * adjoint[n]
 
     def _dense_input(self, b: int, wanted: list, gradient: Tensor) -> None:
         m = self.meter
         for t in range(self.t):
+            found: Counter[int] = Counter()
+            for n in range(self.n):
+                for place, key in self.patch(n, self._all_places()):
+                    m.use("dense adjoints", b, t, n).use("stored weights", b, key).do("products")
+                    found[place] += self.weight[key] * self.adjoint[b][t][n]
             for i in range(self.i):
-                for n in range(self.n):
-                    m.use("dense adjoints", b, t, n).use("stored weights", b, n, i).do("products")
-                    gradient[b, t, i] += self.weight[n][i] * self.adjoint[b][t][n]
+                gradient[b, t, i] = found[self.place(i)]
 
 
 class Dense(Layer):
@@ -377,12 +449,9 @@ class Output(Layer):
         blocks: int = 1,
         every_step: bool = False,
     ) -> None:
-        self.b, self.t, self.i = x.shape
-        self.n, self.settings, self.forms, self.meter = len(weight), settings, forms, meter
-        self.every_step = every_step
+        self._connect(x, weight, bias, blocks)
+        self.settings, self.forms, self.meter, self.every_step = settings, forms, meter, every_step
         self.over_time = [[[0.0] * self.n for _ in range(self.t)] for _ in range(self.b)]
-        self.x, self.weight, self.bias = x.long().tolist(), weight.tolist(), None if bias is None else bias.tolist()
-        self.neurons, self.inputs = cut(self.n, blocks), cut(self.i, blocks)
         self.beta = math.exp(-settings.dt / settings.tau)
         self.logits, self.peak = [[0.0] * self.n for _ in range(self.b)], [[0] * self.n for _ in range(self.b)]
         for b in range(self.b):
@@ -443,8 +512,12 @@ class Output(Layer):
                         now += once
                     self.adjoint[b][t][n] = now
 
+    def live(self, b: int) -> int:
+        """All rows."""
+        return self.t
+
     def grad_weight(self) -> Tensor:
-        m, gradient = self.meter, [[0.0] * self.i for _ in range(self.n)]
+        m, gradient = self.meter, dict.fromkeys(self.weight, 0.0)
         m.phase = "grad_weight"
         for b in range(self.b):
             if self.forms.weight == "dense":
@@ -455,14 +528,14 @@ class Output(Layer):
                     for i in range(self.i):
                         for _ in range(self.x[b][t][i]):
                             m.index("input events")
-                            for n in block:
+                            for n, key in self.reached(i, block):
                                 m.number("adjoints").number("weight gradient").add().number("weight gradient")
-                                gradient[n][i] += self.adjoint[b][t][n]
+                                gradient[key] += self.adjoint[b][t][n]
             for _ in range(self.t * self.n if self.bias is not None else 0):
                 m.number("bias").add()
-        return torch.tensor(gradient, dtype=torch.double)
+        return self.as_tensor(gradient)
 
 
-def cut(size: int, blocks: int) -> list[range]:
+def cut(size: int, blocks: int) -> list[list[int]]:
     """Indices in so many blocks."""
-    return [range(k * size // blocks, (k + 1) * size // blocks) for k in range(blocks)]
+    return [list(range(k * size // blocks, (k + 1) * size // blocks)) for k in range(blocks)]

@@ -1,12 +1,14 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from snn_zo.energy.inference import InferenceCounts, footprint, neuron_counts
-from snn_zo.layers import recording
+from snn_zo.layers import SpikingConv2d, recording
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Rows, Spikes
+from snn_zo.ops.convolution import Convolution
 from snn_zo.strategies import LocalZO
 
 NEURON = Neuron(tau=5.0, v_th=0.7)
@@ -112,3 +114,45 @@ def test_inference_of_silence():
     silent = Spikes.from_events((2, 3, 13), Rows.empty(6), torch.float64)
     ours = counted(network, silent).summary(network)
     assert (ours["effective_acs"], ours["activation_sparsity"]) == (0, 1.0)
+
+
+CONVOLUTIONS = {
+    "valid": Convolution((2, 5, 4), 3, (3, 3)),
+    "strided": Convolution((2, 7, 6), 4, (3, 2), stride=(2, 1), padding=(2, 1), groups=2),
+    "pooled": Convolution((3, 7, 6), 2, (2, 2), padding=(0, 1), pool=(2, 3)),
+}
+
+
+@pytest.mark.parametrize("made", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+@pytest.mark.parametrize("most", [1, 2])
+def test_inference_of_a_convolution_equals_neurobench(made, most):
+    """For spikes and for counts; weights of 0 and the padding take no part."""
+    pytest.importorskip("neurobench")
+    from neurobench.metrics.utils.layers import single_layer_MACs
+
+    torch.manual_seed(0)
+    layer = SpikingConv2d(
+        made.in_shape, made.channels, made.kernel, NEURON, LocalZO(), "conv", made.stride, made.padding, made.groups,
+        made.pool,
+    )  # fmt: skip
+    theirs = nn.Conv2d(
+        made.in_shape[0], made.channels, made.kernel, made.stride, made.padding, groups=made.groups, bias=False
+    )
+    with torch.no_grad():
+        layer.weight[1, 0, 0] = 0
+        theirs.weight.copy_(layer.weight)
+    x = (torch.rand(2, 3, *made.in_shape) * (most + 0.3)).floor()
+    convolved = avg_pool2d(x.flatten(0, 1), made.pool, divisor_override=1)
+    expected, (total, _) = [], single_layer_MACs(convolved, theirs, total=True)
+    for chosen in (convolved > 1, convolved == 1):
+        operations, spiking = single_layer_MACs(chosen.float(), theirs)
+        expected.append(operations)
+        assert spiking
+    spikes = Spikes.from_dense(x)
+    in_order = Spikes.from_dense(x.permute(0, 1, 3, 4, 2).flatten(2)).view(*made.in_shape, channels_last=True)
+    for given in (spikes, in_order):
+        ours = layer.inference(given)
+        assert [ours.macs, ours.acs] == expected
+        assert ours.dense == total
+    assert (expected[0] > 0) == (most > 1 or made.pool != (1, 1))
+    assert expected[1] > 0

@@ -130,7 +130,7 @@ def test_dense_current_of_a_convolution_is_counted():
     (done,) = layers
     activity = layer.activity(done)
     assert done.spikes.features == (3, 5, 4)
-    assert (activity.inputs, activity.neurons, activity.weight_count) == (40, 60, 2 * 3 * 9)
+    assert (activity.inputs, activity.neurons, activity.connection.weights) == (40, 60, 2 * 3 * 9)
     assert activity.forms == ("dense", "dense", None, False)
     work, rows, products = layer.work(activity, Schedule(group=B)), B * T, 2 * 3 * 9 * 5 * 4
     assert work["forward"].binary_products == work["grad_weight"].binary_products == rows * products

@@ -192,7 +192,7 @@ def assert_same_spikes(actual: list[Spikes], expected: list[Spikes], tolerance: 
     for ours, theirs in zip(actual, expected, strict=True):
         assert torch.equal(ours.to_dense(), theirs.to_dense())
         assert torch.equal(ours.active_elements(), theirs.active_elements())
-        assert torch.equal(ours.fired(), theirs.fired())
+        assert torch.equal(ours.by_neuron(), theirs.by_neuron())
         assert ours.event_count == theirs.event_count
         assert ours.record.drawn == theirs.record.drawn
         assert_near(ours.g[ours.g != 0], theirs.g[theirs.g != 0], tolerance)

@@ -91,8 +91,20 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return current if bias is None else current + bias
 
 
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride=1, padding=0, groups=1, pool=1) -> Tensor:
+    """[B, T, N] of inputs [B, T, C, H, W]: sums over squares, torch's convolution, channels last."""
+    samples = len(x)
+    x = torch.nn.functional.avg_pool2d(x.flatten(0, 1), pool, divisor_override=1)
+    current = torch.nn.functional.conv2d(x, weight, bias, stride, padding, groups=groups)
+    return current.permute(0, 2, 3, 1).reshape(samples, -1, current[0].numel())
+
+
 def spiking_linear(x: Tensor, weight: Tensor, bias: Tensor | None, neuron, strategy, draw=None) -> Layer:
     return lif(linear(x, weight, bias), neuron, strategy, draw)
+
+
+def spiking_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, neuron, strategy, draw=None, **options) -> Layer:
+    return lif(convolution(x, weight, bias, **options), neuron, strategy, draw)
 
 
 def over_time(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Readout) -> Tensor:

@@ -4,18 +4,22 @@ import pytest
 import torch
 
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops import Spikes, backends, leaky_readout, lif, spiking_linear
+from snn_zo.ops import Spikes, backends, leaky_readout, lif, spiking_conv2d, spiking_linear
 from snn_zo.ops.backends import Backend, implementation, names_on, register, resolve
 from snn_zo.strategies import Surrogate
 
 DEVICES = ["cpu", "cuda", "mps"]
-OPS = ["lif", "spiking_linear", "leaky_readout"]
+OPS = ["lif", "spiking_linear", "spiking_conv2d", "leaky_readout"]
 X, WEIGHT = torch.ones(2, 3, 4), torch.ones(5, 4)
+IMAGES, KERNEL = torch.ones(2, 3, 2, 5, 4), torch.ones(5, 2, 3, 3)
 
 CALLS = {
     "lif": lambda backend: lif(X, Neuron(), Surrogate(), backend=backend),
     "spiking_linear": lambda backend: spiking_linear(
         Spikes.from_dense(X), WEIGHT, None, Neuron(), Surrogate(), backend=backend
+    ),
+    "spiking_conv2d": lambda backend: spiking_conv2d(
+        Spikes.from_dense(IMAGES), KERNEL, None, Neuron(), Surrogate(), backend=backend
     ),
     "leaky_readout": lambda backend: leaky_readout(Spikes.from_dense(X), WEIGHT, None, Readout(), backend=backend),
 }

@@ -248,3 +248,36 @@ def test_lif_wrong_draw(backend, samples):
     """A draw names each sample of the batch, no fewer and no more."""
     with pytest.raises(ValueError, match="sample"):
         lif(make_current(), Neuron(), LocalZO(delta=0.5), draw_for(samples, 1), backend)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_lif_constant_current(backend, neuron, strategy, steps):
+    """The same as a current that is given for every step, and a gradient for each neuron."""
+    current = (1.5 * torch.rand(B, N, dtype=torch.float64)).requires_grad_()
+    (other,) = twin(current)
+    expected = oracle.lif(other[:, None].expand(B, steps, N), neuron, strategy, draw_for(B, 1))
+    spikes = lif(current, neuron, strategy, draw_for(B, 1), backend, steps=steps)
+    check_layer(spikes, [current], expected, [other])
+
+
+def test_lif_constant_image(backend, strategy):
+    """[B, C, H, W], whose neurons are numbered with the channels last."""
+    current = (1.5 * torch.rand(2, 3, 4, 5, dtype=torch.float64)).requires_grad_()
+    (other,) = twin(current)
+    flat = other.permute(0, 2, 3, 1).flatten(1)
+    expected = oracle.lif(flat[:, None].expand(2, 6, 60), Neuron(tau=5.0), strategy, draw_for(2))
+    spikes = lif(current, Neuron(tau=5.0), strategy, draw_for(2), backend, steps=6, channels_last=True)
+    assert spikes.features == (3, 4, 5)
+    assert torch.equal(spikes.to_dense().permute(0, 1, 3, 4, 2).flatten(2), expected.s)
+    check_layer(spikes.view(60), [current], expected, [other])
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 3, 4), (2, 3, 4, 5, 6)])
+def test_lif_constant_current_refuses(shape):
+    with pytest.raises(ValueError, match=r"a constant current must be \[B, N\] or \[B, C, H, W\]"):
+        lif(torch.zeros(shape), Neuron(), LocalZO(), steps=3)
+
+
+def test_lif_constant_current_refuses_no_step():
+    with pytest.raises(ValueError, match=r"steps positive, got .* and 0"):
+        lif(torch.zeros(2, 3), Neuron(), LocalZO(), steps=0)

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy
 
 from snn_zo.bench.contestants import Contestant, Inputs
+from snn_zo.bench.network import features
 from snn_zo.bench.peers import read_all
 from snn_zo.ops import Spikes
 from snn_zo.strategies import Draw
@@ -123,10 +124,13 @@ class Reference:
 
     def add(self, chunk: slice) -> None:
         """Add what these samples contribute."""
-        s = self.inputs.x[:, chunk].double()
-        for i, weight in enumerate(self.weights[:-1]):
-            s = self._layer(i, chunk, linear(s, weight))
-        logits = read_all(linear(s, self.weights[-1]), self.contestant.case.readout)
+        last = self.contestant.channels_last
+        s = features(self.inputs.x[:, chunk].double(), last)
+        for i, (connection, weight) in enumerate(zip(self.contestant.connections, self.weights, strict=True)):
+            current = connection.current(s, weight, last)
+            if i < len(self.spikes):
+                s = self._layer(i, chunk, current)
+        logits = read_all(current, self.contestant.case.readout)
         loss = cross_entropy(logits, self.inputs.label[chunk], reduction="sum") / len(self.inputs.label)
         for total, gradient in zip(self.gradients, torch.autograd.grad(loss, self.weights), strict=True):
             total += gradient
@@ -161,9 +165,10 @@ class Reference:
     def _local(self, i: int, chunk: slice, u: Tensor) -> Tensor:
         """[T, b, N] the strategy's g at u, or the contestant's where rounding has decided otherwise."""
         case, seen = self.contestant.case, self.local[i]
+        stream = self.contestant.connections[i].place
         sample = torch.arange(case.batch, device=u.device)[chunk]
         by_sample = u.transpose(0, 1).contiguous()
-        expected = self.contestant.strategy.gradient(by_sample, Draw(case.seed, i, 0, sample))
+        expected = self.contestant.strategy.gradient(by_sample, Draw(case.seed, stream, 0, sample))
         if seen is None:
             self.active[i] += int((expected.float() != 0).sum())
             return expected.transpose(0, 1)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from snn_zo.bench.network import connections
 from snn_zo.bench.settings import BenchSettings
 from snn_zo.data.store import Batch
 from snn_zo.layers import SpikingLayer, layers_of
-from snn_zo.models import FeedForward
+from snn_zo.models import Conv
 from snn_zo.ops import Spikes
 from snn_zo.ops.backends import captured
 from snn_zo.ops.spikes import EVERYWHERE
@@ -27,7 +28,8 @@ class Inputs(NamedTuple):
     """A batch, made outside of every timing.
 
     Attributes:
-        x: [T, B, N_in] float, 0 or 1: independent spikes at the rate asked for. Time first, as peers want it.
+        x: [T, B, N_in] or [T, B, C, H, W] float, 0 or 1: independent spikes at the rate asked for. Time first, as peers
+            want it.
         label: [B] int64.
     """
 
@@ -38,7 +40,7 @@ class Inputs(NamedTuple):
     def random(cls, case: BenchSettings) -> Inputs:
         """The same batch for the same seed and sizes, in every process."""
         generator = torch.Generator().manual_seed(case.seed)
-        x = torch.rand(case.steps, case.batch, case.inputs, generator=generator) < case.input_rate
+        x = torch.rand(case.steps, case.batch, *case.in_shape, generator=generator) < case.input_rate
         label = torch.randint(case.classes, (case.batch,), generator=generator)
         return cls(x.float().to(case.device), label.to(case.device))
 
@@ -59,14 +61,17 @@ class Contestant(ABC):
     """A network and its input, ready for training steps.
 
     Attributes:
-        weights: [N_l, N_{l-1}] of each layer, from input to readout.
+        connections: what is in front of each layer of neurons, and of the readout.
+        weights: of each connection.
         strategy: local derivative of its hidden layers.
         given: tensors that are there before a step begins, besides the weights.
         note: what was chosen among what the implementation offers.
+        channels_last: how the neurons of a convolution are numbered, and so the inputs of a full connection behind it.
         leaky_reset: whether the soft reset is beta (v - v_th s) and not beta v - v_th s.
     """
 
     note = ""
+    channels_last = True
     leaky_reset = False
     strategy: Strategy
     weights: list[torch.nn.Parameter]
@@ -74,6 +79,7 @@ class Contestant(ABC):
 
     def __init__(self, case: BenchSettings, inputs: Inputs) -> None:
         self.case, self.label = case, inputs.label
+        self.connections = connections(case.in_shape, case.hidden, case.classes)
 
     def use(self, weights: Sequence[torch.nn.Parameter]) -> None:
         """Take these parameters, give them the initial values that all contestants share, and make the optimizer.
@@ -83,7 +89,7 @@ class Contestant(ABC):
         self.weights = list(weights)
         generator = torch.Generator().manual_seed(self.case.seed + 1)
         for weight in self.weights:
-            values = torch.randn(weight.shape, generator=generator) / weight.shape[1] ** 0.5
+            values = torch.randn(weight.shape, generator=generator) / weight[0].numel() ** 0.5
             weight.data.copy_(values)
         self.make_optimizer = partial(torch.optim.Adam, lr=0.0, fused=self.case.device == "cuda")
         self.optimizer = self.make_optimizer(self.weights)
@@ -102,25 +108,27 @@ class Contestant(ABC):
 
     @abstractmethod
     def spikes(self, hidden: Any) -> Tensor:
-        """[B, T, N] spikes of a hidden layer."""
+        """[B, T, N] spikes of a hidden layer, in the contestant's order of neurons."""
 
     def carrier(self, hidden: Any) -> Tensor | None:
         """The tensor whose gradient a hidden layer's backward begins with, or None where there is no single one."""
         return hidden if isinstance(hidden, Tensor) else None
 
     def local(self, hidden: Any) -> Tensor | None:
-        """[B, T, N] local derivative that the backward pass will use, or None where it cannot be seen."""
+        """[B, T, N] local derivative that the backward pass will use, in the same order; None where nobody sees it."""
         return None
 
 
 class Ours(Contestant):
-    """`snn_zo.models.FeedForward` with a strategy and a backend, on packed events."""
+    """`snn_zo.models.Conv` with a strategy and a backend, on packed events."""
 
     def __init__(self, case: BenchSettings, inputs: Inputs, strategy: Strategy, backend: str) -> None:
         super().__init__(case, inputs)
-        self.network = FeedForward(
-            (case.inputs,), case.classes, strategy, case.hidden, case.neuron, case.readout, backend=backend
-        ).to(case.device)
+        network = Conv(
+            case.in_shape, case.classes, strategy, case.hidden,
+            neuron=case.neuron, readout=case.readout, backend=backend,
+        )  # fmt: skip
+        self.network = network.to(case.device)
         self.use(list(self.network.parameters()))
         self.x = Spikes.from_dense(inputs.x.transpose(0, 1))
         self.sample = torch.arange(case.batch, device=case.device)
@@ -154,7 +162,7 @@ class Ours(Contestant):
 
     def spikes(self, hidden: Spikes) -> Tensor:
         """See `Contestant.spikes`."""
-        return hidden.detach().to_dense()
+        return hidden.detach().view(hidden.shape[2]).to_dense()
 
     def local(self, hidden: Spikes) -> Tensor:
         """See `Contestant.local`."""

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from snn_zo.bench.result import Result, Row
+from snn_zo.bench.settings import FRACTIONS
 from snn_zo.quantity import percent
 
 
@@ -74,4 +75,4 @@ def _lines(axes: Axes, cases: list[Result], name: str, unit: float) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    axes.set_xticks(values, [percent(x) if cases[0].axis == "active" else f"{x:g}" for x in values], rotation=45)
+    axes.set_xticks(values, [percent(x) if cases[0].axis in FRACTIONS else f"{x:g}" for x in values], rotation=45)

@@ -12,25 +12,43 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear
 
 from snn_zo.bench.contestants import Contestant, Entry, Forward, Inputs
+from snn_zo.bench.network import features
 from snn_zo.bench.settings import PEERS, BenchSettings
+from snn_zo.network import Shape
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.strategies import Surrogate
 
 
 class Peer(Contestant):
-    """Plain weights on dense input [T, B, N_in], which needs no gradient."""
+    """Plain weights on dense input [T, B, N_in], which needs no gradient.
 
-    def __init__(self, case: BenchSettings, inputs: Inputs) -> None:
+    Args:
+        case, inputs: what is computed.
+        channels_last: whether images, weights of convolutions and neurons have torch's memory format of that name.
+    """
+
+    def __init__(self, case: BenchSettings, inputs: Inputs, channels_last: bool = True) -> None:
         super().__init__(case, inputs)
-        self.neuron, self.readout, self.x = case.neuron, case.readout, inputs.x
+        self.channels_last, self.neuron, self.readout = channels_last, case.neuron, case.readout
+        self.x = features(inputs.x, channels_last)
         self.strategy = Surrogate("sigmoid", case.peer_slope)
-        widths = [case.inputs, *case.hidden, case.classes]
-        sizes = zip(widths[1:], widths, strict=False)
-        self.use([torch.nn.Parameter(torch.empty(size, device=case.device)) for size in sizes])
+        self.use([torch.nn.Parameter(self._empty(connection.weight_shape)) for connection in self.connections])
         self.given = [self.x, self.label]
+
+    def _empty(self, shape: Shape) -> Tensor:
+        convolves = len(shape) == 4 and self.channels_last
+        memory_format = torch.channels_last if convolves else torch.contiguous_format
+        return torch.empty(shape, device=self.case.device, memory_format=memory_format)
+
+    def current(self, i: int, s: Tensor) -> Tensor:
+        """[..., N] current of the i-th layer of neurons, the readout being the last, for its input [..., N_in]."""
+        return self.connections[i].current(s, self.weights[i], self.channels_last)
+
+    def zeros(self) -> list[Tensor]:
+        """[B, N] of each hidden layer."""
+        return [self.x.new_zeros(self.x.shape[1], connection.neurons) for connection in self.connections[:-1]]
 
     @abstractmethod
     def forward(self, step: int = 0) -> Forward:
@@ -48,35 +66,33 @@ class Loop(Peer):
 
     def forward(self, step: int = 0) -> Forward:
         """See `Contestant.forward`."""
-        *weights, output = self.weights
-        zeros = [self.x.new_zeros(self.x.shape[1], len(weight)) for weight in weights]
-        v, spikes = list(zeros), list(zeros)
-        hidden: list[list[Tensor]] = [[] for _ in weights]
+        v, spikes = self.zeros(), self.zeros()
+        hidden: list[list[Tensor]] = [[] for _ in v]
         read = Reader(self.readout)
         for s in self.x:
-            for i, weight in enumerate(weights):
-                v[i] = membrane(v[i], spikes[i], linear(s, weight), self.neuron)
+            for i in range(len(v)):
+                v[i] = membrane(v[i], spikes[i], self.current(i, s), self.neuron)
                 s = spikes[i] = sigmoid_spike(v[i], self.neuron.v_th, self.case.peer_slope)
                 hidden[i].append(s)
-            read.step(linear(s, output))
+            read.step(self.current(-1, s))
         return Forward(read.result(), hidden)
 
 
 class Unbind(Peer):
-    """Layer by layer in plain torch: one GEMM over all time steps, then the neurons over `unbind`."""
+    """Layer by layer in plain torch: one GEMM or convolution over all time steps, then the neurons over `unbind`."""
 
     note = (
-        "plain torch, layer by layer: one GEMM over all time steps, neurons over unbind, readout as one GEMM over time"
+        "plain torch, layer by layer: one GEMM or convolution over all time steps, neurons over unbind, readout as one "
+        "GEMM over time"
     )
 
     def forward(self, step: int = 0) -> Forward:
         """See `Contestant.forward`."""
-        *weights, output = self.weights
         s, hidden = self.x, []
-        for weight in weights:
-            s = self._layer(linear(s, weight))
+        for i in range(len(self.connections) - 1):
+            s = self._layer(self.current(i, s))
             hidden.append(s)
-        return Forward(read_all(linear(s, output), self.readout), hidden)
+        return Forward(read_all(self.current(-1, s), self.readout), hidden)
 
     def _layer(self, current: Tensor) -> Tensor:
         v = s = torch.zeros_like(current[0])
@@ -106,20 +122,19 @@ class SnnTorch(Peer):
         spike = partial(sigmoid_spike, threshold=0.0, slope=case.peer_slope)
         settings: dict[str, Any] = {"beta": self.neuron.beta, "threshold": self.neuron.v_th, "spike_grad": spike}
         settings |= {"reset_mechanism": self.MECHANISMS[self.neuron.reset], "reset_delay": True}
-        self.neurons = [Leaky(**settings).to(case.device) for _ in case.hidden]
+        self.neurons = [Leaky(**settings).to(case.device) for _ in case.neurons]
         del SpikingNeuron.instances[-len(self.neurons) :]  # a global list that would keep them for ever
 
     def forward(self, step: int = 0) -> Forward:
         """See `Contestant.forward`."""
-        *weights, output = self.weights
         v = [neuron.reset_mem() for neuron in self.neurons]
-        hidden: list[list[Tensor]] = [[] for _ in weights]
+        hidden: list[list[Tensor]] = [[] for _ in v]
         read = Reader(self.readout)
         for s in self.x:
-            for i, (weight, neuron) in enumerate(zip(weights, self.neurons, strict=True)):
-                s, v[i] = neuron(linear(s, weight), v[i])
+            for i, neuron in enumerate(self.neurons):
+                s, v[i] = neuron(self.current(i, s), v[i])
                 hidden[i].append(s)
-            read.step(linear(s, output))
+            read.step(self.current(-1, s))
         return Forward(read.result(), hidden)
 
 
@@ -128,8 +143,8 @@ class SpikingJelly(Peer):
 
     leaky_reset = True
 
-    def __init__(self, case: BenchSettings, inputs: Inputs) -> None:
-        super().__init__(case, inputs)
+    def __init__(self, case: BenchSettings, inputs: Inputs, channels_last: bool = True) -> None:
+        super().__init__(case, inputs, channels_last)
         logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # it warns of every operator without triton
         from spikingjelly.activation_based import neuron, surrogate
 
@@ -138,7 +153,7 @@ class SpikingJelly(Peer):
         operator = "the fastest of its operators" if case.device == "cuda" else "its torch operator sj_lif"
         self.note = (
             f"SpikingJelly {version('spikingjelly')} LIFNode(step_mode='m', decay_input=False), {operator}; "
-            "GEMMs and readout over all time steps"
+            f"{self._connected} and readout over all time steps"
         )
         if self.neuron.reset == "soft":
             self.note += "; soft reset beta (v - v_th s), matched by spike rate"
@@ -146,17 +161,22 @@ class SpikingJelly(Peer):
         settings |= {"v_threshold": self.neuron.v_th, "v_reset": None if self.neuron.reset == "soft" else 0.0}
         settings |= {"detach_reset": self.neuron.detach_reset}
         sigmoid = surrogate.Sigmoid(alpha=case.peer_slope)
-        self.neurons = [neuron.LIFNode(surrogate_function=sigmoid, **settings).to(case.device) for _ in case.hidden]
+        self.neurons = [neuron.LIFNode(surrogate_function=sigmoid, **settings).to(case.device) for _ in case.neurons]
+
+    @property
+    def _connected(self) -> str:
+        if len(self.case.in_shape) == 1:
+            return "GEMMs"
+        return f"convolutions in the memory format {'channels_last' if self.channels_last else 'contiguous'}"
 
     def forward(self, step: int = 0) -> Forward:
-        """See `Contestant.forward`."""
-        *weights, output = self.weights
+        """See `Contestant.forward`; neurons see [T, B, N], which is the format of the convolutions to them."""
         s, hidden = self.x, []
-        for weight, neuron in zip(weights, self.neurons, strict=True):
+        for i, neuron in enumerate(self.neurons):
             neuron.reset()
-            s = neuron(linear(s, weight))
+            s = neuron(self.current(i, s))
             hidden.append(s)
-        return Forward(read_all(linear(s, output), self.readout), hidden)
+        return Forward(read_all(self.current(-1, s), self.readout), hidden)
 
 
 class SigmoidSpike(torch.autograd.Function):
@@ -232,11 +252,25 @@ MAKERS: dict[str, Callable[[BenchSettings, Inputs], Contestant]] = dict(
 )
 
 
-def peers(names: Sequence[str] | None) -> tuple[list[Entry], list[str]]:
-    """The peers of these names (all, for None) that can take part, and those that are not installed."""
+def peers(names: Sequence[str] | None, images: bool = False) -> tuple[list[Entry], list[str]]:
+    """The peers of these names (all, for None) that can take part, and those that are not installed.
+
+    Where the input is images, plain torch and snnTorch have their channels last, and SpikingJelly takes part once in
+    each memory format.
+    """
     chosen = list(PEERS if names is None else names)
     missing = [name for name in chosen if name in ("snntorch", "spikingjelly") and not _installed(name)]
-    return [Entry(name, MAKERS[name], peer=True) for name in chosen if name not in missing], missing
+    return [entry for name in chosen if name not in missing for entry in _entries(name, images)], missing
+
+
+def _entries(name: str, images: bool) -> list[Entry]:
+    if name != "spikingjelly" or not images:
+        return [Entry(name, MAKERS[name], peer=True)]
+    formats = {"channels_last": True, "contiguous": False}
+    return [
+        Entry(f"{name}/{label}", partial(SpikingJelly, channels_last=last), peer=True)
+        for label, last in formats.items()
+    ]
 
 
 def _installed(name: str) -> bool:

@@ -27,7 +27,7 @@ def print_result(result: Result, baseline: str, missing: list[str], notes: bool)
     for column in ("contestant", *(name for name, _ in _columns(baseline))):
         table.add_column(column, justify="left" if column == "contestant" else "right")
     for row in result.rows:
-        table.add_row(row.contestant, *cells(row, baseline))
+        table.add_row(row.contestant, *cells(row))
     for name in missing:
         table.add_row(name, "not installed")
     console.print(table)
@@ -55,10 +55,10 @@ def _columns(baseline: str) -> list[tuple[str, str]]:
     ]
 
 
-def cells(row: Row, baseline: str) -> list[str]:
+def cells(row: Row) -> list[str]:
     """A row as text; the reason's kind in place of the ratio where there is a reason."""
-    numbers = {name: _cell(row, name) for _, name in _columns(baseline)}
-    if row.contestant == baseline:
+    numbers = {name: _cell(row, name) for _, name in _columns("")}
+    if row.baseline:
         numbers["faster"] = "baseline"
     if row.reason:
         numbers["faster"] = f"refused: {row.reason.partition(':')[0]}"
@@ -105,7 +105,7 @@ def write_page(folder: Path, results: list[Result], baseline: str, record: dict[
         Path(__file__).with_name("page.html"),
         results=results,
         columns=columns,
-        cells=lambda row: cells(row, baseline),
+        cells=cells,
         image=image,
         record=record,
         dump=lambda value: json.dumps(value, indent=2),

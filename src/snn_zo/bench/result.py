@@ -22,6 +22,7 @@ class Row:
         strategy: local derivative of its hidden layers, as calibrated.
         note: what it is.
         layer_ms: of the backward, the last hidden layer's part.
+        baseline: whether the others' times are compared with its own.
         faster: the baseline's step time over this one's: lower quartile, median, upper quartile over rounds.
         spike_rate: of all hidden layers; `spike_rates` of each.
         active: fraction of all hidden layers; `actives` of each.
@@ -39,6 +40,7 @@ class Row:
     optimizer_ms: float | None = None
     step_ms: float | None = None
     layer_ms: float | None = None
+    baseline: bool = False
     faster_low: float | None = None
     faster: float | None = None
     faster_high: float | None = None
@@ -59,7 +61,7 @@ class Row:
         )
         self.spike_rates, self.actives = agreement.spike_rate, agreement.active
         self.gradient_errors = [error if math.isfinite(error) else None for error in agreement.gradient_error]
-        neurons = contestant.case.hidden
+        neurons = contestant.case.neurons
         self.spike_rate, self.active = _mean(self.spike_rates, neurons), _mean(self.actives, neurons)
         self.gradient_error = max(agreement.gradient_error) if None not in self.gradient_errors else None
         self.note = self.note or "; ".join([self.strategy, *map(_forms, count(1), agreement.forms)])

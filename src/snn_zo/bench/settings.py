@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -13,12 +15,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from snn_zo.config import ConfigError, build
 from snn_zo.config.names import require_name
+from snn_zo.network import Shape, parts, shapes
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.strategies import Strategy
 
 PEERS = ("loop", "unbind", "snntorch", "spikingjelly")
-AXES = ("active", "steps", "hidden", "batch")
+Axis = Literal["active", "density", "steps", "hidden", "channels", "size", "batch"]
+AXES: tuple[Axis, ...] = get_args(Axis)
+FRACTIONS: tuple[Axis, ...] = ("active", "density")
+"""The axes along which a case moves a share of all elements."""
+WIDTHS: dict[str, str] = {"hidden": r"^\d+$", "channels": r"^\d+(?=c)"}
+"""What an axis replaces in the layers of a network as they are written."""
 DEVICES = ("cpu", "cuda")
 
 
@@ -35,8 +43,8 @@ class Case(NamedTuple):
 class BenchSettings:
     """The root of `conf/bench.yaml`, which says what each setting is."""
 
-    inputs: int
-    hidden: list[int]
+    inputs: int | list[int]
+    hidden: list[Any]
     classes: int
     batch: int
     steps: int
@@ -64,14 +72,12 @@ class BenchSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "classes", "batch", "steps", "rounds", "peer_slope"):
+        for name in ("classes", "batch", "steps", "rounds", "peer_slope"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name):g}")
         for name, least in (("warmup", 0), ("seed", 0), ("threads", 1)):
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden must name at least one layer of at least one neuron, got {list(self.hidden)}")
         for name, most in (("input_rate", 1), ("spike_rate", 0.5), ("active", 1)):
             value = getattr(self, name)
             if value is not None and not (0 <= value <= most and (value or name == "input_rate")):
@@ -83,6 +89,7 @@ class BenchSettings:
         require_known("peers", self.peers or (), PEERS)
         require_known("sweep", self.sweep, AXES)
         require_known("device", [self.device], DEVICES)
+        self._require_network()
         require_folder("outputs", self.outputs, "SNN_ZO_OUTPUTS")
         require_name("name", self.name)
         for name, changes in (self.variants or {}).items():
@@ -96,13 +103,54 @@ class BenchSettings:
         if not any(self.sweep.values()):
             return cases or [Case(None, None, self)]
         for axis, values in self.sweep.items():
-            kind = int | float if axis == "active" else int
+            kind = int | float if axis in FRACTIONS else int
             if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
                 raise ValueError(f"sweep.{axis} must be a list of numbers, got '{values}'")
-            for value in values:
-                moved: Any = [value] * len(self.hidden) if axis == "hidden" else value
-                cases.append(Case(axis, value, replace(fixed, **{axis: moved})))
+            cases += [Case(axis, value, replace(fixed, **self._moved(axis, value))) for value in values]
         return cases
+
+    @property
+    def in_shape(self) -> Shape:
+        """(N_in,) or (C, H, W)."""
+        return (self.inputs,) if isinstance(self.inputs, int) else tuple(self.inputs)
+
+    @property
+    def neurons(self) -> list[int]:
+        """Number of neurons of each hidden layer."""
+        layers = parts(self.hidden)
+        return [
+            math.prod(shape) for part, shape in zip(layers, shapes(layers, self.in_shape), strict=True) if part.spikes
+        ]
+
+    def _require_network(self) -> None:
+        if not isinstance(self.inputs, int | list) or len(self.in_shape) not in (1, 3) or min(self.in_shape) < 1:
+            raise ValueError(f"inputs must be a positive number or channels, rows and columns, got {self.inputs}")
+        if not isinstance(self.hidden, list) or not self.hidden:
+            raise ValueError(f"hidden must name at least one layer, got '{self.hidden}'")
+        try:
+            shapes(parts(self.hidden), self.in_shape)
+        except ValueError as error:
+            raise ValueError(f"hidden: {error}") from error
+
+    def _moved(self, axis: str, value: float) -> dict[str, Any]:
+        """The settings that are others at a point of an axis."""
+        if axis == "density":
+            return {"input_rate": value, "spike_rate": value}
+        channels, *sizes = self.in_shape
+        if axis in ("channels", "size") and not sizes:
+            raise ValueError(f"sweep.{axis} needs inputs of channels, rows and columns, got {self.inputs}")
+        if axis == "hidden":
+            return {"hidden": self._widened(axis, value)}
+        if axis == "channels":
+            return {"inputs": [value, *sizes], "hidden": self._widened(axis, value)}
+        return {"inputs": [channels, value, value]} if axis == "size" else {axis: value}
+
+    def _widened(self, axis: str, value: float) -> list[Any]:
+        """The layers with another number of neurons or channels each."""
+        moved, count = re.subn(WIDTHS[axis], str(value), "\n".join(map(str, self.hidden)), flags=re.MULTILINE)
+        if not count:
+            raise ValueError(f"sweep.{axis} finds nothing to move in hidden={self.hidden}")
+        return [int(layer) if layer.isdigit() else layer for layer in moved.split("\n")]
 
 
 def require_known(field: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from snn_zo.bench.peers import peers
 from snn_zo.bench.report import print_result, write_numbers, write_page
 from snn_zo.bench.result import Result, Row
 from snn_zo.bench.settings import BenchSettings, require_known
-from snn_zo.bench.timing import interleaved, summarise
+from snn_zo.bench.timing import fastest, interleaved, summarise
 from snn_zo.config import ConfigError
 from snn_zo.ops.backends import names_on, resolve
 from snn_zo.places import expanded
@@ -38,11 +38,12 @@ def run(settings: BenchSettings, strategies: dict[str, Strategy], config: DictCo
         ConfigError: device, backend or baseline are not there.
     """
     prepare(settings.device, settings.threads)
-    theirs, missing = peers(settings.peers)
-    entries = [*ours(strategies, _backends(settings), settings.graph), *theirs]
+    mine = ours(strategies, _backends(settings), settings.graph)
+    missing = peers(settings.peers)[1]
     if settings.baseline in missing:
         raise ConfigError(f"baseline={settings.baseline} is not installed: make bench-peers")
-    _require("baseline", settings.baseline, [entry.name for entry in entries])
+    entries = {images: [*mine, *peers(settings.peers, images)[0]] for images in (False, True)}
+    _require("baseline", settings.baseline, _names(entries[len(settings.in_shape) > 1]))
     folder = expanded(settings.outputs) / "bench" / settings.name
     folder.mkdir(parents=True, exist_ok=True)  # before the work, lest it cannot be written afterwards
     record = {
@@ -55,7 +56,7 @@ def run(settings: BenchSettings, strategies: dict[str, Strategy], config: DictCo
     for case in settings.cases():
         key = repr(case.settings)
         if key not in done:
-            done[key] = measure(case.settings, entries)
+            done[key] = measure(case.settings, entries[len(case.settings.in_shape) > 1])
         results.append(Result(case.axis, case.value, done[key]))
         print_result(results[-1], settings.baseline, missing, notes=len(results) == 1)
         write_numbers(folder, results, record)
@@ -65,7 +66,7 @@ def run(settings: BenchSettings, strategies: dict[str, Strategy], config: DictCo
 
 def measure(case: BenchSettings, entries: list[Entry]) -> list[Row]:
     """The rows of one case; peers stay out where the case is larger than `peer_limit`."""
-    size = case.batch * case.steps * sum(case.hidden)
+    size = case.batch * case.steps * sum(case.neurons)
     entries = [entry for entry in entries if not entry.peer or case.peer_limit is None or size <= case.peer_limit]
     inputs = Inputs.random(case)
     start = Start(case)
@@ -81,8 +82,10 @@ def measure(case: BenchSettings, entries: list[Entry]) -> list[Row]:
         if rows[entry.name].reason is None:
             ready[entry.name] = contestant
     times = interleaved(ready, case.rounds, case.warmup, Clock(case.device))
-    for name, timing in summarise(times, case.baseline).items():
+    baseline = fastest(times, case.baseline)
+    for name, timing in summarise(times, baseline).items():
         rows[name].time(timing)
+        rows[name].baseline = name == baseline
     for entry in entries if case.memory else ():
         if entry.name in ready:
             if ready[entry.name].whole_step is None:
@@ -96,7 +99,7 @@ class Start:
 
     def __init__(self, case: BenchSettings) -> None:
         self.case = case
-        self.scales = [1.0] * len(case.hidden)
+        self.scales = [1.0] * len(case.neurons)
         self.widths: dict[str, float] = {}
 
     def match(self, contestant: Contestant, name: str) -> None:
@@ -110,6 +113,12 @@ class Start:
             strategy = name.partition("/")[0]
             width = self.widths.get(strategy, 1.0)
             self.widths[strategy] = calibrate_activity(contestant, self.case.active, width)
+
+
+def _names(entries: list[Entry]) -> list[str]:
+    """What a baseline may be: one of them, or a peer in whichever memory format it is faster."""
+    groups = [entry.name.partition("/")[0] for entry in entries if entry.peer]
+    return list(dict.fromkeys([entry.name for entry in entries if entry.name not in groups] + groups))
 
 
 def _backends(settings: BenchSettings) -> list[str]:

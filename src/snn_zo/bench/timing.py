@@ -110,9 +110,15 @@ def interleaved(contestants: dict[str, Contestant], rounds: int, warmup: int, cl
     return times
 
 
-def summarise(times: dict[str, list[Phases]], baseline: str) -> dict[str, Timing]:
+def fastest(times: dict[str, list[Phases]], baseline: str) -> str | None:
+    """The contestant of this name, or the fastest one of which it is the first part; None if none has been timed."""
+    named = [name for name in times if name == baseline or name.startswith(f"{baseline}/")]
+    return min(named, key=lambda name: statistics.median(phases.step for phases in times[name]), default=None)
+
+
+def summarise(times: dict[str, list[Phases]], baseline: str | None) -> dict[str, Timing]:
     """Medians and paired ratios; without ratios where the baseline has not been timed."""
-    reference = times.get(baseline)
+    reference = times.get(baseline) if baseline else None
     timings = {}
     for name, phases in times.items():
         medians = [_median(column) for column in zip(*phases, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import lightning
 import numpy as np
@@ -66,6 +66,19 @@ class EventDataModule(lightning.LightningDataModule):
         """Batches in the order of the data set."""
         return self._loader(self.splits.test)
 
+    def recording(self, part: Literal["train", "val", "test"], position: int) -> Batch:
+        """A single recording of a part as a batch, not augmented.
+
+        Args:
+            part: of the data set.
+            position: 0 to the number of recordings - 1, in the order of the data set.
+        """
+        subset: Subset = getattr(self.splits, part)
+        batches = _Batches(self.dataset, subset, self.seed, Augmentation())
+        batch = batches[Request(0, np.array([position]), 1.0)]
+        assert isinstance(batch, Batch)
+        return batch
+
     def _loader(
         self, subset: Subset, shuffle: bool = False, augment: Augmentation | None = None
     ) -> DataLoader[Batch | ResidentBatch]:
@@ -89,7 +102,8 @@ class EventDataModule(lightning.LightningDataModule):
     ) -> Batch:
         """Put a batch together on the device, or send it there."""
         if isinstance(batch, ResidentBatch):
-            return self._resident[batch.path].batch(batch.sample.numpy())._replace(share=batch.share)
+            held = self._resident[batch.path].batch(batch.sample.numpy())
+            return self.dataset.presented(held)._replace(share=batch.share)
         return streamed(batch, device)
 
 
@@ -165,7 +179,8 @@ class _Batches(Dataset[Batch | ResidentBatch]):
         ptr, col = self._events(sample)
         if self.augment.used() and len(sample):
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)
-        return self.subset.store.assemble(sample, ptr, col)._replace(share=request.share)
+        made = self.subset.store.assemble(sample, ptr, col)
+        return self.dataset.presented(made)._replace(share=request.share)
 
     def _events(self, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         try:

@@ -8,8 +8,9 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
+from snn_zo.energy.connection import Connection
 from snn_zo.ops.record import Forward, InputGradient, Record, WeightGradient
-from snn_zo.ops.spikes import EVERYWHERE, Spikes
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 
 SUMMED = (
     "batches", "samples", "events_in", "events", "active", "within_reach", "live_rows", "live_events_in", "live_events",
@@ -35,6 +36,18 @@ class Forms(NamedTuple):
 SPARSE = Forms()
 
 
+class Reached(NamedTuple):
+    """How many neurons are reached, each counted for each spike or active element that reaches it.
+
+    Attributes:
+        events_in, live_events_in, live_active_in: by these, as in `Activity`.
+    """
+
+    events_in: int
+    live_events_in: int
+    live_active_in: int
+
+
 @dataclass(frozen=True)
 class Activity:
     """Activity of one layer, summed over the batches that were computed in the same forms.
@@ -54,8 +67,9 @@ class Activity:
         live_rows, live_events_in, live_events: rows, input spikes and own spikes up to the last active element.
         live_active_in: active elements of the input there.
         errors: elements at which an error enters: the active ones, and own spikes in live rows for a hard reset.
-        products, weights: multiply-adds of a dense product at one time step of one sample, and number of weights; None
-            for N_in N of both, as in a fully connected layer.
+        connected: what is connected to what; None where each input is with each neuron.
+        counted: neurons that input spikes and active inputs reach; None where each reaches all.
+        encoded: how often a sample's analogue input is multiplied with the weights, once or at each step; 0 for spikes.
     """
 
     inputs: int
@@ -73,13 +87,14 @@ class Activity:
     live_events: int = 0
     live_active_in: int = 0
     errors: int = 0
-    products: int | None = None
-    weights: int | None = None
+    connected: Connection | None = None
+    counted: Reached | None = None
+    encoded: int = 0
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What two activities have in common that add up."""
-        return self.inputs, self.neurons, self.steps, self.forms, self.products, self.weights
+        return self.inputs, self.neurons, self.steps, self.forms, self.connection, self.counted is None, self.encoded
 
     @property
     def adjoint_everywhere(self) -> bool:
@@ -87,24 +102,15 @@ class Activity:
         return self.forms.everywhere or self.forms.weight == "dense"
 
     @property
-    def dense_products(self) -> int:
-        """Multiply-adds of the dense product that makes the current of one sample at one time step."""
-        return self.inputs * self.neurons if self.products is None else self.products
+    def connection(self) -> Connection:
+        """What is connected to what."""
+        return self.connected or Connection.full(self.inputs, self.neurons)
 
     @property
-    def weight_count(self) -> int:
-        """Number of weights."""
-        return self.inputs * self.neurons if self.weights is None else self.weights
-
-    @property
-    def weights_per_input(self) -> float:
-        """Weights by inputs: N in a fully connected layer, less where weights are shared."""
-        return self.weight_count / max(self.inputs, 1)
-
-    def of_connection(self, products: int, weights: int) -> Activity:
-        """The same activity of a layer that is not fully connected."""
-        full = self.inputs * self.neurons
-        return self if products == weights == full else replace(self, products=products, weights=weights)
+    def reached(self) -> Reached:
+        """Neurons that input spikes and active inputs reach."""
+        by = self.events_in, self.live_events_in, self.live_active_in
+        return self.counted or Reached(*(number * self.neurons for number in by))
 
     @property
     def rows(self) -> int:
@@ -114,11 +120,14 @@ class Activity:
     def __add__(self, other: Activity) -> Activity:
         if self.kind != other.kind:
             raise ValueError("only activity of the same layer in the same forms adds up")
-        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in SUMMED})
+        sums: dict[str, int] = {name: getattr(self, name) + getattr(other, name) for name in SUMMED}
+        counted = self.counted and other.counted and Reached(*map(sum, zip(self.counted, other.counted, strict=True)))
+        return replace(self, counted=counted, **sums)  # type: ignore[arg-type]
 
     def on_host(self) -> Activity:
         """The same in Python's numbers; the host waits for the device."""
-        return replace(self, **{name: int(getattr(self, name)) for name in SUMMED})  # type: ignore[arg-type]
+        numbers = {name: int(getattr(self, name)) for name in SUMMED}
+        return replace(self, counted=self.counted and Reached(*map(int, self.counted)), **numbers)  # type: ignore[arg-type]
 
 
 def _count(value: torch.Tensor) -> int:
@@ -126,17 +135,26 @@ def _count(value: torch.Tensor) -> int:
     return int(value) if value.is_cpu else cast("int", value.clone())
 
 
-def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
+def layer_activity(
+    x: Spikes,
+    s: Spikes,
+    reset: str,
+    drawn: bool,
+    connection: Connection | None = None,
+    fan_out: torch.Tensor | None = None,
+) -> Activity:
     """Activity of a layer of neurons in one training step, after its backward pass.
 
     Sizes of index lists and a few of their row pointers; the forms are those of the record, and where it says none, the
-    sparse ones with the fewest operations.
+    sparse ones with the fewest operations. Where inputs differ in how many neurons they reach, the lists are read, too.
 
     Args:
         x: [B, T, N_in] the layer's input.
         s: [B, T, N] its output.
         reset: of the neuron.
         drawn: whether the strategy draws a random number for the elements within its reach.
+        connection: what is connected to what; None where each input is with each neuron.
+        fan_out: [N_in] how many neurons each input reaches; None where each reaches all.
 
     Raises:
         ValueError: the strategy draws, and the backend did not say for how many elements.
@@ -156,16 +174,49 @@ def layer_activity(x: Spikes, s: Spikes, reset: str, drawn: bool) -> Activity:
     else:
         live_active_in = _between(x.active.ptr[live]) if len(x.active.col) else 0
     live_events_in = _between(x.events.ptr[live])
+    counted = None if fan_out is None else _reached(x, live, live_rows, fan_out)
     weight = record.weight_gradient
     if weight is None:
-        weight = "trace" if not everywhere and errors * features < live_events_in * n else "adjoint"
+        trace = errors * (connection.fan_in if connection else features)
+        adjoint = counted.live_events_in if counted else live_events_in * n
+        weight = "trace" if not everywhere and trace < adjoint else "adjoint"
     to_input = record.input_gradient or ("gather" if everywhere else "scan") if record.to_input else None
     forms = Forms(record.forward or "events", weight, to_input, everywhere)
     within_reach = _count(torch.as_tensor(record.drawn)) if drawn else 0
     return Activity(
         features, n, t, forms, 1, b, _count(x.event_count), _count(s.event_count), active, within_reach, live_rows,
-        live_events_in, live_events, live_active_in, errors,
+        live_events_in, live_events, live_active_in, errors, connection, counted,
     )  # fmt: skip
+
+
+def _reached(x: Spikes, live: torch.Tensor, live_rows: int, fan_out: torch.Tensor) -> Reached:
+    """Neurons that the events of x and its active elements reach; see `_live`."""
+    all_events, live_events = _reached_by(x.events, live, fan_out)
+    if x.active is EVERYWHERE:
+        live_active = live_rows * _count(fan_out.sum())
+    else:
+        _, live_active = _reached_by(x.active, live, fan_out)
+    return Reached(all_events, live_events, live_active)
+
+
+def _reached_by(rows: Rows, live: torch.Tensor, fan_out: torch.Tensor) -> tuple[int, int]:
+    """Neurons that all entries of rows reach, and those of live rows."""
+    ptr, col = rows
+    if not col.is_cpu:
+        # padding may hold any number
+        sums = fan_out.index_select(0, col.clamp(0, len(fan_out) - 1)).cumsum(0)
+        before = torch.nn.functional.pad(sums, (1, 0))
+        return _count(before[ptr[-1]]), _between(before[ptr[live]])
+
+    def total(entries: torch.Tensor) -> int:
+        return int(torch.bincount(entries, minlength=len(fan_out)) @ fan_out)
+
+    # nearly all rows are live: those are looked at that are not
+    first, last = ptr[live].view(2, -1).tolist()
+    dead = zip(last, [*first[1:], len(col)], strict=True)
+    left = [col[begin:end] for begin, end in dead if begin < end]
+    reached = total(col)
+    return reached, reached - (total(torch.cat(left)) if left else 0)
 
 
 def readout_activity(x: Spikes, classes: int, record: Record) -> Activity:

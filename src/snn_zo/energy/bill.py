@@ -17,6 +17,8 @@ PATTERNS = {
     ("grad_weight", "trace"): "input traces times errors",
     ("grad_input", "scan"): "decaying sum of weight rows",
     ("grad_input", "gather"): "products at active inputs",
+    ("forward", "moved"): "entries moved",
+    ("grad_input", "moved"): "entries moved back",
 }
 """Computation pattern of a phase in a form; dense products otherwise."""
 
@@ -167,7 +169,7 @@ def _cheapest(activities: Activities, table: CostTable, dense: bool) -> Bill:
         bill = Bill()
         for layer, a in activities:
             options: dict[str, list[Bill]] = {}
-            for blocks in [1] if dense else table.blocks(a.weight_count * table.word_bytes):
+            for blocks in [1] if dense else table.blocks(a.connection.weights * table.word_bytes):
                 plan = Schedule(table.word_bytes, min(group, max(a.samples, 1)), blocks)
                 sizes = counts.sizes(a, layer.search, plan)
                 for phase, work in (layer.dense_work if dense else layer.work)(a, plan).items():

@@ -7,7 +7,7 @@ backpropagation of the same network, in which nothing depends on activity.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple, cast
 
@@ -180,15 +180,16 @@ def optimizer_sizes(parameters: int, rule: OptimizerRule, plan: Schedule = FP32)
 def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float]:
     """Bytes of a layer's arrays: of a block of the weights, of one sample at one step, or of a group of samples."""
     w, share = plan.word, plan.group / max(a.samples, 1)
-    weights, elements, inputs = a.weight_count * w, a.rows * a.neurons * share, a.rows * a.inputs * share
+    c = a.connection
+    weights, elements, places = c.weights * w, a.rows * a.neurons * share, c.places * w
     return {
         **dict.fromkeys(("weights", "weight gradient"), weights / plan.blocks),
         **dict.fromkeys(("stored weights", "stored gradient"), weights),
-        "bias": a.neurons * w,
+        "bias": c.biases * w,
         "potentials": a.neurons * w,
         "adjoints": a.neurons * w,
-        "traces": a.inputs * w,
-        "input gradients": a.inputs * w,
+        "traces": places,
+        "input gradients": places,
         "pool": search.pool * INDEX,
         "input events": a.events_in * share * INDEX,
         "events": a.events * share * INDEX,
@@ -198,14 +199,16 @@ def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float
         "saved": elements * w,
         "dense adjoints": elements * w,
         "spike bits": elements * BIT,
-        "input bits": inputs * BIT,
+        "input bits": a.rows * c.places * share * BIT,
+        "input values": c.places * a.encoded * plan.group * w,
+        "currents": a.neurons * w,
     }
 
 
 def _forward(a: Activity, bias: bool, plan: Schedule) -> Work:
     if a.forms.forward == "dense":
         return _products(a, bias, plan)["forward"]
-    additions = a.events_in * a.neurons
+    additions = a.reached.events_in
     moved = {"weights": additions * plan.word, "input events": a.events_in * INDEX * plan.blocks}
     return Work(additions, moved=moved) + _bias(a, bias, plan) + _passes("stored weights", a, plan)
 
@@ -218,21 +221,47 @@ def _bias(a: Activity, bias: bool, plan: Schedule) -> Work:
 def _passes(array: str, a: Activity, plan: Schedule) -> Work:
     """The blocks of weights brought near, or those of their gradient there and back, once a group; one block stays."""
     ways = 0 if plan.blocks == 1 else 2 if array == "stored gradient" else 1
-    return Work(moved={array: ways * a.samples / plan.group * a.inputs * a.weights_per_input * plan.word})
+    return Work(moved={array: ways * a.samples / plan.group * a.connection.weights * plan.word})
 
 
 def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     """The three dense products over rows, inputs and neurons, of a group of samples each."""
-    n, w, rows = float(a.rows * a.dense_products), plan.word, a.steps * plan.group
-    # how often each number is used
-    of_input, of_adjoint = a.dense_products / max(a.inputs, 1), a.dense_products / max(a.neurons, 1)
-    of_weight = rows * a.dense_products / max(a.weight_count, 1)
+    if a.encoded:
+        return _encoding(a, bias, plan)
+    c, w, rows = a.connection, plan.word, a.steps * plan.group
+    n = float(a.rows * c.products)
+    # how often each number is used; of inputs, on average
+    of_input, of_adjoint = c.products / max(c.places, 1), c.products / max(a.neurons, 1)
+    of_weight = rows * c.products / max(c.weights, 1)
     bits, weights = {("input bits", of_input): n * BIT}, {("stored weights", of_weight): n * w}
     adjoints = {("dense adjoints", of_adjoint): n * w}
-    gradient = {"stored gradient": 2 * a.samples / plan.group * a.inputs * a.weights_per_input * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * c.weights * w}
+    pooling = Work(a.rows * c.pooled, moved={"input bits": a.rows * (c.pooled + c.sums) * BIT})
     return {
-        "forward": Work(binary_products=n, uses=bits | weights) + _bias(a, bias, plan),
+        "forward": Work(binary_products=n, uses=bits | weights) + pooling + _bias(a, bias, plan),
         "grad_weight": Work(binary_products=n, moved=gradient, uses=bits | adjoints) + _bias(a, bias, plan),
+        "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
+    }
+
+
+def _encoding(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
+    """The products of an analogue input: where it stays as it is, one for all steps of a sample.
+
+    The current of a sample is then added at each step, and its adjoint summed over them before it is multiplied.
+    """
+    c, w, rows = a.connection, plan.word, a.encoded * plan.group
+    n = float(a.samples * a.encoded * c.products)
+    values = {("input values", c.products / max(c.places, 1)): n * w}
+    weights = {("stored weights", rows * c.products / max(c.weights, 1)): n * w}
+    adjoints = {("dense adjoints", c.products / max(a.neurons, 1)): n * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * c.weights * w}
+    held = a.rows * a.neurons if a.encoded < a.steps else 0
+    pooled = a.samples * a.encoded * c.pooled
+    pooling = Work(pooled, moved={"input values": (pooled + a.samples * a.encoded * c.sums) * w})
+    rest = Work(held, moved={"currents": held * w}) + _bias(replace(a, steps=a.encoded), bias, plan)
+    return {
+        "forward": Work(products=n, uses=values | weights) + pooling + rest,
+        "grad_weight": Work(products=n, moved=gradient, uses=values | adjoints) + rest,
         "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
     }
 
@@ -296,20 +325,25 @@ def _grad_weight(a: Activity, bias: bool, plan: Schedule) -> Work:
     of_bias += _passes("stored gradient", a, plan)
     moved = {"input events": a.live_events_in * INDEX}
     if a.forms.weight == "trace":
-        products = a.errors * a.inputs
+        products = a.errors * a.connection.fan_in
         moved |= {"errors": a.errors * (INDEX + w) * k, "traces": (2 * a.live_events_in + products) * w}
         moved |= {"weight gradient": 2 * products * w}
         # traces are kept relative to their decay: a factor and its inverse a row, a factor an error
         factors = (a.errors + a.live_rows) * k
         return Work(a.live_events_in, products + factors, functions=a.live_rows * k, moved=moved) + of_bias
     moved["input events"] *= k
-    additions, scan = a.live_events_in * a.neurons, a.live_rows * a.neurons
-    moved |= {"weight gradient": 2 * additions * w}
+    additions = a.reached.live_events_in
+    moved |= {"weight gradient": 2 * additions * w, "adjoints": additions * w}
     if a.forms.everywhere:
-        moved |= {"dense adjoints": scan * w, "adjoints": additions * w}
+        moved |= {"dense adjoints": a.live_rows * a.neurons * w}
         return Work(additions, moved=moved) + of_bias
-    moved |= {"errors": a.errors * (INDEX + w), "adjoints": (2 * scan + 2 * a.errors + additions) * w}
-    return Work(additions + a.errors, scan, moved=moved) + of_bias
+    return Work(additions, moved=moved) + _adjoints(a, plan) + of_bias
+
+
+def _adjoints(a: Activity, plan: Schedule, times: int = 1) -> Work:
+    """The adjoint of a sample decays and takes errors in, from the last live row to the first."""
+    w, errors, scan = plan.word, a.errors * times, a.live_rows * a.neurons * times
+    return Work(errors, scan, moved={"errors": errors * (INDEX + w), "adjoints": 2 * (scan + errors) * w})
 
 
 def _grad_input(a: Activity, plan: Schedule) -> Work:
@@ -321,10 +355,11 @@ def _grad_input(a: Activity, plan: Schedule) -> Work:
         return _products(a, False, plan)["grad_input"]
     moved: dict[str, float] = {"active inputs": a.live_active_in * (INDEX + w)}
     if a.forms.input == "gather":
-        products = a.live_active_in * a.neurons
+        products = a.reached.live_active_in
         moved |= {"weights": products * w, "adjoints": products * w}
-        return Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
-    products = a.errors * a.inputs
+        gathered = Work(multiply_adds=products, moved=moved) + _passes("stored weights", a, plan)
+        return gathered if a.adjoint_everywhere else gathered + _adjoints(a, plan, k)
+    products = a.errors * a.connection.fan_in
     moved |= {"errors": a.errors * (INDEX + w) * k, "weights": products * w}
     moved |= {"input gradients": (2 * products + a.live_active_in) * w}
     # sums are kept relative to their decay: a factor a row, its inverse an error

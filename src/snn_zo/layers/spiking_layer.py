@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
+
+from torch import Tensor, nn
 
 from snn_zo.energy import counts
 from snn_zo.energy.activity import Activity, layer_activity
+from snn_zo.energy.connection import Connection
 from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.neuron import Neuron
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -34,13 +39,18 @@ class SpikingLayer(Layer):
         self.neuron, self.strategy, self.backend = neuron, strategy, backend
 
     @abstractmethod
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """Spikes of the layer.
 
         Args:
-            x: [B, T, *in_shape] input spikes.
+            x: [B, T, *in_shape] input spikes, or an analogue input where the layer encodes one.
             draw: randomness of the strategy in a training step, of this layer's own stream.
         """
+
+    @property
+    def sizes(self) -> list[nn.Parameter]:
+        """Parameters that the currents grow in proportion to, a bias left aside."""
+        return [parameter for parameter in self.parameters() if parameter.dim() > 1]
 
     @property
     def has_bias(self) -> bool:
@@ -52,12 +62,23 @@ class SpikingLayer(Layer):
         """That of the strategy."""
         return Search.of(self.strategy)
 
+    @property
+    def connection(self) -> Connection:
+        """What is connected to what."""
+        full = Connection.full(self.inputs, self.neurons)
+        return replace(full, products=self.products, weights=self.weights)
+
+    def fan_out(self, x: Spikes) -> Tensor | None:
+        """[N_in] how many neurons each input of x reaches; None where each reaches all."""
+        return None
+
     def activity(self, done: Done) -> Activity:
         """From the lengths of index lists."""
         assert done.spikes is not None
         drawn = self.strategy.lookup == "drawn"
-        found = layer_activity(done.x, done.spikes, self.neuron.reset, drawn)
-        return found.of_connection(self.products, self.weights)
+        x, encoded = (done.x.silent(), done.x.products) if isinstance(done.x, Analogue) else (done.x, 0)
+        found = layer_activity(x, done.spikes, self.neuron.reset, drawn, self.connection, self.fan_out(x))
+        return replace(found, encoded=encoded)
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """See `Layer.work`."""

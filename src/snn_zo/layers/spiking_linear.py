@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 from snn_zo.energy.inference import InferenceCounts, linear_counts
 from snn_zo.layers.layer import Shape
-from snn_zo.layers.spiking_layer import SpikingLayer
-from snn_zo.neuron import Neuron
+from snn_zo.layers.norm import make_norm
+from snn_zo.layers.weighted_layer import WeightedLayer
+from snn_zo.neuron import Neuron, NormName
 from snn_zo.ops import Spikes, spiking_linear
+from snn_zo.ops.analogue import Input
 from snn_zo.strategies import Draw, Strategy
 
 
-class SpikingLinear(SpikingLayer):
+class SpikingLinear(WeightedLayer):
     """Leaky integrate-and-fire neurons with input current I[t] = weight s_in[t] + bias.
 
     Weight [N, N_in] and bias [N] start as those of torch.nn.Linear.
@@ -28,6 +30,7 @@ class SpikingLinear(SpikingLayer):
         name: of the layer.
         bias: whether there is one.
         backend: `auto` or the name of a backend.
+        norm: `tdbn`: currents are batch normalised; `weight`: weights are standardised; see `snn_zo.layers.norm`.
     """
 
     def __init__(
@@ -39,19 +42,22 @@ class SpikingLinear(SpikingLayer):
         name: str,
         bias: bool = False,
         backend: str = "auto",
+        norm: NormName | None = None,
     ) -> None:
         super().__init__(name, in_shape, (neurons,), neuron, strategy, backend)
         self.weight, self.bias = linear_parameters(self.inputs, neurons, bias)
+        self.norm = make_norm(norm, neurons, neuron.v_th, bias, self.inputs)
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """See `SpikingLayer.forward`."""
-        spikes = spiking_linear(x, self.weight, self.bias, self.neuron, self.strategy, draw, self.backend)
+        weight, bias = self.normalised(x)
+        spikes = spiking_linear(x, weight, bias, self.neuron, self.strategy, draw, self.backend)
         self.note(x, spikes.record, spikes)
         return spikes
 
-    def inference(self, x: Spikes) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
-        return linear_counts(x, self.weight)
+        return linear_counts(x, self.folded()[0])
 
 
 def linear_parameters(inputs: int, neurons: int, bias: bool) -> tuple[nn.Parameter, nn.Parameter | None]:

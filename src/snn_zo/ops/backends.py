@@ -47,7 +47,10 @@ class Backend:
     name: str
     devices: tuple[str, ...]
     module: str
-    operations: tuple[str, ...] = ("lif", "spiking_linear", "spiking_conv2d", "leaky_readout", "spike_count_penalty")
+    operations: tuple[str, ...] = (
+        "lif", "spiking_linear", "spiking_conv2d", "leaky_readout", "spike_count_penalty", "pool2d", "merge", "dropout",
+        "current_statistics",
+    )  # fmt: skip
     dtypes: tuple[torch.dtype, ...] | None = (torch.float32, torch.float64)
     resets: tuple[str, ...] = RESETS
     widest: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution, Pair
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_spikes(x: Spikes) -> None:
-    """Raise ValueError unless x is Spikes with a time step."""
+def require_spikes(x: Input, scaled: bool = False) -> None:
+    """Raise ValueError unless x is Spikes with a time step, and of value 1 where they may not be `scaled`."""
+    if isinstance(x, Analogue):
+        raise ValueError("an analogue input is for a layer of spiking neurons: put one in front of this")
     if not isinstance(x, Spikes):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
         raise ValueError(f"spikes {list(x.shape)} have no time step")
+    if x.scale != 1 and not scaled:
+        raise ValueError(f"each of these spikes has the value {x.scale:g}, which this operation knows nothing of")
+
+
+def require_map(x: Input, what: str, scaled: bool = False) -> tuple[int, int, int]:
+    """The features (C, H, W) of spikes.
+
+    Args:
+        x: spikes.
+        what: needs them, for the message.
+        scaled: whether they may have a value other than 1.
+
+    Raises:
+        ValueError: x is none, or has others.
+    """
+    require_spikes(x, scaled)
+    if len(x.features) != 3:
+        raise ValueError(
+            f"{what} needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
+        )
+    channels, height, width = x.features
+    return channels, height, width
 
 
 def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
@@ -27,21 +52,19 @@ def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def require_kernel(
-    x: Spikes, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
+    x: Input, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
 ) -> Convolution:
     """The convolution that these make.
 
     Raises:
         ValueError: they make none.
     """
-    require_spikes(x)
-    if len(x.features) != 3:
-        raise ValueError(
-            f"a convolution needs spikes [B, T, C, H, W], got {[*x.shape[:2], *x.features]}: view(C, H, W) says so"
-        )
+    if isinstance(x, Analogue) and len(x.features) == 3:
+        channels, height, width = x.features
+    else:
+        channels, height, width = require_map(x, "a convolution")
     if weight.dim() != 4:
         raise ValueError(f"weight must be [C_out, C_in / groups, rows, columns], got {list(weight.shape)}")
-    channels, height, width = x.features
     kernel = (weight.shape[2], weight.shape[3])
     made = Convolution((channels, height, width), len(weight), kernel, stride, padding, groups, pool)
     if tuple(weight.shape) != made.weight_shape:

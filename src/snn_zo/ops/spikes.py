@@ -81,12 +81,14 @@ class Spikes:
         g: [K] local derivative at the active elements.
         handle: [K] floating point; its type is the type of the network.
         record: what the operation that made them did.
+        scale: value of one spike, where it is not 1: counts stay whole numbers behind an average pooling or a dropout,
+            and the operation that makes a current of them multiplies its weight by the scale.
 
     Raises:
         ValueError: the product of the features is not N, or channels are last where there are none.
     """
 
-    __slots__ = ("active", "channels_last", "events", "features", "g", "handle", "record", "shape")
+    __slots__ = ("active", "channels_last", "events", "features", "g", "handle", "record", "scale", "shape")
 
     def __init__(
         self,
@@ -98,13 +100,14 @@ class Spikes:
         record: Record | None = None,
         features: tuple[int, ...] | None = None,
         channels_last: bool = False,
+        scale: float = 1.0,
     ) -> None:
         if features is not None and math.prod(features) != shape[2]:
             raise ValueError(f"spikes of {shape[2]} neurons cannot have the feature shape {list(features)}")
         self.shape, self.features = shape, (shape[2],) if features is None else features
         if channels_last and len(self.features) != 3:
             raise ValueError(f"features {list(self.features)} have no channels that could be last")
-        self.channels_last = channels_last
+        self.channels_last, self.scale = channels_last, scale
         self.events, self.active, self.g, self.handle = events, active, g, handle
         self.record = Record() if record is None else record
 
@@ -150,10 +153,12 @@ class Spikes:
         return spikes
 
     def to_dense(self) -> Tensor:
-        """[B, T, *features] spike counts; the backward gathers at the active set."""
+        """[B, T, *features] spike counts times the scale; the backward gathers at the active set."""
         b, t, n = self.shape
         active = None if self.active is EVERYWHERE else self.active.flat(n)
         counts = apply_first_order(_Counts, self.handle, self.events.flat(n), active, (b, t, n))
+        if self.scale != 1:
+            counts = counts * self.scale
         if not self.channels_last:
             return counts.view(b, t, *self.features)
         channels, height, width = self.features
@@ -188,13 +193,28 @@ class Spikes:
         """Number of events, a 0-dim tensor."""
         return self.events.ptr[-1]
 
-    def fired(self) -> Tensor:
-        """[N] bool, the neurons with an event."""
-        n, (ptr, col) = self.shape[2], self.events
+    def by_neuron(self) -> Tensor:
+        """[N] int64, the number of each neuron's events."""
+        (ptr, col), n = self.events, self.shape[2]
+        if col.is_cpu:
+            return torch.bincount(col, minlength=n)
         given = torch.arange(len(col), device=col.device) < ptr[-1]
         # padding goes to a place of its own
-        neuron = torch.where(given, col, n).long()
-        return torch.zeros(n + 1, dtype=torch.bool, device=col.device).index_fill_(0, neuron, True)[:n]
+        counts = torch.zeros(n + 1, dtype=torch.int64, device=col.device)
+        return counts.index_add_(0, torch.where(given, col, n), torch.ones_like(counts[:1]).expand(len(col)))[:n]
+
+    def active_by_neuron(self) -> Tensor:
+        """[N] int64, the number of each neuron's elements with g != 0."""
+        n = self.shape[2]
+        if self.active is EVERYWHERE:
+            # sums of bytes, which 255 rows do not overflow, take an eighth of the time
+            parts = (rows.ne(0).view(torch.uint8).sum(0, dtype=torch.uint8) for rows in self.g.view(-1, n).split(255))
+            return torch.stack(list(parts)).sum(0)
+        active, col = self.g != 0, self.active.col
+        if col.is_cpu:
+            return torch.bincount(col[active], minlength=n)
+        counts = torch.zeros(n, dtype=torch.int64, device=col.device)
+        return counts.index_add_(0, col.clamp(0, n - 1), active.long())
 
     def view(self, *features: int, channels_last: bool = False) -> Spikes:
         """The same spikes with another feature shape, which moves nothing: neurons keep their numbers.
@@ -203,19 +223,26 @@ class Spikes:
             ValueError: its product is not N, or channels are last where there are none.
         """
         active, g, handle = self.active, self.g, self.handle
-        return Spikes(self.shape, self.events, active, g, handle, self.record, features, channels_last)
+        return Spikes(self.shape, self.events, active, g, handle, self.record, features, channels_last, self.scale)
+
+    def scaled(self, scale: float) -> Spikes:
+        """The same spikes, each with this value."""
+        active, g, handle = self.active, self.g, self.handle
+        last = self.channels_last
+        return Spikes(self.shape, self.events, active, g, handle, self.record, self.features, last, scale)
 
     def detach(self) -> Spikes:
         """The same spikes and active set without their autograd graph."""
-        handle, record = self.handle.detach(), self.record
-        return Spikes(self.shape, self.events, self.active, self.g, handle, record, self.features, self.channels_last)
+        handle, record, last = self.handle.detach(), self.record, self.channels_last
+        return Spikes(self.shape, self.events, self.active, self.g, handle, record, self.features, last, self.scale)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Spikes:
         """The same spikes on another device."""
         events = self.events.to(device, non_blocking)
         active = self.active if self.active is EVERYWHERE else self.active.to(device, non_blocking)
         g, handle = (part.to(device, non_blocking=non_blocking) for part in (self.g, self.handle))
-        return Spikes(self.shape, events, active, g, handle, self.record, self.features, self.channels_last)
+        last = self.channels_last
+        return Spikes(self.shape, events, active, g, handle, self.record, self.features, last, self.scale)
 
     def __repr__(self) -> str:
         shape = [*self.shape[:2], *self.features]

@@ -21,6 +21,9 @@ from snn_zo.runs.status import Status, written
 from snn_zo.runs.summary import Summary
 from snn_zo.untrusted import read_text
 
+CheckpointName = Literal["best", "last"]
+"""The weights that validation chose, and those of the last epoch that was saved."""
+
 SUMMARY = "summary.json"
 """Name of the file by which a run folder is known."""
 
@@ -35,9 +38,10 @@ class RunFolder:
     """Paths of one run's files.
 
     config.yaml and overrides.yaml (settings), env.json (versions, code and machine), metrics.csv (one row an epoch),
-    timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern), checkpoints/,
-    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, and report.html, a page of
-    all of it.
+    timing.csv (wall-clock times), energy.csv (operations, bytes and Joules by layer, phase and pattern),
+    sparsity_channels.csv (of convolutional layers, what each channel did in the last epoch), checkpoints/,
+    predictions.csv and of a classification confusion.csv (test set), run.log, summary.json, report.html, a page of all
+    of it, and in look/ pictures of what the layers did with single recordings.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +52,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.timing = path / "timing.csv"
         self.energy = path / "energy.csv"
+        self.channels = path / "sparsity_channels.csv"
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"
         self.last = self.checkpoints / "last.ckpt"
@@ -55,6 +60,7 @@ class RunFolder:
         self.log = path / "run.log"
         self.summary = path / SUMMARY
         self.page = path / DASHBOARD
+        self.look = path / "look"
         self.lock = path / ".lock"
 
     def tested(self, name: Literal["confusion", "predictions"]) -> Path:

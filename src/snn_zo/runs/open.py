@@ -49,7 +49,7 @@ def open_run(folder: RunFolder, trusted: bool = False) -> Composed:
 
 def _require_files(folder: RunFolder) -> None:
     """Nothing in it is to lead elsewhere, or to wait for somebody to write; and tables have bounds."""
-    files = {*vars(folder).values()} - {folder.path, folder.checkpoints}
+    files = {*vars(folder).values()} - {folder.path, folder.checkpoints, folder.look}
     for path in (*folder.path.iterdir(), *folder.checkpoints.glob("*")):
         kind = path.lstat().st_mode
         if stat.S_ISLNK(kind):

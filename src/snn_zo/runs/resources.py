@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import pairwise
 
 from snn_zo.config import Composed, ConfigError
-from snn_zo.config.schema import FeedForwardSettings, TrainSettings
+from snn_zo.config.schema import NetworkSettings, TrainSettings
 from snn_zo.runs.process import processes
 
 WORD = 4
@@ -38,12 +37,12 @@ def require_resources(composed: Composed) -> None:
 def _sizes(settings: TrainSettings) -> Iterator[tuple[str, int]]:
     """What makes a run large, each with the words that it takes at least."""
     data, model = settings.data, settings.model
-    if isinstance(model, FeedForwardSettings):
-        widths = (data.inputs, *model.hidden, settings.task.target.outputs)
-        yield "model.hidden", sum(before * after for before, after in pairwise(widths))
+    if isinstance(model, NetworkSettings):
+        sizes = model.sizes(data.in_shape)
+        yield f"model.{model.sized_by}", max(sizes.weights + sizes.last * settings.task.target.outputs, sizes.neurons)
     yield "data.batch_size times data.steps", data.batch_size * data.steps
     yield "data.samples", getattr(data, "classes", 1) * getattr(data, "samples", 0) * data.inputs
     yield "data.targets", getattr(data, "targets", 1) * getattr(data, "samples", 0)
     yield "strategy.pool", getattr(settings.strategy, "pool", 0)
-    for name, own in model.layers.items() if isinstance(model, FeedForwardSettings) else ():
+    for name, own in model.layers.items() if isinstance(model, NetworkSettings) else ():
         yield f"model.layers.{name}.strategy.pool", getattr(own.strategy, "pool", 0)

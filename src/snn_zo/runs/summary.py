@@ -55,6 +55,8 @@ class Summary(TypedDict, total=False):
         sparsity, dead, dead_layers, paths: see `snn_zo.callbacks.SparsityMonitor`; null where nothing measured them.
         energy: see `snn_zo.callbacks.EnergyMonitor`; null where nothing counted it.
         timing: see `snn_zo.callbacks.RunRecord`.
+        gain_factors: by which the weights of each hidden layer were scaled for a wanted share of spiking elements; null
+            for none.
         width_factor: by which the strategy's width was scaled for a wanted share of active elements; null for none.
         epochs: that are over.
         parameters: number of trained ones.
@@ -84,6 +86,7 @@ class Summary(TypedDict, total=False):
     paths: Mapping[str, Mapping[str, int]] | None
     energy: Mapping[str, object] | None
     timing: Mapping[str, float | None]
+    gain_factors: Mapping[str, float] | None
     width_factor: float | None
     epochs: int
     parameters: int

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from snn_zo.data.store import Batch
+from snn_zo.layers.norm import normalises_batches
 from snn_zo.ops import Rows, Spikes
 from snn_zo.ops.backends import captured, names_captured
 from snn_zo.ops.triton.capacity import Plan, enlarged
@@ -80,7 +81,7 @@ class Replay:
         if self.ordinary < WARM_UP or batch.spikes.shape != self._shape or not self._capturable:
             self.ordinary += 1
             return self._ordinary(batch, step)
-        if self._again is None or len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
+        if self._again is None or len(_events(batch).col) > len(_events(self._batch).col):
             self._prepare(batch)
         if self._again is None:
             return self._ordinary(batch, step)
@@ -124,10 +125,11 @@ class Replay:
 
     def _prepare(self, batch: Batch) -> None:
         """Buffers for batches like this one, and the captured step that reads them."""
-        events, device = batch.spikes.events, batch.target.device
+        given, device = _spikes(batch), batch.target.device
+        events = given.events
         col = torch.zeros(enlarged(len(events.col)), dtype=events.col.dtype, device=device)
-        dtype, features = batch.spikes.handle.dtype, batch.spikes.features
-        spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), dtype, features)
+        rows = Rows(events.ptr.clone(), col)
+        spikes = Spikes.from_events(given.shape, rows, given.handle.dtype, given.features)
         self._batch = Batch(spikes, batch.target.clone(), batch.sample.clone())
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._stage(batch, 0)
@@ -149,9 +151,9 @@ class Replay:
         self.optimizer.zero_grad()
 
     def _stage(self, batch: Batch, step: int) -> None:
-        ours, events = self._batch, batch.spikes.events
-        ours.spikes.events.ptr.copy_(events.ptr, non_blocking=True)
-        ours.spikes.events.col[: len(events.col)].copy_(events.col, non_blocking=True)
+        ours, held, events = self._batch, _events(self._batch), _events(batch)
+        held.ptr.copy_(events.ptr, non_blocking=True)
+        held.col[: len(events.col)].copy_(events.col, non_blocking=True)
         ours.target.copy_(batch.target, non_blocking=True)
         ours.sample.copy_(batch.sample, non_blocking=True)
         self._step.fill_(step)
@@ -206,11 +208,21 @@ def place_learning_rate(optimizer: Optimizer, device: torch.device) -> None:
         group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
 
 
+def _spikes(batch: Batch) -> Spikes:
+    assert isinstance(batch.spikes, Spikes)  # an analogue input is not captured
+    return batch.spikes
+
+
+def _events(batch: Batch) -> Rows:
+    return _spikes(batch).events
+
+
 def reason_against(
     config: Mapping[str, object] | DictConfig,
     backend: str,
     make_optimizer: Callable[..., Optimizer],
     make_schedule: Callable[..., LRScheduler] | None = None,
+    model: nn.Module | None = None,
 ) -> str | None:
     """Why a run cannot be captured, or None.
 
@@ -219,6 +231,7 @@ def reason_against(
         backend: that runs.
         make_optimizer: a partial of an optimizer class.
         make_schedule: a partial that makes the schedule, or None.
+        model: that is trained.
     """
     if not captured(backend) or not torch.cuda.is_available():
         able = " or ".join(names_captured())
@@ -227,6 +240,10 @@ def reason_against(
         return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"
     if make_schedule is not None and _class_of(make_schedule) is one_cycle:
         return "schedule=one_cycle changes the momentum at each step, which is not captured; schedule=cosine does not"
+    if model is not None and normalises_batches(model):
+        return (
+            "norm=tdbn has running statistics, which a step that is done again would enter twice; norm=weight has not"
+        )
     wanted = {
         "gradient_clip_val": (None, 0),
         "accumulate_grad_batches": (1,),

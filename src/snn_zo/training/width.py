@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import nn
 
 from snn_zo.data.store import Batch
-from snn_zo.layers import LeakyReadout, SpikingLayer, layers_of
+from snn_zo.layers import Layer, LeakyReadout, MovingLayer, SpikingLayer, layers_of
 from snn_zo.models import Output
-from snn_zo.strategies import Draw
+from snn_zo.strategies import Draw, Strategy
 from snn_zo.training.module import SpikingModule
 
 TOLERANCE = 0.02
@@ -50,6 +53,26 @@ def solve(measure: Callable[[float], float], target: float, start: float, what: 
     raise Unreachable(f"unmatched: {what} stays at {value:.3g} where {target:.3g} is asked for (highest {highest:.3g})")
 
 
+def rounded(factor: float) -> float:
+    """The factor in `DIGITS` significant digits."""
+    return float(f"{factor:.{DIGITS}g}")
+
+
+@contextmanager
+def computed_on_cpu(model: nn.Module) -> Iterator[None]:
+    """Have the layers of a network run on the CPU's own backend, so that what is measured is the same everywhere."""
+    kinds = (SpikingLayer, LeakyReadout, MovingLayer)
+    layers = [layer for layer in layers_of(model).values() if isinstance(layer, kinds)]
+    backends = [layer.backend for layer in layers]
+    for layer in layers:
+        layer.backend = "cpu"
+    try:
+        yield
+    finally:
+        for layer, backend in zip(layers, backends, strict=True):
+            layer.backend = backend
+
+
 def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
     """Scale the widths of all strategies by one factor, with which that share of the elements is active in a batch.
 
@@ -68,32 +91,41 @@ def set_active(module: SpikingModule, batch: Batch, active: float) -> float:
         Unreachable: there is none.
     """
     layers = layers_of(module.model)
-    spiking = [layer for layer in layers.values() if isinstance(layer, SpikingLayer)]
-    widths = {layer: layer.strategy for layer in spiking if layer.strategy.scaled(1.0)}
+    widths = _widths(layers)
     if not widths:
         raise Unreachable("the strategy has no width that could be scaled")
-    backends = {layer: layer.backend for layer in layers.values() if isinstance(layer, (SpikingLayer, LeakyReadout))}
     draw = Draw(module.seed, 0, 0, batch.sample)
 
-    def scale(factor: float) -> None:
-        for layer, strategy in widths.items():
-            layer.strategy = strategy.scaled(factor) or strategy
-
     def share(factor: float) -> float:
-        scale(factor)
+        _scale(widths, factor)
         output: Output = module.model(batch.spikes, draw)
         found = [spikes for name, spikes in output.hidden.items() if layers[name] in widths]
         return sum(int(spikes.active_count) for spikes in found) / sum(math.prod(spikes.shape) for spikes in found)
 
-    for layer in backends:
-        layer.backend = "cpu"
-    try:
-        factor = float(f"{solve(share, active, 1.0, 'the share of active elements'):.{DIGITS}g}")
-        scale(factor)
-    finally:
-        for layer, backend in backends.items():
-            layer.backend = backend
+    with computed_on_cpu(module.model):
+        factor = rounded(solve(share, active, 1.0, "the share of active elements"))
+        _scale(widths, factor)
     return factor
+
+
+def scale_widths(module: SpikingModule, factor: float) -> None:
+    """Scale the widths of all strategies by the factor that `set_active` has found for the run.
+
+    Raises:
+        ValueError: a strategy cannot be that wide.
+    """
+    _scale(_widths(layers_of(module.model)), factor)
+
+
+def _widths(layers: Mapping[str, Layer]) -> dict[SpikingLayer, Strategy]:
+    """The layers whose strategies have a width, with these strategies."""
+    spiking = [layer for layer in layers.values() if isinstance(layer, SpikingLayer)]
+    return {layer: layer.strategy for layer in spiking if layer.strategy.scaled(1.0)}
+
+
+def _scale(widths: Mapping[SpikingLayer, Strategy], factor: float) -> None:
+    for layer, strategy in widths.items():
+        layer.strategy = strategy.scaled(factor) or strategy
 
 
 def changed(before: object, after: object, name: str = "") -> list[str]:

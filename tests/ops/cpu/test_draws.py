@@ -42,8 +42,7 @@ NO_MEMORY = Neuron(tau=1e-3, reset="none")
 
 
 def scanned(current: Tensor, look):
-    driven = current.numpy()
-    return scan(driven.shape, Drive.given(driven), NO_MEMORY, look)
+    return scan(current.shape, Drive.given(current.numpy()), NO_MEMORY, look)
 
 
 @pytest.mark.parametrize("value", [0, 12345, LAST])

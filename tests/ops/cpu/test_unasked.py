@@ -7,7 +7,7 @@ import torch
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, leaky_readout, lif, spike_count_penalty, spiking_linear
-from snn_zo.ops.cpu import gradients
+from snn_zo.ops.cpu import connection, gradients
 from snn_zo.ops.cpu.scan import scan
 from snn_zo.ops.kept import NOTHING
 from snn_zo.strategies import Draw
@@ -34,10 +34,10 @@ def test_network_eval_looks_at_nothing(mode, strategy, monkeypatch):
         assert args[-1].kind == NOTHING
         return scan(*args)
 
-    for op in ("spiking_linear", "lif"):
-        monkeypatch.setattr(OPS[op], "active_set", forbidden)
-        monkeypatch.setattr(OPS[op], "look_for", forbidden)
-        monkeypatch.setattr(OPS[op], "scan", only_spikes)
+    for module in (connection, OPS["lif"]):
+        monkeypatch.setattr(module, "active_set", forbidden)
+        monkeypatch.setattr(module, "look_for", forbidden)
+        monkeypatch.setattr(module, "scan", only_spikes)
     monkeypatch.setattr(Draw, "uniform", forbidden)
     monkeypatch.setattr(Draw, "fresh", forbidden)
     monkeypatch.setattr(type(strategy), "gradient", forbidden)

@@ -35,6 +35,9 @@ result."""
 ROOM = 2**24
 """Numbers that the parts of a weight's gradient may have together, beyond one part."""
 
+SEGMENT = 24
+"""Time to begin a segment, in numbers of it."""
+
 # columns of `Patches.by_input`
 PLACE, WEIGHT, OUTPUT, ROWS, SEGMENTS, LENGTH = range(6)
 
@@ -86,15 +89,15 @@ class Patches(NamedTuple):
         return cls(np.zeros((0, 6), np.int32), np.zeros((0, 2), np.int32), Steps(), 0)
 
     @property
-    def reached(self) -> float:
-        """Outputs that an input reaches, in the mean over inputs."""
+    def reached_time(self) -> float:
+        """Time for the outputs that an input reaches, in the mean over inputs, in numbers of a long segment."""
         _, _, _, rows, segments, length = self.by_input.astype(np.float64).T
-        return float((rows * segments * length).mean())
+        return float((rows * segments * (length + SEGMENT)).mean())
 
     @property
-    def patch(self) -> int:
-        """Inputs that an output sees, those of the padding among them."""
-        return self.steps.rows * self.steps.segments * self.steps.length
+    def patch_time(self) -> float:
+        """The same for the inputs that an output sees."""
+        return self.steps.rows * self.steps.segments * (self.steps.length + SEGMENT)
 
 
 def _taps(made: Convolution) -> tuple[int, int]:
@@ -187,7 +190,7 @@ def by_input(weight: Tensor, made: Convolution) -> Tensor:
     (sy, sx), (ty, tx), (ky, kx) = made.stride, _taps(made), made.kernel
     out_group, in_group = made.channels // made.groups, weight.shape[1]
     whole = pad(weight, (0, tx * sx - kx, 0, ty * sy - ky))
-    parts = whole.view(made.groups, out_group, in_group, ty, sy, tx, sx).flip(3, 5)
+    parts = whole.reshape(made.groups, out_group, in_group, ty, sy, tx, sx).flip(3, 5)
     return parts.permute(0, 2, 4, 6, 3, 5, 1).reshape(-1, out_group)
 
 
@@ -224,7 +227,7 @@ def weight_by_trace(
     def run(first: int, last: int, gradient: NDArray[Any]) -> None:
         _trace(x, patches, rows, eps, leak, steps, first, last, gradient)
 
-    gradient = _summed(run, shape[0], channels * ky * kx * in_group, eps.dtype)
+    gradient = summed(run, shape[0], channels * ky * kx * in_group, eps.dtype)
     return torch.from_numpy(gradient).view(channels, ky, kx, in_group).permute(0, 3, 1, 2).contiguous()
 
 
@@ -240,7 +243,7 @@ def weight_by_adjoint(
     def run(first: int, last: int, gradient: NDArray[Any]) -> None:
         _adjoint(x, patches, rows, eps, leak, steps, n, first, last, gradient)
 
-    return from_by_input(torch.from_numpy(_summed(run, shape[0], size, eps.dtype)), made)
+    return from_by_input(torch.from_numpy(summed(run, shape[0], size, eps.dtype)), made)
 
 
 def input_by_scan(
@@ -283,7 +286,7 @@ def input_by_gather(
     return gradient
 
 
-def _summed(run: Any, batch: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def summed(run: Any, batch: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """[size] sum of what `run(first, last, into)` adds up for the parts of a batch."""
     pieces = max(1, min(batch, PIECES, ROOM // size + 1))
     width = -(-batch // pieces) or 1
@@ -319,6 +322,48 @@ def add_events(v: Any, weight: Any, table: Any, steps: Any, col: Any, first: int
                     start += weight_segment
             w += weight_row
             o += output_row
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def add_reached(
+    gradient: Any, source: Any, factor: Any, table: Any, steps: Any, col: Any, first: int, last: int
+) -> None:
+    """Add factor * the part of a map of outputs that each of the events first to last reaches to that of the kernel."""
+    weight_row, output_row = np.uint64(steps.weight_row), np.uint64(steps.output_row)
+    weight_segment, output_segment = np.uint64(steps.weight_segment), np.uint64(steps.output_segment)
+    for e in range(first, last):
+        i = col[e]
+        w, o = np.uint64(table[i, WEIGHT]), np.uint64(table[i, OUTPUT])
+        length = np.uint64(table[i, LENGTH])
+        for _ in range(table[i, ROWS]):
+            to, start = w, o
+            for _ in range(table[i, SEGMENTS]):
+                for j in range(length):
+                    gradient[to + j] += factor * source[start + j]
+                to += weight_segment
+                start += output_segment
+            w += weight_row
+            o += output_row
+
+
+# a sum whose order is left to the compiler, which then adds up several parts of it at once
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def reached_product(source: Any, weight: Any, table: Any, steps: Any, i: int) -> Any:
+    """Product of the part of the kernel that input i reaches and of that of a map of outputs."""
+    weight_row, output_row = np.uint64(steps.weight_row), np.uint64(steps.output_row)
+    weight_segment, output_segment = np.uint64(steps.weight_segment), np.uint64(steps.output_segment)
+    w, o = np.uint64(table[i, WEIGHT]), np.uint64(table[i, OUTPUT])
+    length, total = np.uint64(table[i, LENGTH]), source.dtype.type(0)
+    for _ in range(table[i, ROWS]):
+        to, start = o, w
+        for _ in range(table[i, SEGMENTS]):
+            for j in range(length):
+                total += source[to + j] * weight[start + j]
+            to += output_segment
+            start += weight_segment
+        w += weight_row
+        o += output_row
+    return total
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -377,8 +422,6 @@ def _adjoint(
     """Samples first to last of `weight_by_adjoint`, added to the gradient by input."""
     (x_ptr, x_col), (table, _, between, _), (ptr, _) = x, patches, rows
     one, given = eps.dtype.type(1), len(ptr) == 0
-    weight_row, output_row = np.uint64(between.weight_row), np.uint64(between.output_row)
-    weight_segment, output_segment = np.uint64(between.weight_segment), np.uint64(between.output_segment)
     adjoint = np.empty(n, eps.dtype)  # lambda, relative to `decay`
     for b in range(first, last):
         if not given and ptr[b * steps] == ptr[(b + 1) * steps]:
@@ -397,19 +440,7 @@ def _adjoint(
                     decay = one
                 _take_in(adjoint, rows, eps, row, decay)
                 source = adjoint
-            for e in range(x_ptr[row], x_ptr[row + 1]):
-                i = x_col[e]
-                w, o = np.uint64(table[i, WEIGHT]), np.uint64(table[i, OUTPUT])
-                length = np.uint64(table[i, LENGTH])
-                for _ in range(table[i, ROWS]):
-                    to, start = w, o
-                    for _ in range(table[i, SEGMENTS]):
-                        for j in range(length):
-                            gradient[to + j] += decay * source[start + j]
-                        to += weight_segment
-                        start += output_segment
-                    w += weight_row
-                    o += output_row
+            add_reached(gradient, source, decay, table, between, x_col, x_ptr[row], x_ptr[row + 1])
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -454,17 +485,14 @@ def _scan(
                     gradient[k] = sums[table[i, PLACE]] * decay if table[i, ROWS] > 0 else zero
 
 
-# a sum whose order is left to the compiler, which then adds up several parts of it at once
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _gather(
     patches: Any, rows: Any, eps: Any, weight: Any, at: Any, beta: Any, steps: int, n: int, first: int, last: int,
     gradient: Any,
 ) -> None:  # fmt: skip
     """Samples first to last of `input_by_gather`."""
     (table, _, between, _), (ptr, _), (at_ptr, at_col) = patches, rows, at
-    one, zero, given = eps.dtype.type(1), eps.dtype.type(0), len(ptr) == 0
-    weight_row, output_row = np.uint64(between.weight_row), np.uint64(between.output_row)
-    weight_segment, output_segment = np.uint64(between.weight_segment), np.uint64(between.output_segment)
+    one, given = eps.dtype.type(1), len(ptr) == 0
     adjoint = np.empty(n, eps.dtype)  # lambda, relative to `decay`
     for b in range(first, last):
         adjoint[:] = 0
@@ -482,16 +510,4 @@ def _gather(
                 _take_in(adjoint, rows, eps, row, decay)
                 source = adjoint
             for k in range(at_ptr[row], at_ptr[row + 1]):
-                i = at_col[k]
-                w, o = np.uint64(table[i, WEIGHT]), np.uint64(table[i, OUTPUT])
-                length, total = np.uint64(table[i, LENGTH]), zero
-                for _ in range(table[i, ROWS]):
-                    to, start = o, w
-                    for _ in range(table[i, SEGMENTS]):
-                        for j in range(length):
-                            total += source[to + j] * weight[start + j]
-                        to += output_segment
-                        start += weight_segment
-                    w += weight_row
-                    o += output_row
-                gradient[k] = total * decay
+                gradient[k] = reached_product(source, weight, table, between, at_col[k]) * decay

@@ -8,6 +8,7 @@ from snn_zo.neuron import Readout
 from snn_zo.ops.backends import implementation
 from snn_zo.ops.leaky_readout.reduction import reduced
 from snn_zo.ops.record import Record
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_layer
 from snn_zo.ops.spikes import Spikes
 
@@ -40,6 +41,7 @@ def leaky_readout(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    x, weight = fold_scale(x, weight)
     require_layer(x, weight, bias)
     run = implementation("leaky_readout", backend, weight, len(weight))
     record = Record() if record is None else record

@@ -13,8 +13,9 @@ from snn_zo.ops.spikes import Rows, Spikes
 from snn_zo.strategies import Draw, Strategy
 
 
-def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
-    """See `snn_zo.ops.lif.lif`."""
+def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None, steps: int) -> Spikes:
+    """See `snn_zo.ops.lif.lif`; current [B, T, N], or [B, 1, N] where it is constant."""
+    current = current.expand(-1, steps, -1)
     nothing = torch.zeros_like(current)
     if not torch.is_grad_enabled() and forward_ad.unpack_dual(current).tangent is None:
         return _spikes(_run(current, nothing, neuron)[1], nothing, None)

@@ -19,8 +19,9 @@ from snn_zo.ops.triton.scan import TritonLook, scan
 from snn_zo.strategies import Draw, Strategy
 
 
-def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None) -> Spikes:
-    """See `snn_zo.ops.lif.lif`."""
+def lif(current: Tensor, neuron: Neuron, strategy: Strategy, draw: Draw | None, steps: int) -> Spikes:
+    """See `snn_zo.ops.lif.lif`; current [B, T, N], or [B, 1, N] where it is constant."""
+    current = current.expand(-1, steps, -1)
     b, t, n = current.shape
     wants_gradient = torch.is_grad_enabled()
     if wants_gradient and draw is None and strategy.stochastic:

@@ -20,13 +20,11 @@ from snn_zo.ops.record import Forward, InputGradient, WeightGradient
 from snn_zo.ops.spikes import EVERYWHERE, Spikes
 from snn_zo.strategies import Draw, Strategy
 
-DENSE_INPUT = 0.1
-"""Share of spiking inputs from which torch's convolution is faster than patches at events, where there is a [B, T, N]
-array anyway."""
-ADDITION = 1.0
-"""Time of one multiply-add of the adjoint form in those of the trace form."""
-PRODUCT = 0.7
-"""Time of one multiply-add of the gather form in those of the scan form, which loads and stores its target."""
+DENSE_INPUT = 0.4
+"""Share of spiking or of active inputs from which torch's convolution is faster than patches, where there is a
+[B, T, N] array anyway. Its gradient of the weight is summed in an order that depends on the number of threads."""
+ADJOINT, GATHER = 1.0, 1.0
+"""Time of these forms for a number of a patch, in that of the trace form and that of the scan form."""
 
 
 def spiking_conv2d(
@@ -65,8 +63,8 @@ class Conv2d(Connection):
     def weight_gradient(self, x: Spikes, shape: Shape, weight: Tensor, errors: Errors) -> tuple[Tensor, WeightGradient]:
         """In the form that takes less time."""
         tables = self.patches
-        trace_cost = len(errors.eps) * tables.patch
-        adjoint_cost = ADDITION * len(x.events.col) * tables.reached
+        trace_cost = len(errors.eps) * tables.patch_time
+        adjoint_cost = ADJOINT * len(x.events.col) * tables.reached_time
         form: WeightGradient = "trace" if trace_cost <= adjoint_cost else "adjoint"
         compute = patches.weight_by_trace if form == "trace" else patches.weight_by_adjoint
         return compute(shape, RowArrays.of(x.events), tables, *errors, self.made), form
@@ -75,8 +73,8 @@ class Conv2d(Connection):
         """In the form that takes less time."""
         tables, (rows, eps, beta) = self.patches, errors
         active = None if x.active is EVERYWHERE else RowArrays.of(x.active)
-        scan_cost = len(eps) * tables.patch
-        if active is None or scan_cost <= PRODUCT * len(active.col) * tables.reached:
+        scan_cost = len(eps) * tables.patch_time
+        if active is None or scan_cost <= GATHER * len(active.col) * tables.reached_time:
             return torch.from_numpy(patches.input_by_scan(shape, tables, rows, eps, weight, active, beta)), "scan"
         found = patches.input_by_gather(shape, tables, rows, eps, weight, active, beta, self.made)
         return torch.from_numpy(found), "gather"

@@ -22,7 +22,7 @@ def spiking_conv2d(
     draw: Draw | None,
 ) -> Spikes:
     """See `snn_zo.ops.spiking_conv2d.spiking_conv2d`."""
-    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw)
+    spikes = lif(dense_current(x, weight, bias, convolution).flatten(2), neuron, strategy, draw, x.shape[1])
     record = spikes.record
     record.to_input = x.handle.requires_grad
     record.forward = record.weight_gradient = "dense"

@@ -15,6 +15,6 @@ def spiking_linear(
     x: Spikes, weight: Tensor, bias: Tensor | None, neuron: Neuron, strategy: Strategy, draw: Draw | None
 ) -> Spikes:
     """See `snn_zo.ops.spiking_linear.spiking_linear`."""
-    spikes = lif(linear(x.to_dense().to(weight.dtype), weight, bias), neuron, strategy, draw)
+    spikes = lif(linear(x.to_dense().to(weight.dtype), weight, bias), neuron, strategy, draw, x.shape[1])
     spikes.record.to_input = x.handle.requires_grad
     return spikes

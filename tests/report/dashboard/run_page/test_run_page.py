@@ -94,6 +94,17 @@ def test_page_has_the_layers(tmp_path):
     )
 
 
+def test_page_has_the_dead_channels_of_convolutional_layers(tmp_path):
+    path = write_run(tmp_path)
+    assert "dead channels" not in tables.layers(read(path)).columns
+    summary = json.loads((path / "summary.json").read_text())
+    summary["sparsity"]["layers"]["hidden1"] |= {"channels": 16, "dead_channels": 3}
+    (path / "summary.json").write_text(json.dumps(summary))
+    table = tables.layers(read(path))
+    assert table.columns[-1] == "dead channels"
+    assert [row[-1] for row in table.rows] == ["3 of 16", "", ""]
+
+
 def test_page_has_the_energy_by_layer_and_phase(tmp_path):
     path = write_run(tmp_path)
     write_energy(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,10 @@ CONFIG = 100_000
 """Characters of a config that are shown."""
 
 
+LOOK, LOOKS = re.compile(r"(test|val|train)-[0-9]{1,12}(-last)?\.html"), 100
+"""Names of the pages of `snn-zo look`, and how many of them are linked to."""
+
+
 class Sentence(NamedTuple):
     """What the page says at its beginning; `bad` where something went wrong."""
 
@@ -50,7 +55,7 @@ def write_run_page(run: Run, path: Path) -> None:
     page = render(
         HERE / "page.html",
         **_figures(run),
-        own_style=Markup((HERE.parent / "dashboard.css").read_text() + (HERE / "run.css").read_text()),
+        own_style=own_style(),
         policy=POLICY,
         title=f"{run.method} on {run.data}{seed}",
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -67,8 +72,14 @@ def write_run_page(run: Run, path: Path) -> None:
         facts=[(fact.name, fact.values[0][0]) for fact in [*_facts(run), *provenance.facts([run])]],
         folder=link(run, path),
         files=[file.name for file in _files(run) if file.is_file()],
+        looks=[(page.stem, f"{run.folder.look.name}/{page.name}") for page in _looks(run)],
     )
     write_atomically(path, page.encode(errors="replace"))
+
+
+def own_style() -> Markup:
+    """The style of pages about a run, beside that of all pages."""
+    return Markup((HERE.parent / "dashboard.css").read_text() + (HERE / "run.css").read_text())
 
 
 def _figures(run: Run) -> dict[str, list[figures.Figure]]:
@@ -81,8 +92,15 @@ def _figures(run: Run) -> dict[str, list[figures.Figure]]:
 
 def _files(run: Run) -> list[Path]:
     folder = run.folder
-    tables_of_it = (folder.metrics, folder.timing, folder.energy, folder.confusion, folder.predictions)
-    return [folder.summary, folder.config, folder.overrides, folder.environment, *tables_of_it, folder.log]
+    measured = (folder.metrics, folder.timing, folder.energy, folder.channels, folder.confusion, folder.predictions)
+    return [folder.summary, folder.config, folder.overrides, folder.environment, *measured, folder.log]
+
+
+def _looks(run: Run) -> list[Path]:
+    """The pages of `snn-zo look`, by part and number of the recording."""
+    pages = run.folder.look.glob("*.html")
+    known = [page for page in pages if LOOK.fullmatch(page.name)]
+    return sorted(known, key=lambda page: (page.name.partition("-")[0], len(page.name), page.name))[:LOOKS]
 
 
 def _sentences(run: Run) -> Iterator[Sentence]:

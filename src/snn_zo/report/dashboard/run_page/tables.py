@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from snn_zo.quantity import joules, percent
 from snn_zo.report.result import PHASES
 from snn_zo.report.runs import Run
-from snn_zo.untrusted import at, clean, fraction, positive, read_lines
+from snn_zo.untrusted import at, clean, fraction, number, positive, read_lines
 
 OPERATIONS = " J"
 """How the columns of energy.csv end that are energies; those of the operations begin with `operations`."""
@@ -36,13 +36,22 @@ def layers(run: Run) -> Table | None:
     measured = found if isinstance(found, Mapping) else {}
     if not measured and run.active is None:
         return None
-    rows = [
+    every = [*measured.items(), ("all", run.summary.get("sparsity"))]
+    rows: list[Sequence[str]] = [
         (clean(str(name)), *(_share(values, measure) for measure in ("active", "spike_rate", "silent")))
-        for name, values in measured.items()
+        for name, values in every
     ]
-    together = run.summary.get("sparsity")
-    rows.append(("all", *(_share(together, measure) for measure in ("active", "spike_rate", "silent"))))
-    return Table(("layer", "active", "spike rate", "silent neurons"), rows)
+    columns = ("layer", "active", "spike rate", "silent neurons")
+    dead = [_dead_channels(values) for _, values in every]
+    if not any(dead):
+        return Table(columns, rows)
+    return Table((*columns, "dead channels"), [(*row, of_it) for row, of_it in zip(rows, dead, strict=True)])
+
+
+def _dead_channels(values: object) -> str:
+    """How many channels of a convolutional layer are dead, and of how many; nothing of another layer."""
+    dead, channels = number(values, "dead_channels"), number(values, "channels")
+    return "" if dead is None or channels is None else f"{dead:.6g} of {channels:.6g}"
 
 
 def _share(values: object, measure: str) -> str:

@@ -1,0 +1,1 @@
+"""What the layers of a trained network do with a single recording, as pictures."""
