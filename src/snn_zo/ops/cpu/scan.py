@@ -15,6 +15,7 @@ from snn_zo.ops.cpu.positions import LANES, flags, positions
 from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.kept import DRAWN, EVERYTHING, NOTHING, WINDOW, WORDS
+from snn_zo.strategies.draw import require_countable
 
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 
@@ -117,8 +118,13 @@ def scan(
         drive: what the current is made from.
         neuron: leak, threshold and reset.
         look: what to keep for the strategy.
+
+    Raises:
+        ValueError: a sample has more elements than draws can be keyed with.
     """
     b, t, n = shape
+    if look.kind == DRAWN:
+        require_countable(t * n)
     u = np.empty(b * t * n if look.kind == EVERYTHING else 0, drive.weight.dtype)
     count = np.empty(b * t, np.int64)
     number = drive.weight.dtype.type
@@ -254,16 +260,14 @@ def _scan(
             elif kind != NOTHING:
                 for i in range(width):
                     flag[i] = abs(v[i] - v_th) < reach
-                start = (row - b * steps) * width
+                start = (row - b * steps) * width if kind == DRAWN else 0
                 found = positions(flag, within, waiting, start)
                 _distances(v, v_th, within[waiting:found], np.uint32(start), u_within[waiting:found])
                 waiting = found
-                if waiting >= BLOCK or row == (b + 1) * steps - 1:
-                    origin, near, lists = b * steps * width, (within[:waiting], u_within[:waiting]), (element, u, word)
-                    if kind == DRAWN:
-                        drawn += waiting
-                        kept = draw_for(near, draws, b, origin, lists, kept)
-                    else:
-                        kept = _keep(near, origin, lists, kept)
-                    waiting = 0
+                near, lists = (within[:waiting], u_within[:waiting]), (element, u, word)
+                if kind == WINDOW:
+                    kept, waiting = _keep(near, row * width, lists, kept), 0
+                elif waiting >= BLOCK or row == (b + 1) * steps - 1:
+                    drawn += waiting
+                    kept, waiting = draw_for(near, draws, b, b * steps * width, lists, kept), 0
     return col[:events].copy(), element[:kept].copy(), u[:kept].copy(), word[:kept].copy(), np.array([drawn])
