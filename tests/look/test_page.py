@@ -79,6 +79,17 @@ def test_page_of_values_has_no_table_of_classes(seen, convolutional):
     assert "Values of the output over time" in shown
 
 
+def test_page_of_an_input_that_is_no_spikes(seen, convolutional):
+    """A picture of its values, by channel, in the place of its spikes."""
+    image = np.linspace(-1, 1, 2 * 4 * 5).reshape(2, 4, 5)
+    shown = page(replace(seen, seen=seen.seen[1:], image=image), convolutional, SETTINGS, None)
+    section = shown.split('<h2 id="input">Input, 2 x 4 x 5</h2>')[1].split("</section>")[0]
+    assert section.count("<img") == 2
+    assert "From -1, without colour, to 1." in section
+    assert '<th scope="row" class="word">input</th><td>2 x 4 x 5</td>' in shown
+    assert shown.count(">Input, ") == 1
+
+
 def test_page_names_are_text(seen, convolutional):
     names = [f"<b onclick=x>{i}" for i in range(10)]
     layers = [seen.seen[0], *(replace(each, name="<script>") for each in seen.seen[1:])]

@@ -4,9 +4,11 @@ import sys
 
 import pytest
 
-from snn_zo import cli
+from snn_zo import cli, experiment
+from snn_zo.config import Composed
 from snn_zo.look import pictures
 from snn_zo.look.settings import LookSettings
+from tests.config.test_build import composed
 
 
 @pytest.fixture
@@ -120,3 +122,17 @@ def test_look_at_a_width_that_makes_no_sense(copy, factor, capfd, monkeypatch):
         cli.look()
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("error: active=0.02: summary.json does not say")
+
+
+def test_run_of_images_as_they_are(tmp_path):
+    """Direct coding: the input is no spikes, and what its layers do is shown all the same."""
+    limits = [f"trainer.{name}=1" for name in ("max_epochs", *(f"limit_{s}_batches" for s in ("train", "val", "test")))]
+    overrides = ["model.hidden=[9]", "logger=none", "data.code=direct", "data.steps=8", "name=direct"]
+    composed_ = composed(*limits, *overrides, "trainer.accelerator=cpu", f"outputs={tmp_path}")
+    experiment.run(Composed.of(composed_), "digits", [])
+    run = tmp_path / "digits" / "direct"
+    pictures.run(LookSettings(str(run)))
+    shown = (run / "look" / "test-0.html").read_text()
+    assert "Input, 1 x 28 x 28" in shown
+    assert "hidden1, 9" in shown
+    assert (run / "look" / "test-0.png").is_file()

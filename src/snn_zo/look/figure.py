@@ -90,7 +90,7 @@ def _maps(place: SubFigure, look: Look, seen: Seen, settings: LookSettings) -> N
 
 
 def _mosaic(images: list[Levels]) -> Levels:
-    columns = math.ceil(1.4 * len(images) ** 0.5)
+    columns = min(len(images), math.ceil(1.4 * len(images) ** 0.5))
     blank = np.zeros_like(images[0])
     images = [*images, *[blank] * (-len(images) % columns)]
     return strip([images[i : i + columns] for i in range(0, len(images), columns)])

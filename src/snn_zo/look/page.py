@@ -49,7 +49,7 @@ def page(look: Look, run: LoadedRun, settings: LookSettings, report: str | None)
         settings=settings,
         sentences=[outcome(look), *share(look)],
         rows=rows(look),
-        image=None if look.image is None else image_of(look.image),
+        values=None if look.image is None else image_of(look.image),
         panels=[(seen, maps_of(look, seen, settings) if seen.is_map else raster_of(seen)) for seen in look.seen],
         colours={"spikes": colour("spikes"), "active": colour("active"), "both": colour(None)},
         scores=_scores(look) if isinstance(look.target, int) else [],
