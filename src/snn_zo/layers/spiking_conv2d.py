@@ -94,4 +94,4 @@ class SpikingConv2d(WeightedLayer):
 
     def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
-        return conv_counts(x, self.weight, self.convolution)
+        return conv_counts(x, self.folded()[0], self.convolution)
