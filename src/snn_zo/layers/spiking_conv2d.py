@@ -74,9 +74,8 @@ class SpikingConv2d(WeightedLayer):
         """See `Layer.products`."""
         return self.convolution.products
 
-    @property
-    def connection(self) -> Connection:
-        """See `SpikingLayer.connection`."""
+    def connected(self) -> Connection:
+        """See `SpikingLayer.connected`."""
         return Connection.convolved(self.convolution)
 
     def fan_out(self, x: Spikes) -> Tensor:
@@ -95,4 +94,4 @@ class SpikingConv2d(WeightedLayer):
 
     def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
-        return conv_counts(x, self.weight, self.convolution)
+        return conv_counts(x, self.folded()[0], self.convolution)
