@@ -58,6 +58,8 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
     schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
     captured = trains and settings.cuda_graph
     reason = reason_against(config.trainer, backend, optimizer, schedule, model) if captured else None
+    if captured and settings.data.is_analogue:
+        reason = "the input is no spikes"
     if reason:
         log.warning("cuda_graph: ordinary steps instead, as %s", reason)
     kind = CapturedModule if captured and not reason else SpikingModule

@@ -115,10 +115,16 @@ def test_merge_scales(backend):
 
 def test_merge_refused():
     x, y = Spikes.from_dense(torch.zeros(1, 2, 3, 5, 4)), Spikes.from_dense(torch.zeros(1, 2, 2, 5, 4))
+    z = Spikes.from_dense(torch.zeros(1, 3, 3, 5, 4))
     for arguments, message in [
         ((x, x, "or"), "spikes are merged by one of add, and, iand, cat, got 'or'"),
-        ((x, y, "add"), r"spikes \[1, 2, 3, 5, 4\] and \[1, 2, 2, 5, 4\] do not fit together for 'add'"),
-        ((x, x.view(60), "cat"), r"spikes \[1, 2, 3, 5, 4\] and \[1, 2, 60\] do not fit together for 'cat'"),
+        ((x, y, "add"), r"features \[3, 5, 4\] and \[2, 5, 4\] do not fit together for 'add'"),
+        ((x, x.view(60), "cat"), r"features \[3, 5, 4\] and \[60\] do not fit together for 'cat'"),
+        (
+            (x, Spikes.from_dense(torch.zeros(1, 3, 3, 5, 4)), "add"),
+            r"spikes of \[1, 2\] and \[1, 3\] samples and steps",
+        ),
+        ((x, z, "add"), r"spikes of \[1, 2\] and \[1, 3\] samples and steps cannot be merged"),
         ((x, x.scaled(0.5), "add"), "spikes of the values 1 and 0.5 cannot be merged by 'add'"),
         ((x.scaled(0.5), x.scaled(0.5), "and"), "spikes of the values 0.5 and 0.5 cannot be merged by 'and'"),
     ]:

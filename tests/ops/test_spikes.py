@@ -3,6 +3,7 @@ import torch
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes, lif, spiking_linear
+from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.strategies import LocalZO, Surrogate
 from tests.ops.harness import assert_near
 from tests.ops.oracle import lif as oracle_lif
@@ -141,6 +142,23 @@ def test_count_sum_over_time(x):
     count.backward(grad)
     assert torch.equal(count, x.sum(1))
     assert torch.equal(x.grad, grad[:, None].expand_as(x))
+
+
+@dense
+def test_by_neuron_sum_over_samples_and_time(x):
+    assert torch.equal(Spikes.from_dense(x.double()).by_neuron(), x.long().sum((0, 1)))
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_active_by_neuron_leaves_out_what_is_listed_for_nothing(everywhere):
+    """More rows than a byte counts."""
+    g = torch.rand(3, 201, 5) * (torch.rand(3, 201, 5) < 0.9)
+    x = Spikes.from_dense(torch.zeros_like(g))
+    listed = torch.arange(g.numel()) if everywhere else torch.arange(0, g.numel(), 2)
+    x.active = EVERYWHERE if everywhere else Rows.from_flat(listed, 3 * 201, 5)
+    x.g = g.flatten()[listed]
+    chosen = torch.zeros(g.numel()).index_fill(0, listed, 1).view_as(g)
+    assert torch.equal(x.active_by_neuron(), (g * chosen != 0).sum((0, 1)))
 
 
 def test_count_gradient_gathers():

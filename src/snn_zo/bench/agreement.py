@@ -167,7 +167,9 @@ class Reference:
         case, seen = self.contestant.case, self.local[i]
         sample = torch.arange(case.batch, device=u.device)[chunk]
         by_sample = u.transpose(0, 1).contiguous()
-        expected = self.contestant.strategy.gradient(by_sample, Draw(case.seed, self.contestant.connections[i].place, 0, sample))
+        expected = self.contestant.strategy.gradient(
+            by_sample, Draw(case.seed, self.contestant.connections[i].place, 0, sample)
+        )
         if seen is None:
             self.active[i] += int((expected.float() != 0).sum())
             return expected.transpose(0, 1)

@@ -120,9 +120,7 @@ class BenchSettings:
         """Number of neurons of each hidden layer."""
         layers = parts(self.hidden)
         return [
-            math.prod(shape)
-            for part, shape in zip(layers, shapes(layers, self.in_shape), strict=True)
-            if part.spikes
+            math.prod(shape) for part, shape in zip(layers, shapes(layers, self.in_shape), strict=True) if part.spikes
         ]
 
     def _require_network(self) -> None:

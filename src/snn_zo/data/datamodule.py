@@ -102,7 +102,8 @@ class EventDataModule(lightning.LightningDataModule):
     ) -> Batch:
         """Put a batch together on the device, or send it there."""
         if isinstance(batch, ResidentBatch):
-            return self._resident[batch.path].batch(batch.sample.numpy())._replace(share=batch.share)
+            held = self._resident[batch.path].batch(batch.sample.numpy())
+            return self.dataset.presented(held)._replace(share=batch.share)
         return streamed(batch, device)
 
 
@@ -178,7 +179,8 @@ class _Batches(Dataset[Batch | ResidentBatch]):
         ptr, col = self._events(sample)
         if self.augment.used() and len(sample):
             ptr, col = self.augment.apply(ptr, col, sample, self.dataset.grid, self.seed, request.epoch)
-        return self.subset.store.assemble(sample, ptr, col)._replace(share=request.share)
+        made = self.subset.store.assemble(sample, ptr, col)
+        return self.dataset.presented(made)._replace(share=request.share)
 
     def _events(self, sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         try:

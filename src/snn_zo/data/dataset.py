@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from snn_zo.data.splits import Splits
-    from snn_zo.data.store import EventStore
+    from snn_zo.data.store import Batch, EventStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,15 @@ class EventDataset(EventReader):
     def _require_share(self, name: str) -> None:
         if not 0 < getattr(self, name) < 1:
             raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name):g}")
+
+    @property
+    def is_analogue(self) -> bool:
+        """Whether the network sees values and not spikes."""
+        return False
+
+    def presented(self, batch: Batch) -> Batch:
+        """What the network sees of a batch of recordings: their spikes, if a subclass says nothing else."""
+        return batch
 
     @abstractmethod
     def splits(self) -> Splits:

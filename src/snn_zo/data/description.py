@@ -32,6 +32,8 @@ def run(dataset: EventDataset, name: str, folder: Path) -> None:
         DataError: the data is missing or damaged, or no run would take it, which is said after all else.
         OSError: the folder cannot be written.
     """
+    if dataset.is_analogue:
+        raise DataError("images as they are (data.code=direct) have no events to count: describe another data.code")
     splits = dataset.splits()
     errors, warnings = inspect(dataset, splits)
     parts = [Part.of(split, subset, dataset) for split, subset in splits._asdict().items() if len(subset.sample)]

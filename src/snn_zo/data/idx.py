@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, get_args
 
 from snn_zo.data.dataset import EventDataset, FileDataset, PublishedSplit
+from snn_zo.data.direct import Images, as_bits
 from snn_zo.data.errors import BadRecordingError, DataError
 from snn_zo.data.fetch import fetch
 from snn_zo.data.layout import near_miss
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from snn_zo.target import Values
 
 SIDE = 28
-Code = Literal["latency", "rate"]
+Code = Literal["latency", "rate", "direct"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _FOREVER_US = 2**62
 _MOST = 1_000_000
@@ -34,7 +35,7 @@ _MOST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdxImages(FileDataset, PublishedSplit):
+class IdxImages(Images, FileDataset, PublishedSplit):
     """28 x 28 grey images in IDX files (LeCun et al. 1998), one input for each pixel.
 
     Looks for `<root>/<name>/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]`, then in the folders of
@@ -42,7 +43,8 @@ class IdxImages(FileDataset, PublishedSplit):
 
     Attributes:
         code: `latency`: a pixel of intensity x in [0, 1] spikes once, at t = tau_eff ln(x / (x - threshold)), and not
-            at all where x <= threshold; `rate`: it spikes in each step with probability x max_rate dt.
+            at all where x <= threshold; `rate`: it spikes in each step with probability x max_rate dt; `direct`: the
+            network sees x at each step.
         tau_eff: time constant of the latency code in ms.
         threshold: of the latency code.
         max_rate: of the rate code, spikes per second at x = 1.
@@ -99,6 +101,8 @@ class IdxImages(FileDataset, PublishedSplit):
         if blank.any():
             place = f"{self.file(part, 'images-idx3')}, image {listing.number[blank.argmax()]},"
             raise BadRecordingError(f"{place} is blank, as in a file filled with zeros: remove or replace it")
+        if self.is_analogue:
+            return as_bits(images, listing.target)
         noise = np.random.default_rng((int(listing.number[0]), *self.name.encode(), *part.encode()))
         return self._coded((images / 255).astype("float32"), listing.target, noise)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_zo.data.store import Batch, EventStore
+from snn_zo.ops.analogue import Analogue
 from snn_zo.ops.spikes import Rows, Spikes
 
 SHARE = 0.5
@@ -62,6 +63,9 @@ def fits(store: EventStore, device: torch.device) -> bool:
 
 def streamed(batch: Batch, device: torch.device) -> Batch:
     """A batch on its way to a device through pinned memory, without a wait for the copy."""
+    if isinstance(batch.spikes, Analogue):
+        values = Analogue(_to(batch.spikes.values, device), batch.spikes.steps)
+        return Batch(values, _to(batch.target, device), _to(batch.sample, device), batch.share)
     spikes = batch.spikes
     events = Rows(*(_to(part, device) for part in spikes.events))
     moved = Spikes.from_events(spikes.shape, events, spikes.handle.dtype, spikes.features)

@@ -35,7 +35,7 @@ from snn_zo.data.original import Original
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from snn_zo.ops.spikes import Spikes
+    from snn_zo.ops.analogue import Input
 
 FORMAT = 3
 HEADER = 4096
@@ -60,14 +60,14 @@ class Batch(NamedTuple):
     """What the model sees in one step.
 
     Attributes:
-        spikes: [B, T, N] input spikes.
+        spikes: [B, T, N] input spikes, or an analogue input.
         target: [B] int64 classes, or [B, K] float32 values.
         sample: [B] int64 index in the data set, which keys the random draws of each sample.
         share: weight of its mean loss in the mean over devices, where a batch is split over several: their number times
             B, over the size of the whole. B may be 0 then.
     """
 
-    spikes: Spikes
+    spikes: Input
     target: Tensor
     sample: Tensor
     share: float = 1.0

@@ -69,6 +69,7 @@ class Activity:
         errors: elements at which an error enters: the active ones, and own spikes in live rows for a hard reset.
         connected: what is connected to what; None where each input is with each neuron.
         counted: neurons that input spikes and active inputs reach; None where each reaches all.
+        encoded: how often a sample's analogue input is multiplied with the weights, once or at each step; 0 for spikes.
     """
 
     inputs: int
@@ -88,11 +89,12 @@ class Activity:
     errors: int = 0
     connected: Connection | None = None
     counted: Reached | None = None
+    encoded: int = 0
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What two activities have in common that add up."""
-        return self.inputs, self.neurons, self.steps, self.forms, self.connection, self.counted is None
+        return self.inputs, self.neurons, self.steps, self.forms, self.connection, self.counted is None, self.encoded
 
     @property
     def adjoint_everywhere(self) -> bool:

@@ -17,6 +17,8 @@ PATTERNS = {
     ("grad_weight", "trace"): "input traces times errors",
     ("grad_input", "scan"): "decaying sum of weight rows",
     ("grad_input", "gather"): "products at active inputs",
+    ("forward", "moved"): "entries moved",
+    ("grad_input", "moved"): "entries moved back",
 }
 """Computation pattern of a phase in a form; dense products otherwise."""
 

@@ -7,7 +7,7 @@ backpropagation of the same network, in which nothing depends on activity.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple, cast
 
@@ -200,6 +200,8 @@ def sizes(a: Activity, search: Search, plan: Schedule = FP32) -> dict[str, float
         "dense adjoints": elements * w,
         "spike bits": elements * BIT,
         "input bits": a.rows * c.places * share * BIT,
+        "input values": c.places * a.encoded * plan.group * w,
+        "currents": a.neurons * w,
     }
 
 
@@ -224,6 +226,8 @@ def _passes(array: str, a: Activity, plan: Schedule) -> Work:
 
 def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     """The three dense products over rows, inputs and neurons, of a group of samples each."""
+    if a.encoded:
+        return _encoding(a, bias, plan)
     c, w, rows = a.connection, plan.word, a.steps * plan.group
     n = float(a.rows * c.products)
     # how often each number is used; of inputs, on average
@@ -236,6 +240,28 @@ def _products(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
     return {
         "forward": Work(binary_products=n, uses=bits | weights) + pooling + _bias(a, bias, plan),
         "grad_weight": Work(binary_products=n, moved=gradient, uses=bits | adjoints) + _bias(a, bias, plan),
+        "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
+    }
+
+
+def _encoding(a: Activity, bias: bool, plan: Schedule) -> dict[str, Work]:
+    """The products of an analogue input: where it stays as it is, one for all steps of a sample.
+
+    The current of a sample is then added at each step, and its adjoint summed over them before it is multiplied.
+    """
+    c, w, rows = a.connection, plan.word, a.encoded * plan.group
+    n = float(a.samples * a.encoded * c.products)
+    values = {("input values", c.products / max(c.places, 1)): n * w}
+    weights = {("stored weights", rows * c.products / max(c.weights, 1)): n * w}
+    adjoints = {("dense adjoints", c.products / max(a.neurons, 1)): n * w}
+    gradient = {"stored gradient": 2 * a.samples / plan.group * c.weights * w}
+    held = a.rows * a.neurons if a.encoded < a.steps else 0
+    pooled = a.samples * a.encoded * c.pooled
+    pooling = Work(pooled, moved={"input values": (pooled + a.samples * a.encoded * c.sums) * w})
+    rest = Work(held, moved={"currents": held * w}) + _bias(replace(a, steps=a.encoded), bias, plan)
+    return {
+        "forward": Work(products=n, uses=values | weights) + pooling + rest,
+        "grad_weight": Work(products=n, moved=gradient, uses=values | adjoints) + rest,
         "grad_input": Work(products=n, uses=adjoints | weights) if a.forms.input else Work(),
     }
 

@@ -7,7 +7,9 @@ from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution
 from snn_zo.ops.spikes import Spikes
 
@@ -54,7 +56,7 @@ class InferenceCounts:
         }
 
 
-def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
+def linear_counts(x: Input, weight: Tensor) -> InferenceCounts:
     """Synaptic operations of a fully connected layer.
 
     Args:
@@ -62,11 +64,13 @@ def linear_counts(x: Spikes, weight: Tensor) -> InferenceCounts:
         weight: [N, N_in].
     """
     b, t, n = x.shape
+    if isinstance(x, Analogue):
+        return _of_values(x.values.flatten(2), weight.count_nonzero(0), b * x.products * weight.numel())
     element, times = x.events.flat(n).unique_consecutive(return_counts=True)
     return _counted(weight.count_nonzero(0)[element % n], times, b * t * weight.numel())
 
 
-def conv_counts(x: Spikes, weight: Tensor, convolution: Convolution) -> InferenceCounts:
+def conv_counts(x: Input, weight: Tensor, convolution: Convolution) -> InferenceCounts:
     """Synaptic operations of a convolutional layer; no operation has a factor from the padding.
 
     What a fused pooling sums up is a count: an operation with it is one, as it is where the pooling is a layer before.
@@ -77,6 +81,10 @@ def conv_counts(x: Spikes, weight: Tensor, convolution: Convolution) -> Inferenc
         convolution: its shapes.
     """
     b, t, _ = x.shape
+    if isinstance(x, Analogue):
+        pooled = avg_pool2d(x.values.flatten(0, 1), convolution.pool)
+        dense = b * x.products * int(convolution.reached().sum())
+        return _of_values(pooled.unflatten(0, x.values.shape[:2]).flatten(2), convolution.reached(weight), dense)
     numbers = torch.arange(math.prod(convolution.pooled_shape), device=weight.device).view(convolution.pooled_shape)
     events = int(x.event_count)
     number = convolution.at_inputs(numbers, x.channels_last, outside=-1)[x.events.col[:events]]
@@ -84,6 +92,11 @@ def conv_counts(x: Spikes, weight: Tensor, convolution: Convolution) -> Inferenc
     element, times = element[number >= 0].unique(return_counts=True)
     targets = convolution.reached(weight).flatten()[element % numbers.numel()]
     return _counted(targets, times, b * t * int(convolution.reached().sum()))
+
+
+def _of_values(values: Tensor, targets: Tensor, dense: int) -> InferenceCounts:
+    """Of values [B, T, N] that are multiplied with so many weights other than 0 each."""
+    return InferenceCounts(dense=dense, macs=int(values.count_nonzero((0, 1)) @ targets.flatten()))
 
 
 def _counted(targets: Tensor, times: Tensor, dense: int) -> InferenceCounts:

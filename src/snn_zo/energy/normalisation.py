@@ -10,7 +10,8 @@ import torch
 from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import INDEX, Schedule
 from snn_zo.energy.work import Work
-from snn_zo.ops.spikes import EVERYWHERE, Spikes
+from snn_zo.ops.analogue import Analogue, Input
+from snn_zo.ops.spikes import EVERYWHERE
 
 Phases = dict[str, Work]
 
@@ -54,7 +55,7 @@ class NormalisedActivity(Activity):
         return replace(summed, statistics=Statistics(*map(sum, zip(self.statistics, theirs, strict=True))))
 
 
-def normalised_activity(a: Activity, x: Spikes, fan_out: torch.Tensor | None, group: int) -> NormalisedActivity:
+def normalised_activity(a: Activity, x: Input, fan_out: torch.Tensor | None, group: int) -> NormalisedActivity:
     """The activity with what the statistics of its currents are made from.
 
     Args:
@@ -63,7 +64,7 @@ def normalised_activity(a: Activity, x: Spikes, fan_out: torch.Tensor | None, gr
         fan_out: [N_in] how many neurons each input reaches; None where each reaches all.
         group: output channels of a group; N of a fully connected layer.
     """
-    if not x.events.col.is_cpu:  # torch's dense operations
+    if isinstance(x, Analogue) or not x.events.col.is_cpu:  # torch's dense operations
         return NormalisedActivity(**vars(a))
     fan = torch.full((x.shape[2],), a.neurons) if fan_out is None else fan_out
     spiking = x.events.ptr.diff()

@@ -15,6 +15,7 @@ from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.inference import InferenceCounts
 from snn_zo.energy.work import Work
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
 
@@ -68,7 +69,7 @@ class Layer(nn.Module):
         """How active elements are found."""
         return Search()
 
-    def note(self, x: Spikes, record: Record, spikes: Spikes | None = None) -> None:
+    def note(self, x: Input, record: Record, spikes: Spikes | None = None) -> None:
         """Say what the layer has just done, to whoever is `recording`.
 
         Args:
@@ -92,7 +93,7 @@ class Layer(nn.Module):
     def dense_work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """Operations by phase of full backpropagation on the same samples."""
 
-    def inference(self, x: Spikes) -> InferenceCounts | None:
+    def inference(self, x: Input) -> InferenceCounts | None:
         """Synaptic operations of a batch, by the definitions of NeuroBench; None where a layer does not count them."""
         return None
 
@@ -112,7 +113,7 @@ class Done(NamedTuple):
     """
 
     layer: Layer
-    x: Spikes
+    x: Input
     record: Record
     spikes: Spikes | None
 

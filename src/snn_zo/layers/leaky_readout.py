@@ -13,6 +13,7 @@ from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.layers.spiking_linear import linear_parameters
 from snn_zo.neuron import Readout
 from snn_zo.ops import Spikes, leaky_readout
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.record import Record
 
 
@@ -52,6 +53,7 @@ class LeakyReadout(Layer):
 
     def activity(self, done: Done) -> Activity:
         """See `Layer.activity`."""
+        assert isinstance(done.x, Spikes)
         return readout_activity(done.x, self.neurons, done.record)
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
@@ -62,6 +64,6 @@ class LeakyReadout(Layer):
         """See `Layer.dense_work`."""
         return counts.dense_readout(activity, self.readout, self.bias is not None, plan, self.every_step)
 
-    def inference(self, x: Spikes) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
         return linear_counts(x, self.weight)

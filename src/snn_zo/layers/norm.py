@@ -13,7 +13,8 @@ from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import Schedule
 from snn_zo.energy.normalisation import NormalisedActivity, normalised_activity
 from snn_zo.energy.work import Work
-from snn_zo.ops import Spikes, current_statistics
+from snn_zo.ops import current_statistics
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
 
 NormName = Literal["tdbn", "weight"]
@@ -39,7 +40,7 @@ class Norm(nn.Module):
 
     @abstractmethod
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """Weight and bias for an input.
 
@@ -54,7 +55,7 @@ class Norm(nn.Module):
     def folded(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in evaluation, whatever the input."""
 
-    def activity(self, of_layer: Activity, x: Spikes, fan_out: Tensor | None, group: int) -> Activity:
+    def activity(self, of_layer: Activity, x: Input, fan_out: Tensor | None, group: int) -> Activity:
         """The activity of the layer with what the normalisation is counted from; arguments as of
         `snn_zo.energy.normalisation.normalised_activity`."""
         return of_layer
@@ -99,7 +100,7 @@ class ThresholdBatchNorm(Norm):
         self.register_buffer("running_variance", torch.ones(channels))
 
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """See `Norm.forward`.
 
@@ -125,7 +126,7 @@ class ThresholdBatchNorm(Norm):
         """See `Norm.folded`."""
         return self._fold(weight, self.running_mean, self.running_variance)
 
-    def activity(self, of_layer: Activity, x: Spikes, fan_out: Tensor | None, group: int) -> NormalisedActivity:
+    def activity(self, of_layer: Activity, x: Input, fan_out: Tensor | None, group: int) -> NormalisedActivity:
         """See `Norm.activity`."""
         return normalised_activity(of_layer, x, fan_out, group)
 
@@ -157,7 +158,7 @@ class WeightStandardisation(Norm):
         self.eps = eps
 
     def forward(
-        self, x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
+        self, x: Input, weight: Tensor, bias: Tensor | None, convolution: Convolution | None, backend: str
     ) -> tuple[Tensor, Tensor | None]:
         """See `Norm.forward`."""
         return self.folded(weight, bias)

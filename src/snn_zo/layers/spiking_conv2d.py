@@ -14,6 +14,7 @@ from snn_zo.layers.norm import NormName, make_norm
 from snn_zo.layers.weighted_layer import WeightedLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_conv2d
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution, Pair, fan_out, pair
 from snn_zo.strategies import Draw, Strategy
 
@@ -82,7 +83,7 @@ class SpikingConv2d(WeightedLayer):
         """See `SpikingLayer.fan_out`."""
         return fan_out(self.convolution, x.channels_last, x.events.col.device)
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """[B, T, C_out, H_out, W_out] spikes; see `SpikingLayer.forward`."""
         made, (weight, bias) = self.convolution, self.normalised(x)
         spikes = spiking_conv2d(
@@ -92,6 +93,6 @@ class SpikingConv2d(WeightedLayer):
         self.note(x, spikes.record, spikes)
         return spikes
 
-    def inference(self, x: Spikes) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
         return conv_counts(x, self.weight, self.convolution)

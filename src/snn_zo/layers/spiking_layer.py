@@ -14,6 +14,7 @@ from snn_zo.energy.counts import FP32, Schedule, Search
 from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.neuron import Neuron
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
 
@@ -38,11 +39,11 @@ class SpikingLayer(Layer):
         self.neuron, self.strategy, self.backend = neuron, strategy, backend
 
     @abstractmethod
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """Spikes of the layer.
 
         Args:
-            x: [B, T, *in_shape] input spikes.
+            x: [B, T, *in_shape] input spikes, or an analogue input where the layer encodes one.
             draw: randomness of the strategy in a training step, of this layer's own stream.
         """
 
@@ -75,8 +76,9 @@ class SpikingLayer(Layer):
         """From the lengths of index lists."""
         assert done.spikes is not None
         drawn = self.strategy.lookup == "drawn"
-        x, spikes = done.x, done.spikes
-        return layer_activity(x, spikes, self.neuron.reset, drawn, self.connection, self.fan_out(x))
+        x, encoded = (done.x.silent(), done.x.products) if isinstance(done.x, Analogue) else (done.x, 0)
+        found = layer_activity(x, done.spikes, self.neuron.reset, drawn, self.connection, self.fan_out(x))
+        return replace(found, encoded=encoded)
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """See `Layer.work`."""

@@ -13,6 +13,7 @@ from snn_zo.layers.norm import NormName, make_norm
 from snn_zo.layers.weighted_layer import WeightedLayer
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Spikes, spiking_linear
+from snn_zo.ops.analogue import Input
 from snn_zo.strategies import Draw, Strategy
 
 
@@ -47,14 +48,14 @@ class SpikingLinear(WeightedLayer):
         self.weight, self.bias = linear_parameters(self.inputs, neurons, bias)
         self.norm = make_norm(norm, neurons, neuron.v_th, bias, self.inputs)
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
+    def forward(self, x: Input, draw: Draw | None = None) -> Spikes:
         """See `SpikingLayer.forward`."""
         weight, bias = self.normalised(x)
         spikes = spiking_linear(x, weight, bias, self.neuron, self.strategy, draw, self.backend)
         self.note(x, spikes.record, spikes)
         return spikes
 
-    def inference(self, x: Spikes) -> InferenceCounts:
+    def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
         return linear_counts(x, self.folded()[0])
 

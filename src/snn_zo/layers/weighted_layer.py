@@ -10,8 +10,8 @@ from snn_zo.energy.work import Work
 from snn_zo.layers.layer import Done
 from snn_zo.layers.norm import Norm
 from snn_zo.layers.spiking_layer import SpikingLayer
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution
-from snn_zo.ops.spikes import Spikes
 
 
 class WeightedLayer(SpikingLayer):
@@ -33,7 +33,7 @@ class WeightedLayer(SpikingLayer):
         """Weight and bias of the same layer without a normalisation, as in evaluation: to count, or to export."""
         return (self.weight, self.bias) if self.norm is None else self.norm.folded(self.weight, self.bias)
 
-    def normalised(self, x: Spikes) -> tuple[Tensor, Tensor | None]:
+    def normalised(self, x: Input) -> tuple[Tensor, Tensor | None]:
         """Weight and bias to compute with for an input."""
         if self.norm is None:
             return self.weight, self.bias
@@ -53,8 +53,10 @@ class WeightedLayer(SpikingLayer):
     def activity(self, done: Done) -> Activity:
         """See `Layer.activity`."""
         found = super().activity(done)
+        if self.norm is None:
+            return found
         group = self.neurons if self.convolution is None else self.convolution.channels // self.convolution.groups
-        return found if self.norm is None else self.norm.activity(found, done.x, self.fan_out(done.x), group)
+        return self.norm.activity(found, done.x, None if isinstance(done.x, Analogue) else self.fan_out(done.x), group)
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:
         """See `Layer.work`."""

@@ -17,7 +17,7 @@ from snn_zo.experiment import LoadedRun
 from snn_zo.layers import Done, LeakyReadout, SpikeCounts, recording
 from snn_zo.look.seen import Seen
 from snn_zo.look.settings import LookSettings
-from snn_zo.ops import leaky_readout
+from snn_zo.ops import Spikes, leaky_readout
 from snn_zo.strategies import Draw
 from snn_zo.target import Classes
 from snn_zo.untrusted import positive
@@ -85,6 +85,8 @@ def look(run: LoadedRun, settings: LookSettings) -> Look:
     _require_widths(run)
     sample = _place(run, settings)
     batch = run.data.recording(settings.part, sample)
+    if not isinstance(batch.spikes, Spikes):
+        raise ConfigError("the run saw images as they are (data.code=direct), and spikes are what there is to look at")
     device = torch.device(device_of(run.config))
     module = run.module.to(device)
     spikes = batch.spikes.to(device)
@@ -150,7 +152,7 @@ def _over_time(done: Sequence[Done]) -> NDArray[np.float64] | None:
     """Values of the readout at each step; of output neurons that spike the counts so far."""
     for each in reversed(done):
         layer = each.layer
-        if isinstance(layer, LeakyReadout):
+        if isinstance(layer, LeakyReadout) and isinstance(each.x, Spikes):
             with torch.no_grad():
                 values = leaky_readout(
                     each.x, layer.weight, layer.bias, layer.readout, layer.backend, every_step=True

@@ -14,6 +14,7 @@ from snn_zo.models.output import Output
 from snn_zo.network import Convolutional, Pooling
 from snn_zo.neuron import CountReadout, Init, Neuron, Readout
 from snn_zo.ops import Spikes
+from snn_zo.ops.analogue import Input
 from snn_zo.ops.leaky_readout import reduced
 from snn_zo.strategies import Draw, Strategy
 
@@ -122,11 +123,11 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList([*hidden, readout])
 
-    def forward(self, x: Spikes, draw: Draw | None = None) -> Output:
+    def forward(self, x: Input, draw: Draw | None = None) -> Output:
         """Values of the readout, and the spikes of the hidden layers.
 
         Args:
-            x: [B, T, *in_shape] input spikes.
+            x: [B, T, *in_shape] input spikes, or an analogue input of the first layer.
             draw: randomness of the strategies in a training step; layer i draws from stream i.
         """
         hidden = {}
@@ -139,7 +140,7 @@ class Stack(nn.Module):
         return read_out(readout, x, hidden, draw.for_layer(len(layers)) if draw else None)
 
 
-def read_out(readout: nn.Module, x: Spikes, hidden: dict[str, Spikes], draw: Draw | None) -> Output:
+def read_out(readout: nn.Module, x: Input, hidden: dict[str, Spikes], draw: Draw | None) -> Output:
     """The output of a network.
 
     Args:

@@ -1,6 +1,7 @@
 """Differentiable operations on spikes. Each is a folder with one file a backend; `reference` defines correct."""
 
 from snn_zo.neuron import Neuron, Readout
+from snn_zo.ops.analogue import Analogue
 from snn_zo.ops.current_statistics import current_statistics
 from snn_zo.ops.dropout import dropout
 from snn_zo.ops.leaky_readout import leaky_readout
@@ -14,6 +15,7 @@ from snn_zo.ops.spiking_conv2d import spiking_conv2d
 from snn_zo.ops.spiking_linear import spiking_linear
 
 __all__ = [
+    "Analogue",
     "Neuron",
     "Readout",
     "Rows",

@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv_transpose2d, pad
+from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, pad
 
 Pair = tuple[int, int]
 """For rows and for columns."""
@@ -135,3 +135,12 @@ def fan_out(convolution: Convolution, channels_last: bool, device: torch.device)
         device: where the numbers are wanted.
     """
     return convolution.at_inputs(convolution.reached(), channels_last).to(device)
+
+
+def convolved(values: Tensor, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
+    """[B, T, H_out, W_out, C_out] current that values [B, T, C, H, W] make."""
+    flat = values.flatten(0, 1)
+    if convolution.pool != (1, 1):
+        flat = avg_pool2d(flat, convolution.pool, divisor_override=1)
+    current = conv2d(flat, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
+    return current.unflatten(0, values.shape[:2]).permute(0, 1, 3, 4, 2)

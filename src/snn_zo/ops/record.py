@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import Tensor
 
-Forward = Literal["events", "dense"]
+Forward = Literal["events", "dense", "moved"]
 WeightGradient = Literal["trace", "adjoint", "dense"]
-InputGradient = Literal["scan", "gather", "dense"]
+InputGradient = Literal["scan", "gather", "dense", "moved"]
 
 
 @dataclass(eq=False)
@@ -20,9 +20,11 @@ class Record:
     sparse one with the fewest operations.
 
     Attributes:
-        forward: the current, from rows of the weight at input `events`, or by a `dense` product.
+        forward: the current, from rows of the weight at input `events`, or by a `dense` product; `moved` where spikes
+            are, to other places, and there is no current.
         weight_gradient: `trace` (input traces times errors), `adjoint` (adjoints added at input events), or `dense`.
-        input_gradient: `scan` (a decaying sum of weight rows), `gather` (a product at each active input), or `dense`.
+        input_gradient: `scan` (a decaying sum of weight rows), `gather` (a product at each active input), or `dense`;
+            `moved` where gradients go back to where spikes came from.
         to_input: whether the input wants a gradient.
         drawn: elements that a stochastic strategy drew a random number for, on a GPU a 0-dim tensor; None where the
             backend does not say.

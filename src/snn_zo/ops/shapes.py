@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.convolution import Convolution, Pair
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw
 
 
-def require_spikes(x: Spikes, scaled: bool = False) -> None:
+def require_spikes(x: Input, scaled: bool = False) -> None:
     """Raise ValueError unless x is Spikes with a time step, and of value 1 where they may not be `scaled`."""
+    if isinstance(x, Analogue):
+        raise ValueError("an analogue input is for a layer of spiking neurons: put one in front of this")
     if not isinstance(x, Spikes):
         raise ValueError(f"input must be Spikes, got {type(x).__name__}: Spikes.from_dense makes them from a tensor")
     if x.shape[1] == 0:
@@ -19,7 +22,7 @@ def require_spikes(x: Spikes, scaled: bool = False) -> None:
         raise ValueError(f"each of these spikes has the value {x.scale:g}, which this operation knows nothing of")
 
 
-def require_map(x: Spikes, what: str, scaled: bool = False) -> tuple[int, int, int]:
+def require_map(x: Input, what: str, scaled: bool = False) -> tuple[int, int, int]:
     """The features (C, H, W) of spikes.
 
     Args:
@@ -49,18 +52,21 @@ def require_layer(x: Spikes, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def require_kernel(
-    x: Spikes, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
+    x: Input, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int, pool: Pair
 ) -> Convolution:
     """The convolution that these make.
 
     Raises:
         ValueError: they make none.
     """
-    shape = require_map(x, "a convolution")
+    if isinstance(x, Analogue) and len(x.features) == 3:
+        channels, height, width = x.features
+    else:
+        channels, height, width = require_map(x, "a convolution")
     if weight.dim() != 4:
         raise ValueError(f"weight must be [C_out, C_in / groups, rows, columns], got {list(weight.shape)}")
     kernel = (weight.shape[2], weight.shape[3])
-    made = Convolution(shape, len(weight), kernel, stride, padding, groups, pool)
+    made = Convolution((channels, height, width), len(weight), kernel, stride, padding, groups, pool)
     if tuple(weight.shape) != made.weight_shape:
         raise ValueError(f"weight must be {list(made.weight_shape)} for these spikes, got {list(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:

@@ -205,10 +205,12 @@ class Spikes:
 
     def active_by_neuron(self) -> Tensor:
         """[N] int64, the number of each neuron's elements with g != 0."""
-        active, n = self.g != 0, self.shape[2]
+        n = self.shape[2]
         if self.active is EVERYWHERE:
-            return active.view(-1, n).sum(0)
-        col = self.active.col
+            # sums of bytes, which 255 rows do not overflow, take an eighth of the time
+            parts = (rows.ne(0).view(torch.uint8).sum(0, dtype=torch.uint8) for rows in self.g.view(-1, n).split(255))
+            return torch.stack(list(parts)).sum(0)
+        active, col = self.g != 0, self.active.col
         if col.is_cpu:
             return torch.bincount(col[active], minlength=n)
         counts = torch.zeros(n, dtype=torch.int64, device=col.device)

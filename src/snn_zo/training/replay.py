@@ -81,7 +81,7 @@ class Replay:
         if self.ordinary < WARM_UP or batch.spikes.shape != self._shape or not self._capturable:
             self.ordinary += 1
             return self._ordinary(batch, step)
-        if self._again is None or len(batch.spikes.events.col) > len(self._batch.spikes.events.col):
+        if self._again is None or len(_events(batch).col) > len(_events(self._batch).col):
             self._prepare(batch)
         if self._again is None:
             return self._ordinary(batch, step)
@@ -125,10 +125,11 @@ class Replay:
 
     def _prepare(self, batch: Batch) -> None:
         """Buffers for batches like this one, and the captured step that reads them."""
-        events, device = batch.spikes.events, batch.target.device
+        given, device = _spikes(batch), batch.target.device
+        events = given.events
         col = torch.zeros(enlarged(len(events.col)), dtype=events.col.dtype, device=device)
-        dtype, features = batch.spikes.handle.dtype, batch.spikes.features
-        spikes = Spikes.from_events(batch.spikes.shape, Rows(events.ptr.clone(), col), dtype, features)
+        rows = Rows(events.ptr.clone(), col)
+        spikes = Spikes.from_events(given.shape, rows, given.handle.dtype, given.features)
         self._batch = Batch(spikes, batch.target.clone(), batch.sample.clone())
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._stage(batch, 0)
@@ -150,9 +151,9 @@ class Replay:
         self.optimizer.zero_grad()
 
     def _stage(self, batch: Batch, step: int) -> None:
-        ours, events = self._batch, batch.spikes.events
-        ours.spikes.events.ptr.copy_(events.ptr, non_blocking=True)
-        ours.spikes.events.col[: len(events.col)].copy_(events.col, non_blocking=True)
+        ours, held, events = self._batch, _events(self._batch), _events(batch)
+        held.ptr.copy_(events.ptr, non_blocking=True)
+        held.col[: len(events.col)].copy_(events.col, non_blocking=True)
         ours.target.copy_(batch.target, non_blocking=True)
         ours.sample.copy_(batch.sample, non_blocking=True)
         self._step.fill_(step)
@@ -205,6 +206,15 @@ def place_learning_rate(optimizer: Optimizer, device: torch.device) -> None:
     """Have a captured update read the learning rate anew at each replay."""
     for group in optimizer.param_groups:
         group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+
+
+def _spikes(batch: Batch) -> Spikes:
+    assert isinstance(batch.spikes, Spikes)  # an analogue input is not captured
+    return batch.spikes
+
+
+def _events(batch: Batch) -> Rows:
+    return _spikes(batch).events
 
 
 def reason_against(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.backends import implementation
 from snn_zo.ops.convolution import Convolution
+from snn_zo.ops.current_statistics.reference import current_statistics as of_values
 from snn_zo.ops.shapes import require_kernel, require_layer
-from snn_zo.ops.spikes import Spikes
 
 
 def current_statistics(
-    x: Spikes, weight: Tensor, convolution: Convolution | None = None, backend: str = "auto"
+    x: Input, weight: Tensor, convolution: Convolution | None = None, backend: str = "auto"
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance, of each output channel, of the currents I[t] that a layer without a bias makes from its input.
 
@@ -20,7 +21,7 @@ def current_statistics(
     weight / sqrt(variance).
 
     Args:
-        x: [B, T, *features] input spikes; (C_in, H, W) where there is a convolution.
+        x: [B, T, *features] input spikes, or an analogue input; (C_in, H, W) where there is a convolution.
         weight: [C_out, C_in / groups, rows, columns], or [N, N_in] of a fully connected layer, whose channels are its
             neurons.
         convolution: which it is; None for a fully connected layer.
@@ -33,6 +34,8 @@ def current_statistics(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    if isinstance(x, Analogue):
+        return of_values(x, weight, convolution)
     if convolution is None:
         require_layer(x, weight, None)
         x = x.view(x.shape[2])

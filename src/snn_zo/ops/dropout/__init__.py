@@ -33,9 +33,14 @@ def dropout(x: Spikes, p: float, draw: Draw | None = None, backend: str = "auto"
     """
     require_spikes(x, scaled=True)
     require_draw(draw, x.shape[0])
-    if not 0 <= p < 1:
-        raise ValueError(f"the probability of a dropout must be at least 0 and less than 1, got {p}")
+    require_probability(p)
     run = implementation("dropout", backend, x.handle, x.shape[2])
     draw = Draw.fresh(x.shape[0], x.handle.device) if draw is None else draw
     kept: Spikes = run(x.scaled(1.0), p, draw.for_layer((draw.layer + STREAM) % 2**32))
     return kept.scaled(x.scale / (1 - p))
+
+
+def require_probability(p: float) -> None:
+    """Raise ValueError unless p is at least 0 and less than 1."""
+    if not 0 <= p < 1:
+        raise ValueError(f"the probability of a dropout must be at least 0 and less than 1, got {p}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 from snn_zo.ops.backends import implementation
@@ -35,24 +36,33 @@ def merge(a: Spikes, b: Spikes, how: Merging, backend: str = "auto") -> Spikes:
             backend does not run here or does not support this.
     """
     _require_alike(a, b, how)
-    features = a.features if how != "cat" else (a.features[0] + b.features[0], *a.features[1:])
+    features = merged_shape(a.features, b.features, how)
     if len(features) == 3:
         b = in_order(b, a.channels_last, backend)
-    neurons = a.shape[2] + b.shape[2] if how == "cat" else a.shape[2]
-    run = implementation("merge", backend, a.handle, neurons)
+    run = implementation("merge", backend, a.handle, math.prod(features))
     merged: Spikes = run(a.scaled(1.0), b.scaled(1.0), how, features)
     return merged.scaled(a.scale)
 
 
-def _require_alike(a: Spikes, b: Spikes, how: Merging) -> None:
+def merged_shape(one: tuple[int, ...], other: tuple[int, ...], how: Merging) -> tuple[int, ...]:
+    """Features of merged spikes.
+
+    Raises:
+        ValueError: those of both do not fit together, or there is no such way to merge.
+    """
     if how not in get_args(Merging):
         raise ValueError(f"spikes are merged by one of {', '.join(get_args(Merging))}, got {how!r}")
+    skipped = 1 if how == "cat" else 0
+    if len(one) != len(other) or one[skipped:] != other[skipped:]:
+        raise ValueError(f"features {list(one)} and {list(other)} do not fit together for {how!r}")
+    return one if how != "cat" else (one[0] + other[0], *one[1:])
+
+
+def _require_alike(a: Spikes, b: Spikes, how: Merging) -> None:
     for each in (a, b):
         require_spikes(each, scaled=True)
-    skipped = 1 if how == "cat" else 0
-    if a.shape[:2] != b.shape[:2] or len(a.features) != len(b.features) or a.features[skipped:] != b.features[skipped:]:
-        one, other = ([*each.shape[:2], *each.features] for each in (a, b))
-        raise ValueError(f"spikes {one} and {other} do not fit together for {how!r}")
+    if a.shape[:2] != b.shape[:2]:
+        raise ValueError(f"spikes of {list(a.shape[:2])} and {list(b.shape[:2])} samples and steps cannot be merged")
     if a.scale != b.scale or (how in ("and", "iand") and a.scale != 1):
         raise ValueError(
             f"spikes of the values {a.scale:g} and {b.scale:g} cannot be merged by {how!r}, as the result is counts: "

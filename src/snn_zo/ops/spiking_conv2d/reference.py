@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
 
 from snn_zo.neuron import Neuron
-from snn_zo.ops.convolution import Convolution
+from snn_zo.ops.convolution import Convolution, convolved
 from snn_zo.ops.lif.reference import lif
 from snn_zo.ops.spikes import Spikes
 from snn_zo.strategies import Draw, Strategy
@@ -29,8 +28,4 @@ def spiking_conv2d(
 
 def dense_current(x: Spikes, weight: Tensor, bias: Tensor | None, convolution: Convolution) -> Tensor:
     """[B, T, H_out, W_out, C_out] current of a convolutional layer."""
-    counts = x.to_dense().to(weight.dtype).flatten(0, 1)
-    if convolution.pool != (1, 1):
-        counts = avg_pool2d(counts, convolution.pool, divisor_override=1)
-    current = conv2d(counts, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
-    return current.unflatten(0, x.shape[:2]).permute(0, 1, 3, 4, 2)
+    return convolved(x.to_dense().to(weight.dtype), weight, bias, convolution)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.backends import implementation
+from snn_zo.ops.encoding import encode_linear
 from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_draw, require_layer
 from snn_zo.ops.spikes import Spikes
@@ -13,7 +15,7 @@ from snn_zo.strategies import Draw, Strategy
 
 
 def spiking_linear(
-    x: Spikes,
+    x: Input,
     weight: Tensor,
     bias: Tensor | None,
     neuron: Neuron,
@@ -24,7 +26,7 @@ def spiking_linear(
     """Spikes of N neurons with input current I[t] = weight s_in[t] + bias.
 
     Args:
-        x: [B, T, N_in] input spikes, whatever their feature shape.
+        x: [B, T, N_in] input spikes, whatever their feature shape; or an analogue input.
         weight: [N, N_in].
         bias: [N], added at every time step, or None.
         neuron: leak, threshold and reset.
@@ -39,6 +41,8 @@ def spiking_linear(
     Raises:
         ValueError: shapes do not fit, or the backend does not run here or does not support this.
     """
+    if isinstance(x, Analogue):
+        return encode_linear(x, weight, bias, neuron, strategy, draw, backend)
     x, weight = fold_scale(x, weight)
     require_layer(x, weight, bias)
     require_draw(draw, x.shape[0])
