@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from snn_zo import __version__, cli
 from snn_zo.bench.settings import BenchSettings, load_strategies
+from snn_zo.cli.look import settings
 from snn_zo.config import Composed, build
 from snn_zo.config.command_line import arranged
 from snn_zo.config.literal import as_typed
@@ -99,6 +100,10 @@ def check_eval(arguments: Sequence[str]) -> None:
     assert [argument.partition("=")[0] for argument in arguments] == ["run"]
 
 
+def check_look(arguments: Sequence[str]) -> None:
+    assert settings(list(arguments)).run
+
+
 class Parsed(Exception):
     """The arguments of a command are understood."""
 
@@ -130,6 +135,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], None]] = {
     ),
     "data": check_data,
     "eval": check_eval,
+    "look": check_look,
     "report": lambda arguments: check_parser(cli.report, arguments),
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from snn_zo.look.images import BOTH, COLOURS, GAP, SHADES, png, raster, rgba, shaded, strip
+from snn_zo.look.images import BOTH, COLOURS, GAP, SHADES, png, raster, rgba, shaded, shaded_values, strip
 from snn_zo.look.seen import Marks, Seen
 
 
@@ -25,9 +25,14 @@ def test_png_is_read_as_it_was_meant():
 
 def test_shaded_every_count_is_seen_and_the_largest_is_the_darkest():
     counts = np.array([[0, 1, 50], [100, 99, 0]])
-    assert shaded(counts, "spikes").tolist() == [[0, 1, 4], [7, 7, 0]]
-    assert shaded(counts, "active").tolist() == [[0, 8, 11], [14, 14, 0]]
+    assert shaded(counts, "spikes").tolist() == [[0, 1, 8], [15, 15, 0]]
+    assert shaded(counts, "active").tolist() == [[0, 16, 23], [30, 30, 0]]
     assert not shaded(np.zeros((2, 2), int), "active").any()
+
+
+def test_shaded_values_reach_from_the_smallest_to_the_largest():
+    assert shaded_values(np.array([[-1.0, 0.0, 1.0]])).tolist() == [[0, 8, 15]]
+    assert not shaded_values(np.full((2, 2), 3.0)).any()
 
 
 def test_strip_puts_images_a_pixel_apart():

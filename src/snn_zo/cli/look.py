@@ -45,10 +45,10 @@ def look() -> None:
     require_no_trainer_variables()
     let_idle_threads_sleep()
     try:
-        settings = _settings(arguments)
+        chosen = settings(arguments)
         from snn_zo.look import pictures
 
-        pictures.run(settings)
+        pictures.run(chosen)
     except EXPECTED as error:
         fail(explain(error))
     except OSError as error:
@@ -56,7 +56,7 @@ def look() -> None:
     require_printed()
 
 
-def _settings(arguments: list[str]) -> LookSettings:
+def settings(arguments: list[str]) -> LookSettings:
     """The checked settings of a command line.
 
     Raises:
@@ -72,5 +72,5 @@ def _settings(arguments: list[str]) -> LookSettings:
         given[name] = value
     # a folder is taken as it is typed
     others = {name: value for name, value in given.items() if name != "run" and value != "null"}
-    settings: LookSettings = build(OmegaConf.create(others | ({"run": ""} if "run" in given else {})), "", LookSettings)
-    return replace(settings, run=given["run"])
+    chosen: LookSettings = build(OmegaConf.create(others | ({"run": ""} if "run" in given else {})), "", LookSettings)
+    return replace(chosen, run=given["run"])

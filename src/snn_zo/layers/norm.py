@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,10 @@ from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import Schedule
 from snn_zo.energy.normalisation import NormalisedActivity, normalised_activity
 from snn_zo.energy.work import Work
+from snn_zo.neuron import NORMS, NormName
 from snn_zo.ops import current_statistics
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
-
-NormName = Literal["tdbn", "weight"]
-NORMS: tuple[NormName, ...] = get_args(NormName)
 
 
 class Norm(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from snn_zo.look.images import Levels, raster, rgba, shaded, strip
+from snn_zo.look.images import Levels, raster, rgba, shaded, shaded_values, strip
 from snn_zo.look.look import Look
 from snn_zo.look.maps import FeatureMaps
 from snn_zo.look.page import drawn_values, layout, outcome, title
@@ -29,19 +29,27 @@ SIZE = 8
 
 def draw(look: Look, settings: LookSettings) -> Figure:
     """The input, each layer and the readout, from top to bottom."""
-    heights = [_height(seen) for seen in look.seen] + [TALL["readout"]] * (look.over_time is not None)
+    heights = [TALL["few"] + 0.3] * (look.image is not None)
+    heights += [_height(seen) for seen in look.seen] + [TALL["readout"]] * (look.over_time is not None)
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.5), layout="constrained")
     figure.suptitle(f"{title(look)}. {outcome(look)}".replace("$", r"\$"), fontsize=SIZE + 3)
     places = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for place, seen in zip(places, look.seen, strict=False):
+    if look.image is not None:
+        _heading(places[0], f"input, {layout(look.image.shape)}")
+        _show(places[0].subplots(), _mosaic(list(shaded_values(look.image))))
+    for place, seen in zip(places[int(look.image is not None) :], look.seen, strict=False):
         active = seen.share("active")
         told = "" if active is None else f", {percent(active)} active (orange)"
-        about = f"{seen.name}, {layout(seen)}: {percent(seen.share('spikes'))} spiked (blue){told}"
-        place.suptitle(about, fontsize=SIZE + 1, x=0.01, ha="left")
+        about = f"{seen.name}, {layout(seen.features)}: {percent(seen.share('spikes'))} spiked (blue){told}"
+        _heading(place, about)
         (_maps if seen.is_map else _raster)(place, look, seen, settings)
     if look.over_time is not None:
         _readout(places[-1], look)
     return figure
+
+
+def _heading(place: SubFigure, text: str) -> None:
+    place.suptitle(text, fontsize=SIZE + 1, x=0.01, ha="left")
 
 
 def _height(seen: Seen) -> float:
@@ -96,7 +104,7 @@ def _show(axes: Axes, levels: Levels) -> None:
 
 
 def _readout(place: SubFigure, look: Look) -> None:
-    place.suptitle("output", fontsize=SIZE + 1, x=0.01, ha="left")
+    _heading(place, "output")
     axes = place.subplots()
     assert look.over_time is not None
     ms = np.array([look.ms(step) for step in range(1, look.steps + 1)])

@@ -15,7 +15,7 @@ from snn_zo.look.seen import Counts, Kind, Marks, Seen
 Levels = NDArray[np.uint8]
 """Places in the palette, [H, W]."""
 
-SHADES = 7
+SHADES = 15
 """Of a colour; the lightest is of the smallest counts, and still seen."""
 COLOURS: dict[Kind, tuple[int, int, int]] = {"spikes": (34, 128, 214), "active": (226, 96, 20)}
 BOTH, GAP = 2 * SHADES + 1, 2 * SHADES + 2
@@ -30,7 +30,11 @@ def colour(kind: Kind | None) -> str:
 
 
 def _palette() -> list[tuple[int, int, int, int]]:
-    shades = [(*rgb, round(255 * (0.25 + 0.75 * shade / SHADES))) for rgb in COLOURS.values() for shade in range(1, 8)]
+    shades = [
+        (*rgb, round(255 * (0.25 + 0.75 * shade / SHADES)))
+        for rgb in COLOURS.values()
+        for shade in range(1, SHADES + 1)
+    ]
     return [(0, 0, 0, 0), *shades, (150, 50, 170, 255), (128, 128, 128, 90)]
 
 
@@ -41,6 +45,12 @@ def shaded(counts: Counts, kind: Kind) -> Levels:
     """Counts [...] in shades of a colour, the darkest for the largest of them, and none where nothing was counted."""
     shade = -(-SHADES * counts // max(int(counts.max(initial=0)), 1))
     return np.where(counts > 0, shade + (SHADES if kind == "active" else 0), 0).astype(np.uint8)
+
+
+def shaded_values(values: NDArray[np.float64]) -> Levels:
+    """Values [...] of an input that is no spikes, in shades of blue from the smallest to the largest of them."""
+    low, high = values.min(), values.max()
+    return np.ceil(SHADES * (values - low) / max(high - low, 1e-12)).astype(np.uint8)
 
 
 def strip(images: Sequence[Sequence[Levels]]) -> Levels:

@@ -18,6 +18,7 @@ from snn_zo.layers import Done, LeakyReadout, SpikeCounts, recording
 from snn_zo.look.seen import Seen
 from snn_zo.look.settings import LookSettings
 from snn_zo.ops import Spikes, leaky_readout
+from snn_zo.ops.analogue import Analogue
 from snn_zo.strategies import Draw
 from snn_zo.target import Classes
 from snn_zo.untrusted import positive
@@ -35,7 +36,9 @@ class Look:
         values: [C] of the readout: scores of the classes, or the predicted values.
         over_time: [T, C] the same at each time step; None where the output is no leaky readout and no count of spikes.
         names: of the C values.
-        seen: the input, and each layer that spikes, in the order of their calls.
+        seen: the input, if it is spikes, and each layer that spikes, in the order of their calls.
+        image: [C, H, W] of an input that is no spikes, its mean over time; None for spikes.
+        steps: T.
         dt, start: time step, and the beginning of the first one, in ms.
     """
 
@@ -47,13 +50,10 @@ class Look:
     over_time: NDArray[np.float64] | None
     names: Sequence[str]
     seen: Sequence[Seen]
+    image: NDArray[np.float64] | None
+    steps: int
     dt: float
     start: float
-
-    @property
-    def steps(self) -> int:
-        """T."""
-        return self.seen[0].steps
 
     @property
     def predicted(self) -> int:
@@ -85,18 +85,18 @@ def look(run: LoadedRun, settings: LookSettings) -> Look:
     _require_widths(run)
     sample = _place(run, settings)
     batch = run.data.recording(settings.part, sample)
-    if not isinstance(batch.spikes, Spikes):
-        raise ConfigError("the run saw images as they are (data.code=direct), and spikes are what there is to look at")
     device = torch.device(device_of(run.config))
     module = run.module.to(device)
-    spikes = batch.spikes.to(device)
+    x = batch.spikes.to(device)
     try:
         draw = Draw(module.seed, 0, run.step, batch.sample.to(device))
     except ValueError as error:
         raise ConfigError(f"{settings.run}: a checkpoint of step {run.step} is refused: {error}") from error
     with torch.enable_grad(), recording() as done:
-        output = module(spikes, draw)
+        output = module(x, draw)
     layers = [Seen.of(each.layer.name, each.spikes) for each in done if each.spikes is not None]
+    if isinstance(batch.spikes, Spikes):
+        layers.insert(0, Seen.of("input", batch.spikes, is_input=True))
     dataset = run.data.dataset
     return Look(
         part=settings.part,
@@ -106,7 +106,9 @@ def look(run: LoadedRun, settings: LookSettings) -> Look:
         values=_array(module.task.prediction(output.readout)[0]),
         over_time=_over_time(done),
         names=_names(run),
-        seen=[Seen.of("input", batch.spikes, is_input=True), *layers],
+        seen=layers,
+        image=_image(batch.spikes) if isinstance(batch.spikes, Analogue) else None,
+        steps=batch.spikes.shape[1],
         dt=dataset.dt,
         start=dataset.start,
     )
@@ -137,6 +139,11 @@ def _place(run: LoadedRun, settings: LookSettings) -> int:
         hint = f"part={others[0]} holds it" if others else f"the nearest is {nearest}"
         raise ConfigError(f"recording={settings.recording} is not in the part {settings.part}; {hint}")
     return int(places[0])
+
+
+def _image(x: Analogue) -> NDArray[np.float64]:
+    values = _array(x.values[0].mean(0))
+    return values if values.ndim == 3 else values.reshape(1, 1, -1)
 
 
 def _target(batch: Batch) -> int | NDArray[np.float64]:

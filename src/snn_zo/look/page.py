@@ -11,8 +11,8 @@ from markupsafe import Markup
 from snn_zo.experiment import LoadedRun
 from snn_zo.look.images import colour
 from snn_zo.look.look import Look
-from snn_zo.look.panels import maps_of, raster_of, shown
-from snn_zo.look.seen import KINDS, Seen
+from snn_zo.look.panels import image_of, maps_of, raster_of, shown
+from snn_zo.look.seen import KINDS
 from snn_zo.look.settings import LookSettings
 from snn_zo.page import render
 from snn_zo.quantity import percent
@@ -49,6 +49,7 @@ def page(look: Look, run: LoadedRun, settings: LookSettings, report: str | None)
         settings=settings,
         sentences=[outcome(look), *share(look)],
         rows=rows(look),
+        image=None if look.image is None else image_of(look.image),
         panels=[(seen, maps_of(look, seen, settings) if seen.is_map else raster_of(seen)) for seen in look.seen],
         colours={"spikes": colour("spikes"), "active": colour("active"), "both": colour(None)},
         scores=_scores(look) if isinstance(look.target, int) else [],
@@ -97,10 +98,11 @@ def share(look: Look) -> list[str]:
 
 def rows(look: Look) -> list[tuple[str, ...]]:
     """The table of the input and the layers, without its head."""
-    return [
+    shown = [] if look.image is None else [("input", layout(look.image.shape), *[MISSING] * 5)]
+    return shown + [
         (
             seen.name,
-            layout(seen),
+            layout(seen.features),
             f"{len(seen.spikes.step):,}",
             percent(seen.share("spikes")),
             MISSING if seen.active is None else f"{len(seen.active.step):,}",
@@ -111,9 +113,9 @@ def rows(look: Look) -> list[tuple[str, ...]]:
     ]
 
 
-def layout(seen: Seen) -> str:
+def layout(shape: tuple[int, ...]) -> str:
     """How many neurons there are, and how they lie."""
-    return " x ".join(map(str, seen.features))
+    return " x ".join(map(str, shape))
 
 
 def _scores(look: Look) -> list[tuple[str, str, str, str]]:

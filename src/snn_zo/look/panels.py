@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_zo.look.images import Levels, raster, shaded, strip, uri
+from snn_zo.look.images import Levels, raster, shaded, shaded_values, strip, uri
 from snn_zo.look.look import Look
 from snn_zo.look.maps import FeatureMaps
 from snn_zo.look.seen import Counts, Kind, Seen
@@ -85,6 +85,15 @@ def maps_of(look: Look, seen: Seen, settings: LookSettings) -> Maps:
             f"{_darkest(maps.parts)} {left_out}",
         ),
     )
+
+
+def image_of(values: NDArray[np.float64]) -> tuple[list[Frame], str]:
+    """An input that is no spikes, by channel, and what its shades stand for."""
+    shades = shaded_values(values)
+    frames = [
+        Frame([_image(one, f"input, channel {c}", max(one.shape))], [f"channel {c}"]) for c, one in enumerate(shades)
+    ]
+    return frames, f"From {values.min():.4g}, without colour, to {values.max():.4g}."
 
 
 def which(seen: Seen, maps: FeatureMaps, settings: LookSettings) -> str:

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from snn_zo._torch import torch
 from snn_zo.strategies.distributions import DISTRIBUTIONS, Distribution
@@ -16,6 +16,8 @@ from snn_zo.strategies.strategy import Lookup, Strategy, require_count, require_
 from snn_zo.strategies.surrogate import Surrogate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snn_zo.strategies.thresholds import Threshold
 
 RESOLUTION = 2.0**-32
@@ -23,10 +25,26 @@ RESOLUTION = 2.0**-32
 
 
 BOUNDS = 1024
-"""Parts of the table of `activity_bound`."""
+"""Parts of the tables of `ZerothOrder.bounds`."""
 
 TAIL = 1e-3
 """Activity at which the table ends: a heavy tail would stretch it over parts that hold everything at once."""
+
+
+class Bound(NamedTuple):
+    """[BOUNDS + 1] float64 that a probability is at least and at most, of which the first ones are for equal parts of
+    0 <= |u| < `Bounds.near`, and the last one is for what lies beyond."""
+
+    least: torch.Tensor
+    most: torch.Tensor
+
+
+class Bounds(NamedTuple):
+    """Bounds of P(active | u) and of P(X > k |u|) over the parts of a half width `near`."""
+
+    near: float
+    activity: Bound
+    survival: Bound
 
 
 class ZerothOrder(Strategy):
@@ -156,13 +174,19 @@ class ZerothOrder(Strategy):
         return torch.where(v < self._activity(x), g, 0.0).to(u.dtype)
 
     @cached_property
-    def activity_bound(self) -> tuple[float, torch.Tensor]:
-        """Upper bounds of P(active | u): a half width, and [BOUNDS + 1] float64 of which the first ones are for equal
-        parts of 0 <= |u| < half width, and the last one is for what lies beyond."""
+    def bounds(self) -> Bounds:
+        """Bounds of P(active | u), and of P(X > k |u|), which the activity of more than one draw is made of."""
         near = self._where_activity_falls_to(TAIL)
-        # from a little before each part, so that rounding of |u| / near cannot matter
-        start = (torch.arange(BOUNDS + 1, dtype=torch.float64) - 0.001).clamp(min=0)
-        return near, self.activity(start * (near / BOUNDS)) * (1 + 1e-9)
+        # from a little before each part to a little behind it, so that rounding of |u| / near cannot matter
+        part = torch.arange(BOUNDS + 1, dtype=torch.float64)
+        start, end = (part - 0.001).clamp(min=0) * (near / BOUNDS), (part + 1.001) * (near / BOUNDS)
+
+        def bound(values: Callable[[torch.Tensor], torch.Tensor]) -> Bound:
+            least = values(self.scale * end) * (1 - 1e-9)
+            least[-1] = 0
+            return Bound(least, values(self.scale * start) * (1 + 1e-9))
+
+        return Bounds(near, bound(self._activity), bound(self.threshold.survival))
 
     def _mean_weight(
         self, x: torch.Tensor, v: torch.Tensor, element: torch.Tensor, size: int, draw: Draw

@@ -13,6 +13,7 @@ from torch import Tensor
 from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.cpu.scan import CpuLook, Scanned
 from snn_zo.ops.cpu.threads import over_ranges
+from snn_zo.ops.cpu.weighing import numbers, weigh, weighing
 from snn_zo.ops.kept import DRAWN, EVERYTHING, REACH_MARGIN, WINDOW, WORDS
 from snn_zo.ops.spikes import EVERYWHERE, Rows
 from snn_zo.strategies import Deterministic, Draw, Strategy, ZerothOrder
@@ -30,9 +31,9 @@ def look_for(strategy: Strategy, draw: Draw | None) -> CpuLook:
     reach = strategy.reach * REACH_MARGIN
     if strategy.lookup == "drawn":
         assert draw is not None
-        near, bound = cast("ZerothOrder", strategy).activity_bound
+        near, activity, _ = cast("ZerothOrder", strategy).bounds
         sample = draw.sample.cpu().numpy().astype(np.int64, copy=False)
-        look = CpuLook(DRAWN, reach, near, bound.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
+        look = CpuLook(DRAWN, reach, near, activity.most.numpy(), (draw.seed, draw.layer), int(draw.step), sample)
         size = cast("ZerothOrder", strategy).pool
         if size == 0:
             return look
@@ -46,7 +47,7 @@ def active_set(
 ) -> ActiveSet:
     """The elements of a scan with g != 0, as the strategy itself says."""
     b, t, n = shape
-    u, element = torch.from_numpy(scanned.u), torch.from_numpy(scanned.element)
+    u, element = torch.from_numpy(scanned.u), scanned.element
     if look.kind == EVERYTHING:
         if isinstance(strategy, Deterministic) and strategy.elementwise:
             g = _expected(strategy, u)
@@ -54,17 +55,14 @@ def active_set(
             g = strategy.gradient(u.view(b, t, n), draw).flatten()
         if int(g.count_nonzero()) > SPARSE * len(g):
             return ActiveSet(EVERYWHERE, g, u)
-        active = element = g.nonzero().squeeze(1)
-        g = g[active]
+        active = g.nonzero().squeeze(1)
+        element, u, g = active.numpy(), u[active], g[active]
     elif look.kind == DRAWN:
         assert draw is not None
-        active, g = _active_among(cast("ZerothOrder", strategy), u, scanned.word, element, t * n, draw)
-        element = element[active]
+        g = _drawn(cast("ZerothOrder", strategy), scanned, t * n, draw)
     else:
         g = strategy.expected(u)
-        active = g.nonzero().squeeze(1)
-        element, g = element[active], g[active]
-    return ActiveSet(_rows(element, b * t, n), g, u[active])
+    return _where_not_0(element, g.contiguous(), u, b * t, n)
 
 
 def _expected(strategy: Strategy, u: Tensor) -> Tensor:
@@ -79,35 +77,61 @@ def _expected(strategy: Strategy, u: Tensor) -> Tensor:
     return g
 
 
-def _active_among(
-    strategy: ZerothOrder, u: Tensor, word: NDArray[np.uint32], element: Tensor, size: int, draw: Draw
-) -> tuple[Tensor, Tensor]:
-    """`ZerothOrder.active_among` in such pieces."""
+def _drawn(strategy: ZerothOrder, scanned: Scanned, size: int, draw: Draw) -> Tensor:
+    """[K] g at the elements that a scan has kept, 0 where they are not active; a sample has `size` elements."""
+    u, word, element, rule = scanned.u, scanned.word, scanned.element, weighing(strategy)
+    if rule is None:
+        return _decided(strategy, scanned, size, draw)
+    source = numbers(strategy, draw, size)
+    g, doubt = np.empty_like(u), np.empty(len(u), np.uint8)
 
-    def run(first: int, last: int) -> tuple[Tensor, Tensor]:
-        v = (WORDS - torch.from_numpy(word[first:last].astype(np.float64))) / WORDS
+    def run(first: int, last: int) -> None:
+        here = slice(first, last)
+        weigh(u[here], word[here], element[here], rule, source, g[here], doubt[here])
+
+    over_ranges(run, len(u), PIECE)
+    left = np.flatnonzero(doubt)
+    g_left, exactly = g[left], rule.exactly(strategy, torch.from_numpy(u[left]))
+    weigh(u[left], word[left], element[left], exactly, source, g_left, doubt)
+    g[left] = g_left
+    return torch.from_numpy(g)
+
+
+def _decided(strategy: ZerothOrder, scanned: Scanned, size: int, draw: Draw) -> Tensor:
+    """`_drawn` by the strategy itself, in such pieces."""
+    u, element = torch.from_numpy(scanned.u), torch.from_numpy(scanned.element)
+    g = torch.zeros_like(u)
+
+    def run(first: int, last: int) -> None:
+        v = (WORDS - torch.from_numpy(scanned.word[first:last].astype(np.float64))) / WORDS
         with torch.no_grad():
-            active, g = strategy.active_among(u[first:last], v, element[first:last], size, draw)
-        return active + first, g
+            active, values = strategy.active_among(u[first:last], v, element[first:last], size, draw)
+        g[first + active] = values
 
-    active, g = zip(*over_ranges(run, len(u), PIECE), strict=True)
-    return torch.cat(active), torch.cat(g)
+    over_ranges(run, len(u), PIECE)
+    return g
 
 
-def _rows(element: Tensor, rows: int, width: int) -> Rows:
-    """`Rows.from_flat` in one pass."""
+def _where_not_0(element: NDArray[np.int64], g: Tensor, u: Tensor, rows: int, width: int) -> ActiveSet:
+    """The active set of those of K elements where g is not 0."""
     ptr, col = np.empty(rows + 1, np.int64), np.empty(len(element), np.int32)
-    _pack(element.numpy(), width, ptr, col)
-    return Rows(torch.from_numpy(ptr), torch.from_numpy(col))
+    to_g, to_u = np.empty_like(g.numpy()), np.empty_like(u.numpy())
+    size = _pack(element, g.numpy(), u.numpy(), width, ptr, col, to_g, to_u)
+    col, to_g, to_u = (part if size == len(part) else part[:size].copy() for part in (col, to_g, to_u))
+    return ActiveSet(Rows(torch.from_numpy(ptr), torch.from_numpy(col)), torch.from_numpy(to_g), torch.from_numpy(to_u))
 
 
 @numba.njit(nogil=True, cache=True)
-def _pack(element: Any, width: int, ptr: Any, col: Any) -> None:
-    k, size = 0, len(element)
+def _pack(element: Any, g: Any, u: Any, width: int, ptr: Any, col: Any, to_g: Any, to_u: Any) -> int:
+    """Rows of the elements where g is not 0, and g and u there; how many there are."""
+    k, size = 0, 0
     for row in range(len(ptr) - 1):
-        ptr[row] = k
+        ptr[row] = size
         end = (row + 1) * width
-        while k < size and element[k] < end:
-            col[k] = element[k] - row * width
+        while k < len(element) and element[k] < end:
+            # the next one is written over it where g is 0
+            col[size], to_g[size], to_u[size] = element[k] - row * width, g[k], u[k]
+            size += g[k] != 0
             k += 1
     ptr[-1] = size
+    return size

@@ -20,9 +20,8 @@ def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
 
 
 @numba.njit(inline="always")
-def first_word(c0: Any, c1: Any, c2: Any, k0: Any, k1: Any) -> Any:
-    """First random word of block 0, uint64 in [0, 2^32); counter and key are uint64 in [0, 2^32)."""
-    c3 = np.uint64(0)
+def block(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """The four random words of a block, uint64 in [0, 2^32); counter and key are uint64 in [0, 2^32)."""
     # written out, the rounds let the compiler do several counters at once
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
@@ -43,4 +42,10 @@ def first_word(c0: Any, c1: Any, c2: Any, k0: Any, k1: Any) -> Any:
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
-    return c0
+    return c0, c1, c2, c3
+
+
+@numba.njit(inline="always")
+def first_word(c0: Any, c1: Any, c2: Any, k0: Any, k1: Any) -> Any:
+    """The first random word of block 0."""
+    return block(c0, c1, c2, np.uint64(0), k0, k1)[0]

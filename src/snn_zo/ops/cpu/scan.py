@@ -6,23 +6,17 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from snn_zo.neuron import RESETS, Neuron
+from snn_zo.ops.cpu.drawing import BLOCK, Draws, draw_for
 from snn_zo.ops.cpu.patches import Patches, add_events
-from snn_zo.ops.cpu.philox import first_word
+from snn_zo.ops.cpu.positions import LANES, flags, positions
 from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.kept import DRAWN, EVERYTHING, NOTHING, WINDOW, WORDS
 
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
-
-BLOCK = 512
-"""Elements that are drawn for together: enough for the compiler to work on several counters at once, few enough for all
-that belongs to them to stay in the first-level cache."""
 
 
 class CpuLook(NamedTuple):
@@ -110,26 +104,6 @@ class _Membrane(NamedTuple):
     reset: int
 
 
-class _Draws(NamedTuple):
-    """Where random words come from, and which of them allow activity.
-
-    Attributes:
-        limit: [K + 1] uint64 words from which on an element in a part of the table may be active.
-        scale: parts of the table per unit of |u|, of the weight's type.
-        beyond: K, the part that lies beyond the table, of the weight's type.
-        counter: seed, layer and step.
-        sample, pool, offset: as in `CpuLook`.
-    """
-
-    limit: NDArray[np.uint64]
-    scale: Any
-    beyond: Any
-    counter: tuple[np.uint64, np.uint64, np.uint64]
-    sample: NDArray[np.int64]
-    pool: NDArray[np.uint32]
-    offset: NDArray[np.int64]
-
-
 def scan(
     shape: tuple[int, int, int],
     drive: Drive,
@@ -163,15 +137,15 @@ def scan(
     return Scanned(RowArrays(ptr, col), element, kept, word, int(drawn.sum()))
 
 
-def _draws(look: CpuLook, batch: int, number: type) -> _Draws:
+def _draws(look: CpuLook, batch: int, number: type) -> Draws:
     """What a scan draws with, of the weight's type; for all but DRAWN, arrays that are not read."""
-    limit, scale, sample = np.zeros(0, np.uint64), 0.0, np.zeros(batch, np.int64)
+    limit, scale, sample = np.zeros(0, np.uint32), 0.0, np.zeros(batch, np.int64)
     if look.kind == DRAWN:
         # bounds in words: no word that is drawn has to be made a number
-        limit = (WORDS * (1 - np.minimum(look.bound, 1))).astype(np.uint64)
+        limit = np.minimum(WORDS * (1 - np.minimum(look.bound, 1)), WORDS - 1).astype(np.uint32)
         scale, sample = (len(limit) - 1) / look.near, look.sample
     counter = (np.uint64(look.key[0]), np.uint64(look.key[1]), np.uint64(look.step))
-    return _Draws(limit, number(scale), number(len(look.bound) - 1), counter, sample, look.pool, look.offset)
+    return Draws(limit, number(scale), number(len(look.bound) - 1), counter, sample, look.pool, look.offset)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -182,38 +156,6 @@ def _room(array: Any, used: int, more: int) -> Any:
     larger = np.empty(2 * len(array) + more, array.dtype)
     larger[:used] = array[:used]
     return larger
-
-
-@intrinsic
-def _trailing_zeros(typing_context: Any, word: Any) -> Any:
-    """Number of zero bits below the lowest one of a uint64 that is not 0."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _flags(size: int) -> Any:
-    """At least `size` bytes that are 0, in whole uint64 words."""
-    return np.zeros(8 * ((size + 7) // 8), np.uint8)
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _positions(words: Any, out: Any, count: int) -> int:
-    """Write the positions of the bytes of `words` that are 1 behind the first `count` of `out`; the new count.
-
-    Few are. A comparison that writes bytes is done for many elements at once, as no branch hangs on it; eight bytes
-    that are all 0 are then passed over in one comparison, and the lowest bit that is 1 names the next position.
-    """
-    for j in range(len(words)):
-        bits = words[j]
-        while bits != 0:
-            out[count] = 8 * j + (_trailing_zeros(bits) >> 3)  # type: ignore[call-arg]
-            count += 1
-            bits &= bits - np.uint64(1)  # without its lowest 1
-    return count
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -253,42 +195,20 @@ def _add(v: Any, values: Any) -> None:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _draw(element: Any, origin: int, word: Any, draws: Any, b: int) -> None:
-    """The first random word of each element of sample b, which begins at `origin`."""
-    pool = draws.pool
-    if len(pool) > 0:
-        start = draws.offset[b] - origin
-        for j in range(len(element)):
-            # a remainder, as the pool's size is a power of two
-            word[j] = pool[(element[j] + start) & (len(pool) - 1)]
-    else:
-        sample, (seed, layer, step) = np.uint64(draws.sample[b]), draws.counter
-        for j in range(len(element)):
-            word[j] = first_word(np.uint64(element[j] - origin), sample, step, seed, layer)
+def _distances(v: Any, v_th: Any, within: Any, start: Any, u: Any) -> None:
+    """u of the neurons within reach of a step, whose first element is `start`."""
+    for j in range(len(within)):
+        u[j] = v[within[j] - start] - v_th
 
 
-@numba.njit(nogil=True, cache=True)
-def _filter(element: Any, u: Any, word: Any, first: int, last: int, draws: Any, b: int, origin: int) -> int:
-    """Draw for the elements first to last, all of sample b, and move those that may be active to `first`; their end.
-
-    In blocks, so that what belongs to a block stays in the first-level cache.
-    """
-    limit, scale, beyond = draws.limit, draws.scale, draws.beyond
-    drawn, chosen, allowed = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), _flags(BLOCK)
-    to = first
-    for begin in range(first, last, BLOCK):
-        size = min(BLOCK, last - begin)
-        _draw(element[begin : begin + size], origin, drawn, draws, b)
-        for j in range(size):
-            allowed[j] = drawn[j] >= limit[np.int32(min(abs(u[begin + j]) * scale, beyond))]
-        for j in range(size, BLOCK):
-            allowed[j] = 0
-        found = _positions(allowed.view(np.uint64), chosen, 0)
-        for j in range(found):
-            k = chosen[j]
-            element[to + j], u[to + j], word[to + j] = element[begin + k], u[begin + k], drawn[k]
-        to += found
-    return to
+@numba.njit(nogil=True, cache=True, inline="always")
+def _keep(near: Any, origin: int, kept: Any, count: int) -> int:
+    """Append all elements of a window; as `draw_for`."""
+    (within, u), (element, u_kept, _) = near, kept
+    for j in range(len(within)):
+        element[count + j] = origin + within[j]
+        u_kept[count + j] = u[j]
+    return count + len(within)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -300,18 +220,19 @@ def _scan(
     beta, v_th, reach, reset = membrane
     kernel, constant, width = weight.ravel(), current.shape[1] == 1, current.shape[2]
     # spikes, and elements that are kept: room for a whole sample, of which memory is taken when it is written to
-    most = steps * width
+    most = steps * width + LANES
     col, element = np.empty(most, np.int32), np.empty(most, np.int64)
     u, word = np.empty(most, weight.dtype), np.empty(most, np.uint32)
-    v, flag = np.empty(width, weight.dtype), _flags(width)
-    words = flag.view(np.uint64)
+    # elements within reach, until there are enough of them to draw for
+    within, u_within = np.empty(BLOCK + width + LANES, np.uint32), np.empty(BLOCK + width, weight.dtype)
+    v, flag = np.empty(width, weight.dtype), flags(width)
     events = kept = drawn = 0
     for b in range(first, last):
         col = _room(col, events, most)
         if kind in (WINDOW, DRAWN):
             element, u, word = _room(element, kept, most), _room(u, kept, most), _room(word, kept, most)
         v[:] = 0
-        before, near = events, kept
+        before, waiting = events, 0
         for row in range(b * steps, (b + 1) * steps):
             _decay(v, beta, v_th, reset, col, before, events)
             if len(current) > 0:
@@ -324,7 +245,7 @@ def _scan(
                 _add(v, bias)
             for i in range(width):
                 flag[i] = (v[i] - v_th) > 0
-            before, events = events, _positions(words, col, events)
+            before, events = events, positions(flag, col, events, 0)
             count[row] = events - before
             if kind == EVERYTHING:
                 u_row = u_all[row * width : (row + 1) * width]
@@ -333,13 +254,16 @@ def _scan(
             elif kind != NOTHING:
                 for i in range(width):
                     flag[i] = abs(v[i] - v_th) < reach
-                found = _positions(words, element, near)
-                for j in range(near, found):
-                    u[j] = v[element[j]] - v_th
-                    element[j] += row * width
-                near = found
-        if kind == DRAWN:
-            drawn += near - kept
-            near = _filter(element, u, word, kept, near, draws, b, b * most)
-        kept = near
+                start = (row - b * steps) * width
+                found = positions(flag, within, waiting, start)
+                _distances(v, v_th, within[waiting:found], np.uint32(start), u_within[waiting:found])
+                waiting = found
+                if waiting >= BLOCK or row == (b + 1) * steps - 1:
+                    origin, near, lists = b * steps * width, (within[:waiting], u_within[:waiting]), (element, u, word)
+                    if kind == DRAWN:
+                        drawn += waiting
+                        kept = draw_for(near, draws, b, origin, lists, kept)
+                    else:
+                        kept = _keep(near, origin, lists, kept)
+                    waiting = 0
     return col[:events].copy(), element[:kept].copy(), u[:kept].copy(), word[:kept].copy(), np.array([drawn])

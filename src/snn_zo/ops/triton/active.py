@@ -55,9 +55,9 @@ def active_set(
 
 @cache
 def _limits(strategy: ZerothOrder, device: torch.device) -> tuple[float, Tensor]:
-    """`ZerothOrder.activity_bound` in random words."""
-    near, bound = strategy.activity_bound
-    return near, (WORDS * (1 - bound.clamp(max=1))).long().to(device)
+    """Upper bounds of `ZerothOrder.bounds` in random words."""
+    near, activity, _ = strategy.bounds
+    return near, (WORDS * (1 - activity.most.clamp(max=1))).long().to(device)
 
 
 def handle_of(active: ActiveSet, hard: bool) -> Tensor:
