@@ -64,7 +64,7 @@ def test_peers_in_both_memory_formats():
     inputs = Inputs.random(settings)
     last, first = (module.Unbind(settings, inputs, channels_last) for channels_last in (True, False))
     assert [each.weights[1].is_contiguous(memory_format=torch.channels_last) for each in (last, first)] == [True, False]
-    s, t = (stepped(each)[1][-1].unflatten(2, shape) for each, shape in ((last, (2, 1, 6)), (first, (6, 2, 1))))
+    s, t = (stepped(each)[1][-1].unflatten(2, shape) for each, shape in ((last, (6, 3, 6)), (first, (6, 6, 3))))
     assert 0 < float(s.mean()) < 1
     assert torch.equal(s.movedim(4, 2), t)
 

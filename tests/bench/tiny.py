@@ -17,7 +17,7 @@ from snn_zo.config.sources import register, root
 from snn_zo.strategies import Strategy
 
 SIZES = ("inputs=20", "hidden=[15,12]", "batch=8", "steps=12", "memory=false", "rounds=2", "warmup=0")
-IMAGES = ("inputs=[2,9,7]", "hidden=[4c3p1,p2,6c3s2p1g2,12]", "batch=6", "input_rate=0.1")
+IMAGES = ("inputs=[2,17,11]", "hidden=[4c3p1,p2,6c3s2p1g2,p2,12]", "batch=6", "input_rate=0.1")
 """In the place of some sizes: convolutions with pooling, stride, padding and groups, and a full connection."""
 
 
