@@ -55,6 +55,24 @@ def test_run_folder_is_complete(run):
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 
+def test_run_of_a_convolution_says_what_its_channels_did(tmp_path):
+    few = [f"trainer.limit_{part}_batches=1" for part in ("train", "val", "test")]
+    made = trained(
+        tmp_path, "model=conv", "model.network=[4c3,p2,6c3]", "backend=reference", "trainer.max_epochs=1", *few
+    )
+    rows = TableFile(made / "sparsity_channels.csv").rows()
+    assert [(row["layer"], row["channel"]) for row in rows] == [
+        *(("conv1", str(channel)) for channel in range(4)), *(("conv2", str(channel)) for channel in range(6)),
+    ]  # fmt: skip
+    layers = json.loads((made / "summary.json").read_text())["sparsity"]["layers"]
+    for name, values in layers.items():
+        of_channels = [float(row["spike_rate"]) for row in rows if row["layer"] == name]
+        assert sum(of_channels) / len(of_channels) == pytest.approx(values["spike_rate"])
+        assert values["channels"] == len(of_channels)
+    with (made / "energy.csv").open() as file:
+        assert {row["layer"] for row in csv.DictReader(file)} == {"conv1", "conv2", "readout", "all"}
+
+
 def test_run_says_only_what_concerns_the_user(run):
     assert (run / "stderr").read_text() == ""
     lines = (run / "stdout").read_text().splitlines()

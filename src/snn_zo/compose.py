@@ -57,7 +57,7 @@ def make_module(composed: Composed, backend: str, trains: bool = True) -> Spikin
     optimizer = instantiate(config.optim, _partial_=True) if trains else _no_optimizer
     schedule = instantiate(config.schedule, _partial_=True) if trains and config.get("schedule") else None
     captured = trains and settings.cuda_graph
-    reason = reason_against(config.trainer, backend, optimizer, schedule) if captured else None
+    reason = reason_against(config.trainer, backend, optimizer, schedule, model) if captured else None
     if captured and settings.data.is_analogue:
         reason = "the input is no spikes"
     if reason:

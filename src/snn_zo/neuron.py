@@ -9,10 +9,12 @@ from typing import Literal, get_args
 Reset = Literal["soft", "hard", "none"]
 Reduction = Literal["max", "sum", "mean", "last"]
 Init = Literal["uniform", "normal"]
+NormName = Literal["tdbn", "weight"]
 
 RESETS: tuple[Reset, ...] = get_args(Reset)
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 INITS: tuple[Init, ...] = get_args(Init)
+NORMS: tuple[NormName, ...] = get_args(NormName)
 
 
 def _leak(tau: float, dt: float) -> float:

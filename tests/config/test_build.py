@@ -80,7 +80,7 @@ def test_build_debug_runs_have_a_study_of_their_own(path):
         (["data.val_fraction=0.9"], "data.val_fraction and test_fraction leave nothing to train on"),
         (["data.clip=both"], "data.clip must be one of binary, counts, got 'both'"),
         (["data.clip=[binary]"], "data.clip must be of type str, got"),
-        (["data=fashion_mnist", "data.code=phase"], "data.code must be one of latency, rate, got 'phase'"),
+        (["data=fashion_mnist", "data.code=phase"], "data.code must be one of latency, rate, direct, got 'phase'"),
         (["data=randman_regression", "data.targets=0"], "data.targets must be at least 1, got 0"),
         (["data=randman_regression", "+data.classes=3"], "data.classes is not a setting"),
         (["data.polarities=both"], "data.polarities must be one of separate, merged"),
@@ -108,7 +108,28 @@ def test_build_debug_runs_have_a_study_of_their_own(path):
         (["strategy={_target_:snn_zo.neuron.Readout}"], "strategy"),
         (["strategy.surrogate=3", "strategy=ssg"], "strategy.surrogate must be a group of settings, got '3'"),
         (["~strategy", "method=x"], "strategy=null does not exist; choose from expectation, local_zo"),
-        (["~model"], "model=null does not exist; choose from conv, feed_forward, vgg"),
+        (["~model"], "model=null does not exist; choose from conv, feed_forward, resnet, vgg"),
+        (
+            ["model=conv", "model.network=[16k5,p2]"],
+            "model.network holds '16k5', which is none of its elements; did",
+        ),
+        (["model=conv", "model.network=[p2]"], "model.network must have a layer that spikes, as 16c5 or 200"),
+        (
+            ["model=conv", "model.network=[16c5,p2,32c31]"],
+            "model: conv2 (32c31): a square of side 31 does not fit into",
+        ),
+        (["model=conv", "data=shd"], "model: conv1 (16c5): it needs an input of channels, rows and columns, and gets"),
+        (["model=conv", "+model.netwrok=[200]"], "model.netwrok is not a setting; did you mean model.network?"),
+        (["model=vgg", "model.width=0"], "model.width must be a positive number, got 0"),
+        (["model=resnet", "model.depth=34"], "model.depth must be 18 or 19, got 34"),
+        (["model=resnet", "model.connect=or"], "model.connect must be one of add, and, iand, got 'or'"),
+        (["model.norm=tdb"], "model.norm must be one of tdbn, weight, or null, got 'tdb'"),
+        (["model.norm=tdbn", "model.bias=true"], "model: norm=tdbn has a shift of its own"),
+        (
+            ["model=resnet", "+model.layers.block9_conv3.neuron.tau=5"],
+            "model: layers: the layer 'block9_conv3' does",
+        ),
+        (["data.code=direct", "data.downsample=2"], "data.downsample has no effect on images as they are"),
         (["~optim"], "optim=null does not exist; choose from adam, adamw, sgd"),
         (["~energy"], "energy names the prices for callbacks.energy"),
         (["+trainer.max_epohcs=3"], "trainer.max_epohcs is not a setting; did you mean trainer.max_epochs?"),
@@ -280,12 +301,34 @@ def test_register_entry_point(monkeypatch):
     assert node == {"_target_": f"{__name__}.Flat", "height": 1.0}
 
 
+GIVEN_BY_THE_PLATFORM = {"self", "in_shape", "outputs", "strategy", "backend", "every_step"}
+
+
 def test_feed_forward_settings_match_the_model():
     from snn_zo.models import FeedForward
 
-    given_by_the_platform = {"self", "in_shape", "outputs", "strategy", "backend", "every_step"}
     parameters = signature(FeedForward.__init__).parameters
-    assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - given_by_the_platform
+    assert {field.name for field in fields(FeedForwardSettings)} == set(parameters) - GIVEN_BY_THE_PLATFORM
+
+
+@pytest.mark.parametrize("name", ["conv", "vgg", "resnet"])
+def test_settings_of_networks_match_the_models(name):
+    """Names and defaults, in Python, in the schema and in the file."""
+    from snn_zo import models
+    from snn_zo.models.stack import Common, Maker
+
+    built = settings(f"model={name}").model
+    model = getattr(models, type(built).__name__.removesuffix("Settings"))
+    own = {each: default for each, default in defaults(model).items() if each != "common"}
+    common = Common.__annotations__.keys() - GIVEN_BY_THE_PLATFORM
+    assert {field.name for field in fields(built)} == own.keys() | common
+    maker, schema = Maker(built), type(built)()
+    expected = {each: getattr(maker, each) for each in common} | {"layers": {}} | own
+    for found in (schema, replace(built, neuron=replace(built.neuron, dt=1.0), readout=replace(built.readout, dt=1.0))):
+        assert {each: value for each, value in vars(found).items() if each != "network"} == {
+            each: value for each, value in expected.items() if each != "network"
+        }
+        assert list(getattr(found, "network", ())) == list(expected.get("network", ()))
 
 
 def test_defaults_in_python_are_those_of_the_config():
@@ -300,7 +343,7 @@ def test_defaults_in_python_are_those_of_the_config():
         "hidden": tuple(model.hidden),
         "neuron": replace(model.neuron, dt=1.0),
         "readout": replace(model.readout, dt=1.0),
-        **{name: getattr(model, name) for name in ("init", "gain", "bias")},
+        **{name: getattr(model, name) for name in ("init", "gain", "bias", "norm")},
         "layers": None,
         "backend": built.backend,
         "every_step": False,

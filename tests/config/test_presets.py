@@ -15,11 +15,13 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 
+from snn_zo.config.schema import ConvSettings, VGGSettings
 from snn_zo.config.sources import root
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import LocalZO
+from snn_zo.tasks import TET
 from tests.config.test_build import composed, settings
 
 OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.parent.name != "suite"]
@@ -114,8 +116,14 @@ PUBLISHED = {
 experiments = pytest.mark.parametrize(("name", "paper"), PUBLISHED.items(), ids=PUBLISHED)
 
 
+SPARSE = ("nmnist_conv", "fashion_mnist_conv", "dvs_gesture", "cifar10_dvs", "n_caltech101")
+"""Experiments with convolutional networks in the sparse regime."""
+
+PUBLISHED_CONV = ("dvs_gesture_published", "cifar10_dvs_published", "n_caltech101_published")
+
+
 def test_published_experiments_are_all():
-    ours = {"experiment=randman_regression"}
+    ours = {f"experiment={name}" for name in ("randman_regression", *SPARSE, *PUBLISHED_CONV)}
     assert {f"experiment={name}" for name in PUBLISHED} | ours == {each for each in PRESETS if "experiment=" in each}
 
 
@@ -191,6 +199,38 @@ def test_experiment_yields_to_the_command_line(name, paper):
     built = settings(f"experiment={name}", "model.neuron.tau=7", "data.dt=4", "regularizer=none")
     assert (built.model.neuron.tau, built.model.neuron.dt, built.model.readout.dt) == (7, 4, 4)
     assert not built.regularizer
+
+
+# ---- convolutional networks
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_experiments(name):
+    """A narrow delta and one draw, short time steps, a small network."""
+    built = settings(f"experiment={name}")
+    assert built.dataset == name.removesuffix("_conv")
+    assert built.strategy == LocalZO("normal", delta=0.1, samples=1)
+    assert isinstance(built.model, ConvSettings)
+    assert built.data.steps >= 25
+    assert built.model.neuron.beta > 0.6
+
+
+@pytest.mark.parametrize("name", PUBLISHED_CONV)
+def test_published_convolutional_experiments(name):
+    """As in the code of the LocalZO paper: T 6, beta 0.5, hard reset attached, five normal draws of delta 0.5."""
+    built, config = settings(f"experiment={name}"), composed(f"experiment={name}")
+    model = built.model
+    assert built.dataset == name.removesuffix("_published")
+    assert built.strategy == LocalZO("normal", delta=0.5, samples=5)
+    assert (type(model), model.width, model.norm, model.bias) == (VGGSettings, 1.0, "tdbn", False)
+    assert (model.neuron.v_th, model.neuron.reset, model.neuron.detach_reset) == (1.0, "hard", False)
+    assert model.neuron.beta == pytest.approx(0.5, rel=1e-12)
+    assert (model.readout.beta, model.readout.reduce, model.readout.scale) == (pytest.approx(0, abs=1e-9), "mean", 1)
+    assert built.loss == TET(lambda_=0.05, phi=1.0)
+    assert (built.data.steps, built.data.batch_size, built.regularizer) == (6, 64, SpikeCount(upper=0, lower=0))
+    assert (config.optim._target_, config.optim.lr) == ("torch.optim.Adam", 1e-3)
+    assert (config.schedule._target_, config.schedule.final) == ("snn_zo.training.schedules.cosine", 0.0)
+    assert config.trainer.max_epochs == 300
 
 
 # ---- debugging, through the command line

@@ -1,5 +1,6 @@
 """The numbers of docs/energy.md, computed."""
 
+import math
 import re
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from omegaconf import OmegaConf
 
 from snn_zo.energy import CostTable, Work, counts
 from snn_zo.energy.activity import layer_activity
+from snn_zo.energy.connection import Connection
 from snn_zo.energy.counts import Search
 from snn_zo.energy.work import OPERATIONS
 from snn_zo.neuron import Neuron
 from snn_zo.ops import Rows, Spikes
+from snn_zo.ops.convolution import Convolution
 from snn_zo.strategies import LocalZO
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +73,15 @@ def test_example_by_hand_memory():
     moved = prices.bytes_by_level(work, dict.fromkeys(work.moved, 100))
     assert sum(prices.price(work, moved).memory.values()) * 1e12 == pytest.approx(60)
     assert "32 + 16 = 48 bytes" in TEXT
+
+
+def test_example_of_a_convolution():
+    made = Convolution((1, 3, 3), 1, (2, 2))
+    shown = "\n".join("    " + " ".join(str(count) for count in row) for row in made.reached()[0].tolist())
+    assert shown in TEXT
+    connection = Connection.convolved(made)
+    assert f"K = {connection.fan_in}, P = {connection.places}, N = {math.prod(made.out_shape)}" in TEXT
+    assert f"a dense product takes {connection.products} binary products" in TEXT
 
 
 def test_prices_are_those_of_the_tables():

@@ -156,3 +156,12 @@ def test_inference_of_a_convolution_equals_neurobench(made, most):
         assert ours.dense == total
     assert (expected[0] > 0) == (most > 1 or made.pool != (1, 1))
     assert expected[1] > 0
+
+
+def test_inference_takes_the_weights_of_evaluation():
+    """Standardised, a weight of 0 is none, and that of the mean is."""
+    layer = SpikingConv2d((1, 4, 4), 1, (1, 3), NEURON, LocalZO(), "conv", norm="weight")
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([0.0, 1.0, 2.0]))
+        counted = layer.inference(Spikes.from_dense(torch.ones(1, 1, 1, 4, 4)))
+    assert (counted.acs, counted.dense) == (16, 24)

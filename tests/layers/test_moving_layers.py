@@ -80,6 +80,14 @@ def test_moving_layers_refused(make, message):
         make()
 
 
+def test_moving_layers_refuse_other_input():
+    pool = Pool2d(SHAPE, "max", 2, "pool")
+    with pytest.raises(ValueError, match=r"this pooling takes features \[2, 5, 6\], got \[2, 6, 5\]"):
+        pool(Spikes.from_dense(torch.zeros(1, 2, 2, 6, 5)))
+    with pytest.raises(ValueError, match="input must be Spikes, got Tensor"):
+        pool(torch.zeros(1, 2, *SHAPE))
+
+
 class Residual(nn.Module):
     """Convolutions, a residual connection, poolings and a readout."""
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from snn_zo.models import Conv
+from snn_zo.models import VGG, Conv
 from snn_zo.neuron import CountReadout, Neuron, Readout
-from snn_zo.ops import Spikes, leaky_readout, spiking_conv2d, spiking_linear
+from snn_zo.ops import Spikes, leaky_readout, pool2d, spiking_conv2d, spiking_linear
 from snn_zo.strategies import Draw, LocalZO, Surrogate
 
 B, T, C = 2, 5, 3
@@ -85,3 +85,31 @@ def test_conv_passes_gradients_to_all_weights():
     model = make_model()
     model(make_data(), make_draw()).readout.square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("last", ["p2", "a2", "m2"])
+def test_conv_pooling_behind_the_last_convolution(last):
+    model, strategy = make_model(["4c3", last]), LocalZO(delta=0.5)
+    out = model(make_data(), make_draw())
+    conv, _, readout = model.layers
+    x = spiking_conv2d(make_data(), conv.weight, None, NEURON, strategy, make_draw(), "reference")
+    pooled = pool2d(x, "max" if last == "m2" else "sum", 2)
+    assert torch.equal(out.readout, leaky_readout(pooled, readout.weight, None, READOUT, "reference"))
+    largest = readout.weight.abs().max() * readout.inputs**0.5
+    assert largest.item() == pytest.approx(3.0 / (4 if last == "a2" else 1), rel=0.1)
+    assert list(out.hidden) == ["conv1"]
+
+
+def test_conv_normalises_its_hidden_layers():
+    model = make_model(norm="tdbn")
+    assert [layer.norm is not None for layer in model.layers[:-1]] == [True, True, True]
+    assert model(make_data(), make_draw()).readout.shape == (B, C)
+
+
+def test_vgg_is_the_network_of_the_papers():
+    model = VGG((2, 20, 17), C, LocalZO(delta=0.5), width=0.05, neuron=NEURON, readout=READOUT, norm="tdbn")
+    assert [layer.out_shape[0] for layer in model.layers[:-2]] == [3, 6, 13, 13, 26, 26, 26, 26]
+    assert [layer.convolution.pool[0] for layer in model.layers[:-2]] == [1, 1, 2, 1, 2, 1, 2, 1]
+    assert model.layers[-1].in_shape == (26, 1, 1)
+    x = Spikes.from_dense((torch.rand(B, T, 2, 20, 17) < 0.3).float())
+    assert model(x, make_draw()).readout.shape == (B, C)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from snn_zo.ops import backends
 from snn_zo.strategies import LocalZO, SparseSurrogate, Surrogate
 from tests.ops.harness import NEURONS
 
@@ -24,6 +25,14 @@ def _seed():
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
+    return request.param
+
+
+@pytest.fixture(params=["reference", "cpu", "lists"])
+def moving_backend(request, monkeypatch):
+    """For operations without neurons, whose `triton` is torch's own operations, which run on a CPU as fast."""
+    lists = backends.Backend("lists", ("cpu",), "snn_zo.ops.{op}.triton")
+    monkeypatch.setitem(backends._REGISTERED, "lists", lists)
     return request.param
 
 

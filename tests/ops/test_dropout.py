@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from snn_zo.neuron import Neuron, Readout
-from snn_zo.ops import Spikes, dropout, leaky_readout, pool2d, spike_count_penalty, spiking_linear
+from snn_zo.ops import Spikes, dropout, leaky_readout, pool2d, spike_count_penalty, spiking_conv2d, spiking_linear
+from snn_zo.ops.current_statistics import current_statistics
+from snn_zo.ops.shapes import require_spikes
 from snn_zo.ops.spikes import EVERYWHERE
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Draw, Surrogate
@@ -25,23 +27,23 @@ def stays(of, p=0.4, features=FEATURES, channels_last=False):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
-def test_dropout_torch(backend, channels_last, density):
+def test_dropout_torch(moving_backend, channels_last, density):
     """A mask of the samples' neurons, the same for all time steps, divided by the share that stays."""
     counts = counts_of((2, 4, *FEATURES), density[0], 2)
     active = torch.rand(counts.shape) < density[1]
     x = spikes_from(counts, active, channels_last)
     mask = stays(draw(), channels_last=channels_last).unsqueeze(1)
     assert 0 < mask.sum() < mask.numel()
-    made = dropout(x, 0.4, draw(), backend)
+    made = dropout(x, 0.4, draw(), moving_backend)
     assert made.scale == 1 / 0.6
     check(made, counts * mask / 0.6, active & mask, [(x, counts)])
 
 
-def test_dropout_everywhere(backend):
+def test_dropout_everywhere(moving_backend):
     counts = counts_of((2, 4, *FEATURES), most=2)
     x = spikes_from(counts, None, True)
     mask = stays(draw(), channels_last=True).unsqueeze(1)
-    check(dropout(x, 0.4, draw(), backend), counts * mask / 0.6, None, [(x, counts)])
+    check(dropout(x, 0.4, draw(), moving_backend), counts * mask / 0.6, None, [(x, counts)])
 
 
 def test_dropout_draws():
@@ -54,11 +56,11 @@ def test_dropout_draws():
         assert abs(agree - (0.7**2 + 0.3**2)) < 0.01
 
 
-def test_dropout_no_grad(backend):
+def test_dropout_no_grad(moving_backend):
     counts = counts_of((2, 4, *FEATURES))
     for active in (torch.rand(counts.shape) < 0.5, None):
         with torch.no_grad():
-            made = dropout(spikes_from(counts, active, True), 0.4, draw(), backend)
+            made = dropout(spikes_from(counts, active, True), 0.4, draw(), moving_backend)
         assert made.active is not EVERYWHERE
         assert len(made.active.col) == 0
 
@@ -100,10 +102,16 @@ def test_scale_consumers(backend):
         assert pooled.scale == (0.25 if scaled else 1)
         values = weight if scaled else weight / 4
         hidden = spiking_linear(pooled, 9 * values, None, neuron, strategy, backend=backend)
+        kernel = (9 * values[:, :3]).unflatten(1, (3, 1, 1))
+        convolved = spiking_conv2d(pooled, kernel, None, neuron, strategy, backend=backend)
         out = leaky_readout(pooled, values[:3], None, readout, backend)
+        mean, variance = current_statistics(pooled, values, backend=backend)
         weight.grad = None
-        (hidden.to_dense().sum() + out.square().sum() + pooled.to_dense().sum() * (1 if scaled else 0.25)).backward()
-        found.append((hidden.to_dense().detach(), out.detach(), weight.grad, x.handle.grad))
+        (mean.sum() + 5 * variance.sum()).backward(retain_graph=True)
+        dense = pooled.to_dense() * (1 if scaled else 0.25)
+        (hidden.to_dense().sum() + convolved.to_dense().sum() + out.square().sum() + dense.sum()).backward()
+        made = (hidden.to_dense(), convolved.to_dense(), dense, out, mean, variance)
+        found.append([*(each.detach() for each in made), weight.grad, x.handle.grad])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
@@ -114,3 +122,13 @@ def test_scale_counted(backend):
     assert torch.equal(x.scaled(0.5).count(), x.count())
     penalties = [spike_count_penalty(each, SpikeCount(), backend) for each in (x, x.scaled(0.5))]
     assert penalties[0] == penalties[1]
+
+
+def test_scale_refused():
+    """An operation that says nothing of scales does not take spikes of another value for spikes."""
+    x = Spikes.from_dense(torch.zeros(2, 3, 4)).scaled(0.5)
+    require_spikes(x, scaled=True)
+    with pytest.raises(
+        ValueError, match=r"each of these spikes has the value 0\.5, which this operation"
+    ):
+        require_spikes(x)

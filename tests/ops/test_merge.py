@@ -26,61 +26,63 @@ def pair_of(shape=(2, 3, *FEATURES), density=0.4, most=1, active=0.3):
 @ways
 @pytest.mark.parametrize("orders", [(True, True), (False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
-def test_merge_torch(backend, how, orders, density):
+def test_merge_torch(moving_backend, how, orders, density):
     for b, t, most in [(2, 3, 1), (1, 1, 3)]:
         counts, active = pair_of((b, t, *FEATURES), density[0], most, density[1])
         x = [spikes_from(*each) for each in zip(counts, active, orders, strict=True)]
-        made = merge(*x, how, backend)
+        made = merge(*x, how, moving_backend)
         assert made.channels_last == orders[0]
         reached = images(RESULTS[how], *zip(counts, active, strict=True))
         check(made, RESULTS[how](*counts), reached, list(zip(x, counts, strict=True)))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_merge_cat_unequal(backend, channels_last):
+def test_merge_cat_unequal(moving_backend, channels_last):
     """As many channels as there are in both."""
     counts = [counts_of((2, 3, channels, 4, 5)) for channels in (2, 5)]
     active = [torch.rand(each.shape) < 0.4 for each in counts]
     x = [spikes_from(*each, channels_last) for each in zip(counts, active, strict=True)]
-    check(merge(*x, "cat", backend), torch.cat(counts, 2), torch.cat(active, 2), list(zip(x, counts, strict=True)))
+    check(
+        merge(*x, "cat", moving_backend), torch.cat(counts, 2), torch.cat(active, 2), list(zip(x, counts, strict=True))
+    )
 
 
 @ways
-def test_merge_neurons(backend, how):
+def test_merge_neurons(moving_backend, how):
     """Without channels, neurons are put behind neurons."""
     counts, active = pair_of((3, 4, 7))
     x = [spikes_from(*each, False) for each in zip(counts, active, strict=True)]
     reached = images(RESULTS[how], *zip(counts, active, strict=True))
-    check(merge(*x, how, backend), RESULTS[how](*counts), reached, list(zip(x, counts, strict=True)))
+    check(merge(*x, how, moving_backend), RESULTS[how](*counts), reached, list(zip(x, counts, strict=True)))
 
 
 @ways
 @pytest.mark.parametrize("which", [(True, True), (True, False), (False, True)])
-def test_merge_everywhere(backend, how, which):
+def test_merge_everywhere(moving_backend, how, which):
     """Where one of both is active everywhere, so is the result."""
     counts, active = pair_of()
     active = [None if everywhere else each for each, everywhere in zip(active, which, strict=True)]
     x = [spikes_from(*each, True) for each in zip(counts, active, strict=True)]
-    made = merge(*x, how, backend)
+    made = merge(*x, how, moving_backend)
     check(made, RESULTS[how](*counts), None, list(zip(x, counts, strict=True)))
 
 
-def test_merge_itself(backend):
+def test_merge_itself(moving_backend):
     """Both sides may be the same spikes."""
     counts = counts_of((2, 3, *FEATURES))
     x = spikes_from(counts, torch.rand(counts.shape) < 0.4, True)
-    (merge(x, x, "add", backend).to_dense().square().sum() / 2).backward()
+    (merge(x, x, "add", moving_backend).to_dense().square().sum() / 2).backward()
     (counts + counts).square().sum().div(2).backward()
     torch.testing.assert_close(x.handle.grad, flat(counts.grad, True)[x.active.flat(x.shape[2])])
 
 
 @ways
-def test_merge_no_grad(backend, how):
+def test_merge_no_grad(moving_backend, how):
     counts, active = pair_of()
     for actives in (active, [None, None]):
         x = [spikes_from(*each, True) for each in zip(counts, actives, strict=True)]
         with torch.no_grad():
-            made = merge(*x, how, backend)
+            made = merge(*x, how, moving_backend)
         assert made.active is not EVERYWHERE
         assert len(made.active.col) == 0
         assert torch.equal(made.to_dense(), RESULTS[how](*counts).detach())
@@ -104,12 +106,15 @@ def test_merge_threads(how):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_merge_scales(backend):
+def test_merge_scales(moving_backend):
     """A value of a spike that both sides share stays."""
     counts, active = pair_of()
     x = [spikes_from(*each, True).scaled(0.25) for each in zip(counts, active, strict=True)]
     check(
-        merge(*x, "add", backend), (counts[0] + counts[1]) / 4, active[0] | active[1], list(zip(x, counts, strict=True))
+        merge(*x, "add", moving_backend),
+        (counts[0] + counts[1]) / 4,
+        active[0] | active[1],
+        list(zip(x, counts, strict=True)),
     )
 
 

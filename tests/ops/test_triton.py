@@ -211,6 +211,12 @@ def test_triton_too_wide():
         spiking_linear(Spikes.from_dense(torch.ones(1, 1, 1)), torch.ones(8193, 1), None, SOFT, ZO, backend="triton")
 
 
+def test_triton_too_many_elements_a_sample():
+    current = torch.zeros(1, 1, 1).expand(1, 2**28, 9)
+    with pytest.raises(ValueError, match=r"numbers up to 2\^31 elements a sample .*, got 2415919104: take fewer steps"):
+        scan.scan((1, 2**28, 9), None, current, None, SOFT, scan.TritonLook(), keep_u=False)
+
+
 def test_triton_kernels_compile_for_a_gpu():
     """All kernels at real sizes, for an H100 that need not be there: they compile, and spill no registers."""
     script = Path(__file__).with_name("compile_for_gpu.py")

@@ -107,6 +107,13 @@ def test_uniform_differs_by_setting(change):
     assert (all_of(make()) == all_of(make(**change))).double().mean() < 0.01
 
 
+def test_uniform_refuses_more_elements_than_it_can_count():
+    last = make().uniform(torch.tensor([2**32 - 1]), 2**32, 0, 1)
+    assert last.shape == (1, 1)
+    with pytest.raises(ValueError, match=r"a sample has 4294967297 elements .* counted up to 2\^32: take fewer steps"):
+        make().uniform(torch.tensor([0]), 2**32 + 1, 0, 1)
+
+
 def test_uniform_repeats():
     assert torch.equal(all_of(make(seed=0)), all_of(make(seed=0)))
 

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from snn_zo.config import ConfigError
 from snn_zo.data.arrays import ArrayDataset
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.errors import DataError
 from snn_zo.data.store import Batch
+from snn_zo.layers import ThresholdBatchNorm
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes
@@ -116,6 +118,17 @@ def test_module_balanced_weights_need_the_data():
     loader = torch.utils.data.DataLoader([make_batch(torch.tensor([0, 2, 1, 1]))], batch_size=None)
     with pytest.raises(DataError, match="train and test with an EventDataModule"):
         trainer.fit(module, loader)
+
+
+def test_module_with_statistics_of_batches_trains_on_one_device(monkeypatch):
+    module = make_module(make_task(Classes(3), CrossEntropy()))
+    module.model.layers[0].norm = ThresholdBatchNorm(20, 1.0)
+    module.trainer = lightning.Trainer(accelerator="cpu", default_root_dir="nowhere", **OFF)
+    module.setup("fit")
+    monkeypatch.setattr(type(module.trainer), "world_size", 2)
+    module.setup("test")
+    with pytest.raises(ConfigError, match=r"norm=tdbn takes statistics of whole batches, .*: trainer\.devices=1"):
+        module.setup("fit")
 
 
 def test_module_learns_a_regression():

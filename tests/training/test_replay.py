@@ -10,6 +10,7 @@ import torch
 pytest.importorskip("triton")
 
 from snn_zo.data.store import Batch
+from snn_zo.layers import SpikingLinear
 from snn_zo.models import FeedForward
 from snn_zo.neuron import Neuron, Readout
 from snn_zo.ops import Spikes
@@ -221,6 +222,8 @@ def test_reason_against():
         assert "trainer.detect_anomaly=True" in reason_against({"detect_anomaly": True}, "triton", adam)
         assert "schedule=one_cycle changes the momentum" in reason_against({}, "triton", adam, partial(one_cycle))
         assert reason_against({}, "triton", adam, partial(cosine)) is None
+        layer = SpikingLinear((3,), 2, Neuron(), LocalZO(), "hidden", norm="tdbn")
+        assert "norm=tdbn has running statistics" in reason_against({}, "triton", adam, model=layer)
 
 
 def test_captured_classifier_in_lightning(tmp_path):

@@ -165,11 +165,10 @@ class Reference:
     def _local(self, i: int, chunk: slice, u: Tensor) -> Tensor:
         """[T, b, N] the strategy's g at u, or the contestant's where rounding has decided otherwise."""
         case, seen = self.contestant.case, self.local[i]
+        stream = self.contestant.connections[i].place
         sample = torch.arange(case.batch, device=u.device)[chunk]
         by_sample = u.transpose(0, 1).contiguous()
-        expected = self.contestant.strategy.gradient(
-            by_sample, Draw(case.seed, self.contestant.connections[i].place, 0, sample)
-        )
+        expected = self.contestant.strategy.gradient(by_sample, Draw(case.seed, stream, 0, sample))
         if seen is None:
             self.active[i] += int((expected.float() != 0).sum())
             return expected.transpose(0, 1)

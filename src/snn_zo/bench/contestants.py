@@ -115,7 +115,7 @@ class Contestant(ABC):
         return hidden if isinstance(hidden, Tensor) else None
 
     def local(self, hidden: Any) -> Tensor | None:
-        """[B, T, N] local derivative, in the same order, that the backward pass will use, or None where it cannot be seen."""
+        """[B, T, N] local derivative that the backward pass will use, in the same order; None where nobody sees it."""
         return None
 
 

@@ -260,17 +260,16 @@ def peers(names: Sequence[str] | None, images: bool = False) -> tuple[list[Entry
     """
     chosen = list(PEERS if names is None else names)
     missing = [name for name in chosen if name in ("snntorch", "spikingjelly") and not _installed(name)]
-    entries = [Entry(name, MAKERS[name], peer=True) for name in chosen if name not in missing]
-    if images:
-        entries = [each for entry in entries for each in (_layouts(entry) if entry.name == "spikingjelly" else [entry])]
-    return entries, missing
+    return [entry for name in chosen if name not in missing for entry in _entries(name, images)], missing
 
 
-def _layouts(entry: Entry) -> list[Entry]:
+def _entries(name: str, images: bool) -> list[Entry]:
+    if name != "spikingjelly" or not images:
+        return [Entry(name, MAKERS[name], peer=True)]
     formats = {"channels_last": True, "contiguous": False}
     return [
-        Entry(f"{entry.name}/{name}", partial(entry.make, channels_last=last), peer=True)
-        for name, last in formats.items()
+        Entry(f"{name}/{label}", partial(SpikingJelly, channels_last=last), peer=True)
+        for label, last in formats.items()
     ]
 
 

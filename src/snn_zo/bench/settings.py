@@ -106,8 +106,7 @@ class BenchSettings:
             kind = int | float if axis in FRACTIONS else int
             if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
                 raise ValueError(f"sweep.{axis} must be a list of numbers, got '{values}'")
-            for value in values:
-                cases.append(Case(axis, value, replace(fixed, **self._moved(axis, value))))
+            cases += [Case(axis, value, replace(fixed, **self._moved(axis, value))) for value in values]
         return cases
 
     @property

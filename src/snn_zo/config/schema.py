@@ -17,8 +17,8 @@ from snn_zo.config.names import require_name
 from snn_zo.config.signature import signature
 from snn_zo.data.dataset import EventDataset
 from snn_zo.energy import CostTable
-from snn_zo.network import Pooling, Shape, parts, shapes, vgg
-from snn_zo.neuron import INITS, CountReadout, Neuron, Readout
+from snn_zo.network import CONNECTS, DEPTHS, Pooling, Shape, parts, resnet, shapes, vgg
+from snn_zo.neuron import INITS, NORMS, CountReadout, Neuron, Readout
 from snn_zo.places import require_folder
 from snn_zo.regularizer import SpikeCount
 from snn_zo.strategies import Strategy
@@ -179,6 +179,7 @@ class NetworkSettings:
     init: str = "uniform"
     gain: float = 3.0
     bias: bool = False
+    norm: str | None = None
     layers: dict[str, OwnSettings] = field(default_factory=dict)
 
     sized_by: ClassVar[str]
@@ -196,6 +197,10 @@ class NetworkSettings:
             raise ValueError(f"init must be one of {', '.join(INITS)}, got '{self.init}'")
         if not 0 < self.gain < float("inf"):
             raise ValueError(f"gain must be a positive number, got {self.gain:g}")
+        if self.norm not in (None, *NORMS):
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, or null, got '{self.norm}'")
+        if self.norm == "tdbn" and self.bias:
+            raise ValueError("norm=tdbn has a shift of its own, and takes away whatever a bias adds: set bias=false")
 
     @property
     def names(self) -> list[str]:
@@ -292,8 +297,7 @@ class VGGSettings(NotatedSettings):
     sized_by = "width"
 
     def __post_init__(self) -> None:
-        if not 0 < self.width < float("inf"):
-            raise ValueError(f"width must be a positive number, got {self.width:g}")
+        _require_width(self.width)
         super().__post_init__()
 
     @property
@@ -302,9 +306,48 @@ class VGGSettings(NotatedSettings):
         return vgg(self.width)
 
 
+@dataclass(frozen=True)
+class ResNetSettings(NetworkSettings):
+    """`conf/model/resnet.yaml`: the arguments of `snn_zo.models.ResNet` that a config gives."""
+
+    depth: int = 18
+    connect: str = "add"
+    width: float = 1.0
+
+    sized_by = "width"
+
+    def __post_init__(self) -> None:
+        if self.depth not in DEPTHS:
+            raise ValueError(f"depth must be {' or '.join(map(str, DEPTHS))}, got {self.depth}")
+        if self.connect not in CONNECTS:
+            raise ValueError(f"connect must be one of {', '.join(CONNECTS)}, got '{self.connect}'")
+        _require_width(self.width)
+        super().__post_init__()
+
+    @property
+    def names(self) -> list[str]:
+        """See `NetworkSettings.names`."""
+        any_map = (1, 64, 64)
+        return [layer.name for layer in resnet(self.depth, self.width, any_map).layers]
+
+    def sizes(self, in_shape: Shape) -> Sizes:
+        """See `NetworkSettings.sizes`."""
+        made = resnet(self.depth, self.width, in_shape)
+        weights = sum(layer.element.weights(layer.in_shape) for layer in made.layers)
+        neurons = sum(math.prod(layer.element.out_shape(layer.in_shape)) for layer in made.layers)
+        last = made.blocks[-1].channels if made.full is None else math.prod(made.full.element.out_shape(in_shape))
+        return Sizes(weights, neurons, last)
+
+
+def _require_width(width: float) -> None:
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be a positive number, got {width:g}")
+
+
 SCHEMAS: dict[str, type] = {
     "snn_zo.models.FeedForward": FeedForwardSettings,
     "snn_zo.models.Conv": ConvSettings,
     "snn_zo.models.VGG": VGGSettings,
+    "snn_zo.models.ResNet": ResNetSettings,
 }
 """Schema by `_target_`, for targets that cannot be imported without torch."""

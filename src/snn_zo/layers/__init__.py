@@ -6,7 +6,7 @@ from snn_zo.layers.layer import Done, Layer, counted_layers, layers_of, recordin
 from snn_zo.layers.leaky_readout import LeakyReadout
 from snn_zo.layers.merge import Merge
 from snn_zo.layers.moving_layer import MovingLayer
-from snn_zo.layers.norm import Norm, NormName, ThresholdBatchNorm, WeightStandardisation
+from snn_zo.layers.norm import Norm, ThresholdBatchNorm, WeightStandardisation
 from snn_zo.layers.pool2d import AdaptivePool2d, Pool2d
 from snn_zo.layers.spike_counts import SpikeCounts
 from snn_zo.layers.spiking_conv2d import SpikingConv2d
@@ -24,7 +24,6 @@ __all__ = [
     "Merge",
     "MovingLayer",
     "Norm",
-    "NormName",
     "Pool2d",
     "SpikeCounts",
     "SpikingConv2d",

@@ -28,9 +28,9 @@ class Dropout(MovingLayer):
     move = Move(compared=True, masked=True)
 
     def __init__(self, in_shape: Shape, p: float, name: str, backend: str = "auto") -> None:
-        super().__init__(name, in_shape, in_shape)
+        super().__init__(name, in_shape, in_shape, backend)
         require_probability(p)
-        self.p, self.backend = p, backend
+        self.p = p
 
     def forward(self, x: Spikes, draw: Draw | None = None) -> Spikes:
         """[B, T, *in_shape] spikes, fewer in training; the draw says which, and one of the strategies will do."""

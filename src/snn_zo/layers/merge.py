@@ -28,8 +28,8 @@ class Merge(MovingLayer):
         self, in_shape: Shape, how: Merging, name: str, other_shape: Shape | None = None, backend: str = "auto"
     ) -> None:
         other = tuple(in_shape if other_shape is None else other_shape)
-        super().__init__(name, in_shape, merged_shape(tuple(in_shape), other, how))
-        self.other_shape, self.how, self.backend = other, how, backend
+        super().__init__(name, in_shape, merged_shape(tuple(in_shape), other, how), backend)
+        self.other_shape, self.how = other, how
         gated = how in ("and", "iand")
         self.move = Move(compared=gated, weighed=gated)
 

@@ -10,7 +10,7 @@ from snn_zo.energy.counts import FP32, Schedule
 from snn_zo.energy.inference import InferenceCounts
 from snn_zo.energy.moves import Move, dense_moved, move_activity, moved
 from snn_zo.energy.work import Work
-from snn_zo.layers.layer import Done, Layer
+from snn_zo.layers.layer import Done, Layer, Shape
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.record import Record
 from snn_zo.ops.spikes import Spikes
@@ -34,10 +34,20 @@ class MovingLayer(Layer):
 
     It has no neurons: no share of active elements or of spikes is reported of it, and no seed reaches it but that of a
     dropout. Work and bytes are counted.
+
+    Args:
+        name, in_shape, out_shape: as of `Layer`.
+        backend: `auto` or the name of a backend.
+
+    Attributes:
+        move: what is done to an entry.
     """
 
     move = Move()
-    """What is done to an entry."""
+
+    def __init__(self, name: str, in_shape: Shape, out_shape: Shape, backend: str = "auto") -> None:
+        super().__init__(name, in_shape, out_shape)
+        self.backend = backend
 
     @property
     def additions(self) -> int:
@@ -67,5 +77,5 @@ class MovingLayer(Layer):
         return dense_moved(activity, self.move, plan)
 
     def inference(self, x: Input) -> InferenceCounts:
-        """None: there is no weight that a spike could meet."""
+        """No operations: there is no weight that a spike could meet."""
         return InferenceCounts()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,10 @@ from snn_zo.energy.activity import Activity
 from snn_zo.energy.counts import Schedule
 from snn_zo.energy.normalisation import NormalisedActivity, normalised_activity
 from snn_zo.energy.work import Work
+from snn_zo.neuron import NORMS, NormName
 from snn_zo.ops import current_statistics
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution
-
-NormName = Literal["tdbn", "weight"]
-NORMS: tuple[NormName, ...] = get_args(NormName)
 
 
 class Norm(nn.Module):
@@ -201,6 +198,11 @@ def make_norm(name: NormName | None, channels: int, v_th: float, bias: bool, inp
     if inputs < 2:
         raise ValueError("norm=weight needs more than one weight a channel: their variance is made 1")
     return WeightStandardisation(channels)
+
+
+def normalises_batches(model: nn.Module) -> bool:
+    """Whether a network takes statistics of the batches that it is trained on."""
+    return any(isinstance(module, ThresholdBatchNorm) for module in model.modules())
 
 
 def _of_channels(values: Tensor, weight: Tensor) -> Tensor:

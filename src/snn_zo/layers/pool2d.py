@@ -14,8 +14,8 @@ from snn_zo.strategies import Draw
 
 class _Pool(MovingLayer):
     def __init__(self, name: str, pooling: Pooling, backend: str) -> None:
-        super().__init__(name, pooling.in_shape, pooling.out_shape)
-        self.pooling, self.backend = pooling, backend
+        super().__init__(name, pooling.in_shape, pooling.out_shape, backend)
+        self.pooling = pooling
         self.move = Move(pooling.most_cells, compared=pooling.kind == "max")
 
     @property

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from snn_zo.energy.connection import Connection
 from snn_zo.energy.inference import InferenceCounts, conv_counts
 from snn_zo.layers.layer import Shape
-from snn_zo.layers.norm import NormName, make_norm
+from snn_zo.layers.norm import make_norm
 from snn_zo.layers.weighted_layer import WeightedLayer
-from snn_zo.neuron import Neuron
+from snn_zo.neuron import Neuron, NormName
 from snn_zo.ops import Spikes, spiking_conv2d
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.convolution import Convolution, Pair, fan_out, pair
@@ -74,9 +74,8 @@ class SpikingConv2d(WeightedLayer):
         """See `Layer.products`."""
         return self.convolution.products
 
-    @property
-    def connection(self) -> Connection:
-        """See `SpikingLayer.connection`."""
+    def connected(self) -> Connection:
+        """See `SpikingLayer.connected`."""
         return Connection.convolved(self.convolution)
 
     def fan_out(self, x: Spikes) -> Tensor:
@@ -95,4 +94,4 @@ class SpikingConv2d(WeightedLayer):
 
     def inference(self, x: Input) -> InferenceCounts:
         """See `Layer.inference`."""
-        return conv_counts(x, self.weight, self.convolution)
+        return conv_counts(x, self.folded()[0], self.convolution)

@@ -62,9 +62,8 @@ class SpikingLayer(Layer):
         """That of the strategy."""
         return Search.of(self.strategy)
 
-    @property
-    def connection(self) -> Connection:
-        """What is connected to what."""
+    def connected(self) -> Connection:
+        """What is connected to what, as far as operations are counted from it."""
         full = Connection.full(self.inputs, self.neurons)
         return replace(full, products=self.products, weights=self.weights)
 
@@ -77,7 +76,7 @@ class SpikingLayer(Layer):
         assert done.spikes is not None
         drawn = self.strategy.lookup == "drawn"
         x, encoded = (done.x.silent(), done.x.products) if isinstance(done.x, Analogue) else (done.x, 0)
-        found = layer_activity(x, done.spikes, self.neuron.reset, drawn, self.connection, self.fan_out(x))
+        found = layer_activity(x, done.spikes, self.neuron.reset, drawn, self.connected(), self.fan_out(x))
         return replace(found, encoded=encoded)
 
     def work(self, activity: Activity, plan: Schedule = FP32) -> dict[str, Work]:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from snn_zo.energy.inference import InferenceCounts, linear_counts
 from snn_zo.layers.layer import Shape
-from snn_zo.layers.norm import NormName, make_norm
+from snn_zo.layers.norm import make_norm
 from snn_zo.layers.weighted_layer import WeightedLayer
-from snn_zo.neuron import Neuron
+from snn_zo.neuron import Neuron, NormName
 from snn_zo.ops import Spikes, spiking_linear
 from snn_zo.ops.analogue import Input
 from snn_zo.strategies import Draw, Strategy

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from snn_zo.layers import SpikingLinear
 from snn_zo.layers.layer import Shape
 from snn_zo.models.stack import Maker, OwnSettings, Stack
-from snn_zo.neuron import CountReadout, Init, Neuron, Readout
+from snn_zo.neuron import CountReadout, Init, Neuron, NormName, Readout
 from snn_zo.strategies import Strategy
 
 
@@ -27,6 +27,7 @@ class FeedForward(Stack):
         init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
         gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
+        norm: normalisation of the hidden layers, `tdbn` or `weight`; see `snn_zo.layers.norm`.
         layers: what a hidden layer, given by its name, has of its own.
         backend: `auto` or the name of a backend.
         every_step: whether the output holds the values of the readout at every time step as well.
@@ -43,11 +44,12 @@ class FeedForward(Stack):
         init: Init = "uniform",
         gain: float = 3.0,
         bias: bool = False,
+        norm: NormName | None = None,
         layers: Mapping[str, OwnSettings] | None = None,
         backend: str = "auto",
         every_step: bool = False,
     ) -> None:
-        maker = Maker(strategy, neuron, readout, init, gain, bias, layers, backend, every_step)
+        maker = Maker(strategy, neuron, readout, init, gain, bias, norm, layers, backend, every_step)
         stack: list[SpikingLinear] = []
         for i, neurons in enumerate(hidden):
             stack.append(maker.linear(f"hidden{i + 1}", in_shape, neurons))

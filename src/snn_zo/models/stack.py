@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from torch import nn
 
-from snn_zo.layers import Layer, LeakyReadout, SpikeCounts, SpikingConv2d, SpikingLayer, SpikingLinear
+from snn_zo.layers import Layer, LeakyReadout, Pool2d, SpikeCounts, SpikingConv2d, SpikingLayer, SpikingLinear
 from snn_zo.layers.layer import Shape
 from snn_zo.models.output import Output
-from snn_zo.network import Convolutional, Pooling
-from snn_zo.neuron import CountReadout, Init, Neuron, Readout
+from snn_zo.network import Convolutional, Pooling, PoolKind
+from snn_zo.neuron import CountReadout, Init, Neuron, NormName, Readout
 from snn_zo.ops import Spikes
 from snn_zo.ops.analogue import Input
 from snn_zo.ops.leaky_readout import reduced
@@ -34,6 +34,7 @@ class Common(TypedDict, total=False):
     init: Init
     gain: float
     bias: bool
+    norm: NormName | None
     layers: Mapping[str, OwnSettings] | None
     backend: str
     every_step: bool
@@ -50,6 +51,7 @@ class Maker:
         init: `uniform`: weights are drawn from U[-gain, gain] / sqrt(fan in); `normal`: from N(0, gain^2 / fan in).
         gain: of the initial weights.
         bias: whether layers have one; it starts at 0.
+        norm: normalisation of the hidden layers, `tdbn` or `weight`; see `snn_zo.layers.norm`.
         layers: what a hidden layer, given by its name, has of its own.
         backend: `auto` or the name of a backend.
         every_step: whether the output holds the values of the readout at every time step as well.
@@ -61,24 +63,26 @@ class Maker:
     init: Init = "uniform"
     gain: float = 3.0
     bias: bool = False
+    norm: NormName | None = None
     layers: Mapping[str, OwnSettings] | None = None
     backend: str = "auto"
     every_step: bool = False
 
     def linear(self, name: str, in_shape: Shape, neurons: int) -> SpikingLinear:
         """A fully connected hidden layer."""
-        return SpikingLinear(in_shape, neurons, *self._own(name), name, self.bias, self.backend)
+        return SpikingLinear(in_shape, neurons, *self._own(name), name, self.bias, self.backend, self.norm)
 
     def conv(self, name: str, in_shape: Shape, of: Convolutional, pool: int = 1) -> SpikingConv2d:
         """A convolutional hidden layer, with a sum pooling over squares of side `pool` in front of it."""
         return SpikingConv2d(
             in_shape, of.channels, of.kernel, *self._own(name), name, of.stride, of.padding, of.groups, pool, self.bias,
-            self.backend,
+            self.backend, self.norm,
         )  # fmt: skip
 
     def pool(self, name: str, in_shape: Shape, of: Pooling) -> Layer:
-        """A pooling that is no part of a convolution."""
-        raise ValueError(f"{name}: only a convolution can follow a sum pooling")
+        """A pooling that is no part of a convolution; averages are sums, as initial weights tell them apart."""
+        kind: PoolKind = "max" if of.kind == "max" else "sum"
+        return Pool2d(in_shape, kind, of.side, name, stride=of.stride, backend=self.backend)
 
     def output(self, in_shape: Shape, outputs: int) -> LeakyReadout | SpikeCounts:
         """The readout."""
@@ -130,13 +134,12 @@ class Stack(nn.Module):
             x: [B, T, *in_shape] input spikes, or an analogue input of the first layer.
             draw: randomness of the strategies in a training step; layer i draws from stream i.
         """
-        hidden = {}
+        hidden: dict[str, Spikes] = {}
         *layers, readout = self.layers
         for i, layer in enumerate(layers):
+            x = layer(x, draw.for_layer(i) if draw else None)
             if isinstance(layer, SpikingLayer):
-                x = hidden[layer.name] = layer(x, draw.for_layer(i) if draw else None)
-            else:
-                x = layer(x)
+                hidden[layer.name] = cast("Spikes", x)
         return read_out(readout, x, hidden, draw.for_layer(len(layers)) if draw else None)
 
 

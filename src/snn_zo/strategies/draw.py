@@ -14,6 +14,15 @@ WORDS = 4
 """32-bit words in one Philox block."""
 
 
+def require_countable(size: int) -> None:
+    """Raise ValueError where a sample has more elements, T * N, than a counter word has values: draws would repeat."""
+    if size > _MASK + 1:
+        raise ValueError(
+            f"a sample has {size} elements (time steps x neurons of a layer), random numbers are counted up to 2^32: "
+            "take fewer steps, a smaller layer, or a strategy that draws none"
+        )
+
+
 def philox4x32(
     counter: tuple[torch.Tensor, ...], key: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -94,7 +103,11 @@ class Draw:
 
         Returns:
             [K, count] float64.
+
+        Raises:
+            ValueError: a sample has more than 2^32 elements.
         """
+        require_countable(size)
         within, row = element % size, element // size
         if pool_size:
             place = within[:, None] + self.offset(first, count)[row]

@@ -13,10 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection
 
+from snn_zo.config import ConfigError
 from snn_zo.data.datamodule import EventDataModule
 from snn_zo.data.errors import DataError
 from snn_zo.data.store import Batch
 from snn_zo.layers import Done, recording
+from snn_zo.layers.norm import normalises_batches
 from snn_zo.models import Output
 from snn_zo.ops import Spikes, spike_count_penalty
 from snn_zo.regularizer import SpikeCount
@@ -71,8 +73,14 @@ class SpikingModule(lightning.LightningModule):
         """Tell a loss that asks for them the targets of the training part.
 
         Raises:
-            DataError: it cannot do with these.
+            ConfigError: several devices train a network that takes statistics of batches.
+            DataError: the loss cannot do with these targets.
         """
+        if stage == "fit" and self.trainer.world_size > 1 and normalises_batches(self.model):
+            raise ConfigError(
+                "norm=tdbn takes statistics of whole batches, which several devices share out: trainer.devices=1, or "
+                "norm=weight"
+            )
         if not self.task.criterion.asks_for_targets:
             return
         data = getattr(self.trainer, "datamodule", None)

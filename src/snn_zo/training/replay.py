@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from snn_zo.data.store import Batch
+from snn_zo.layers.norm import normalises_batches
 from snn_zo.ops import Rows, Spikes
 from snn_zo.ops.backends import captured, names_captured
 from snn_zo.ops.triton.capacity import Plan, enlarged
@@ -221,6 +222,7 @@ def reason_against(
     backend: str,
     make_optimizer: Callable[..., Optimizer],
     make_schedule: Callable[..., LRScheduler] | None = None,
+    model: nn.Module | None = None,
 ) -> str | None:
     """Why a run cannot be captured, or None.
 
@@ -229,6 +231,7 @@ def reason_against(
         backend: that runs.
         make_optimizer: a partial of an optimizer class.
         make_schedule: a partial that makes the schedule, or None.
+        model: that is trained.
     """
     if not captured(backend) or not torch.cuda.is_available():
         able = " or ".join(names_captured())
@@ -237,6 +240,10 @@ def reason_against(
         return f"{_class_of(make_optimizer).__name__} has no fused form; optim=adam, adamw and sgd have one"
     if make_schedule is not None and _class_of(make_schedule) is one_cycle:
         return "schedule=one_cycle changes the momentum at each step, which is not captured; schedule=cosine does not"
+    if model is not None and normalises_batches(model):
+        return (
+            "norm=tdbn has running statistics, which a step that is done again would enter twice; norm=weight has not"
+        )
     wanted = {
         "gradient_clip_val": (None, 0),
         "accumulate_grad_batches": (1,),

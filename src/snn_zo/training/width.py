@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from snn_zo.data.store import Batch
-from snn_zo.layers import Layer, LeakyReadout, SpikingLayer, layers_of
+from snn_zo.layers import Layer, LeakyReadout, MovingLayer, SpikingLayer, layers_of
 from snn_zo.models import Output
 from snn_zo.strategies import Draw, Strategy
 from snn_zo.training.module import SpikingModule
@@ -61,7 +61,8 @@ def rounded(factor: float) -> float:
 @contextmanager
 def computed_on_cpu(model: nn.Module) -> Iterator[None]:
     """Have the layers of a network run on the CPU's own backend, so that what is measured is the same everywhere."""
-    layers = [layer for layer in layers_of(model).values() if isinstance(layer, (SpikingLayer, LeakyReadout))]
+    kinds = (SpikingLayer, LeakyReadout, MovingLayer)
+    layers = [layer for layer in layers_of(model).values() if isinstance(layer, kinds)]
     backends = [layer.backend for layer in layers]
     for layer in layers:
         layer.backend = "cpu"

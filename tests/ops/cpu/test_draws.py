@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from snn_zo.neuron import Neuron
 from snn_zo.ops.cpu import active
+from snn_zo.ops.cpu.drawing import _draw
 from snn_zo.ops.cpu.philox import first_word
-from snn_zo.ops.cpu.scan import Drive, scan
+from snn_zo.ops.cpu.scan import Drive, _draws, scan
 from snn_zo.ops.kept import DRAWN
 from snn_zo.strategies import Draw, LocalZO, ZerothOrder
 from snn_zo.strategies.draw import philox4x32
@@ -81,3 +83,24 @@ def test_scan_keeps_few_others(z, m):
     current = NO_MEMORY.v_th + 0.3 * torch.randn(4, 50, 200)
     found = scanned(current, active.look_for(strategy, draw))
     assert len(found.element) <= 1.02 * int(strategy.gradient(current - NO_MEMORY.v_th, draw).count_nonzero()) + 5
+
+
+def test_scan_refuses_more_elements_than_it_can_count():
+    """128 x 128 x 32 neurons over 8193 steps, of which nothing is computed."""
+    constant, look = Drive.given(np.zeros((1, 1, 2**19), np.float32)), active.look_for(LocalZO(), draw_for(1))
+    with pytest.raises(ValueError, match=r"a sample has 4295491584 elements .* counted up to 2\^32"):
+        scan((1, 8193, 2**19), constant, NO_MEMORY, look)
+
+
+def test_scan_draws_at_the_end_of_what_it_can_count():
+    """The last of 2^32 elements has the number of its own."""
+    word, within = np.empty(3, np.uint32), np.array([0, 2**31, LAST], np.uint32)
+    draws = _draws(active.look_for(LocalZO(), Draw(3, 1, 4, torch.tensor([9]))), 1, np.float32)
+    _words_of(within, word, draws)
+    v = Draw(3, 1, 4, torch.tensor([9])).uniform(torch.from_numpy(within.astype(np.int64)), 2**32, 0, 1).squeeze(1)
+    assert torch.equal((2.0**32 - torch.from_numpy(word.astype(np.float64))) * 2.0**-32, v)
+
+
+@numba.njit
+def _words_of(within, word, draws):
+    _draw(within, word, draws, 0)

@@ -22,8 +22,8 @@ def test_positions_are_those_of_numpy(way, dtype):
     find, generator = WAYS[way], np.random.default_rng(0)
 
     @numba.njit
-    def run(flag, out, count):
-        return find(flag, out, count)
+    def run(flag, out, count, start):
+        return find(flag, out, count, start)
 
     for size in (1, 7, 8, 15, 16, 17, 64, 1001):
         for density in (0.0, 0.01, 0.1, 0.5, 1.0):
@@ -33,6 +33,6 @@ def test_positions_are_those_of_numpy(way, dtype):
             flag[:size] = generator.random(size) < density
             expected = np.flatnonzero(flag)
             out = np.full(3 + len(expected) + LANES, 77, dtype)
-            assert run(flag, out, 3) == 3 + len(expected)
-            assert out[3 : 3 + len(expected)].tolist() == expected.tolist()
+            assert run(flag, out, 3, 1000) == 3 + len(expected)
+            assert out[3 : 3 + len(expected)].tolist() == (1000 + expected).tolist()
             assert out[:3].tolist() == [77] * 3

@@ -54,12 +54,11 @@ def _draw(within: Any, word: Any, draws: Any, b: int) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def draw_for(near: Any, size: int, draws: Any, b: int, origin: int, kept: Any, count: int) -> int:
+def draw_for(near: Any, draws: Any, b: int, origin: int, kept: Any, count: int) -> int:
     """Draw for elements within reach, and append those that may be active.
 
     Args:
         near: the elements' indices within sample b, uint32, and their u.
-        size: how many of them there are.
         draws: where random words come from.
         b: sample.
         origin: flat index of its first element.
@@ -72,15 +71,16 @@ def draw_for(near: Any, size: int, draws: Any, b: int, origin: int, kept: Any, c
     (within, u), (element, u_kept, word_kept) = near, kept
     limit, scale, beyond = draws.limit, draws.scale, draws.beyond
     word, chosen, allowed = np.empty(BLOCK, np.uint32), np.empty(BLOCK + LANES, np.uint32), flags(BLOCK)
-    for begin in range(0, size, BLOCK):
+    for begin in range(0, len(within), BLOCK):
         # numbers without a sign index without a look at which end they count from
-        within_block, u_block = within[begin : min(begin + BLOCK, size)], u[begin : min(begin + BLOCK, size)]
+        within_block, u_block = within[begin : begin + BLOCK], u[begin : begin + BLOCK]
         _draw(within_block, word, draws, b)
         for j in range(len(u_block)):
             allowed[j] = word[j] >= limit[np.uint32(min(abs(u_block[j]) * scale, beyond))]
-        for j in range(len(u_block), BLOCK):
+        groups = LANES * ((len(u_block) + LANES - 1) // LANES)
+        for j in range(len(u_block), groups):
             allowed[j] = 0
-        found = positions(allowed, chosen, 0)
+        found = positions(allowed[:groups], chosen, 0, 0)
         for j in range(found):
             k = chosen[j]
             element[count + j] = origin + within_block[k]

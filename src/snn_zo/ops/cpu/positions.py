@@ -26,9 +26,9 @@ def flags(size: int) -> Any:
 
 
 @intrinsic
-def _append_group(typing_context: Any, out: Any, count: Any, flag: Any, first: Any) -> Any:
-    """Write `first` plus the positions of the flags that are 1, of the group that begins there, from out[count] on;
-    their number."""
+def _append_group(typing_context: Any, out: Any, count: Any, flag: Any, first: Any, start: Any) -> Any:
+    """Write `start` plus the positions of the flags that are 1, of the group that begins at `first`, from out[count]
+    on; their number."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lanes = {bits: ir.VectorType(ir.IntType(bits), LANES) for bits in (1, 8, 32)}
@@ -36,9 +36,8 @@ def _append_group(typing_context: Any, out: Any, count: Any, flag: Any, first: A
         group = builder.load(builder.bitcast(builder.gep(flag_, [arguments[3]]), lanes[8].as_pointer()))
         group.align = 1
         chosen = builder.icmp_unsigned("!=", group, ir.Constant(lanes[8], [0] * LANES))
-        start = builder.insert_element(
-            ir.Constant(lanes[32], ir.Undefined), builder.trunc(arguments[3], ir.IntType(32)), ir.IntType(32)(0)
-        )
+        start = builder.trunc(builder.add(arguments[3], arguments[4]), ir.IntType(32))
+        start = builder.insert_element(ir.Constant(lanes[32], ir.Undefined), start, ir.IntType(32)(0))
         start = builder.shuffle_vector(start, start, ir.Constant(lanes[32], [0] * LANES))
         position = builder.add(start, ir.Constant(lanes[32], list(range(LANES))))
         name = f"llvm.x86.avx512.mask.compress.v{LANES}i32"
@@ -49,30 +48,30 @@ def _append_group(typing_context: Any, out: Any, count: Any, flag: Any, first: A
         builder.store(packed, place).align = 4
         return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(LANES))), ir.IntType(64))
 
-    return types.int64(out, types.int64, flag, types.int64), generate
+    return types.int64(out, types.int64, flag, types.int64, types.int64), generate
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def positions_packed(flag: Any, out: Any, count: int) -> int:
+def positions_packed(flag: Any, out: Any, count: int, start: int) -> int:
     """`positions` on a processor that packs lanes."""
     for first in range(0, len(flag), LANES):
-        count += _append_group(out, count, flag, first)  # type: ignore[call-arg]
+        count += _append_group(out, count, flag, first, start)  # type: ignore[call-arg]
     return count
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def positions_pushed(flag: Any, out: Any, count: int) -> int:
+def positions_pushed(flag: Any, out: Any, count: int, start: int) -> int:
     """`positions` on any processor: eight flags that are all 0 are passed over in one comparison, of eight others each
     position is written, and the next one over it unless it was to stay."""
     words = flag.view(np.uint64)
     for j in range(len(words)):
         if words[j] != 0:
             for i in range(8 * j, 8 * j + 8):
-                out[count] = i
+                out[count] = start + i
                 count += flag[i]
     return count
 
 
 positions = positions_packed if COMPRESSES else positions_pushed
-"""positions(flag, out, count): write the positions of the flags that are 1, which `flags` made, behind the first
-`count` of `out`, 32-bit numbers with room for LANES more than are found; the new count."""
+"""positions(flag, out, count, start): write `start` plus the positions of the flags that are 1, which `flags` made,
+behind the first `count` of `out`, 32-bit numbers with room for LANES more than are found; the new count."""

@@ -15,6 +15,7 @@ from snn_zo.ops.cpu.positions import LANES, flags, positions
 from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.kept import DRAWN, EVERYTHING, NOTHING, WINDOW, WORDS
+from snn_zo.strategies.draw import require_countable
 
 SOFT, HARD = RESETS.index("soft"), RESETS.index("hard")
 
@@ -117,8 +118,13 @@ def scan(
         drive: what the current is made from.
         neuron: leak, threshold and reset.
         look: what to keep for the strategy.
+
+    Raises:
+        ValueError: a sample has more elements than draws can be keyed with.
     """
     b, t, n = shape
+    if look.kind == DRAWN:
+        require_countable(t * n)
     u = np.empty(b * t * n if look.kind == EVERYTHING else 0, drive.weight.dtype)
     count = np.empty(b * t, np.int64)
     number = drive.weight.dtype.type
@@ -195,12 +201,20 @@ def _add(v: Any, values: Any) -> None:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _take(place: Any, v: Any, v_th: Any, start: int, element: Any, u: Any) -> None:
-    """Write indices and u of the neurons at `place`, of which the first one of all has index `start`."""
-    for j in range(len(place)):
-        element[j] = start + place[j]
-    for j in range(len(place)):
-        u[j] = v[place[j]] - v_th
+def _distances(v: Any, v_th: Any, within: Any, start: Any, u: Any) -> None:
+    """u of the neurons within reach of a step, whose first element is `start`."""
+    for j in range(len(within)):
+        u[j] = v[within[j] - start] - v_th
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _keep(near: Any, origin: int, kept: Any, count: int) -> int:
+    """Append all elements of a window; as `draw_for`."""
+    (within, u), (element, u_kept, _) = near, kept
+    for j in range(len(within)):
+        element[count + j] = origin + within[j]
+        u_kept[count + j] = u[j]
+    return count + len(within)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -215,9 +229,8 @@ def _scan(
     most = steps * width + LANES
     col, element = np.empty(most, np.int32), np.empty(most, np.int64)
     u, word = np.empty(most, weight.dtype), np.empty(most, np.uint32)
-    # elements within reach: of a step, and those that wait until there are enough of them to draw for
-    place, within = np.empty(width + LANES, np.uint32), np.empty(BLOCK + width, np.uint32)
-    u_within = np.empty(BLOCK + width, weight.dtype)
+    # elements within reach, until there are enough of them to draw for
+    within, u_within = np.empty(BLOCK + width + LANES, np.uint32), np.empty(BLOCK + width, weight.dtype)
     v, flag = np.empty(width, weight.dtype), flags(width)
     events = kept = drawn = 0
     for b in range(first, last):
@@ -238,7 +251,7 @@ def _scan(
                 _add(v, bias)
             for i in range(width):
                 flag[i] = (v[i] - v_th) > 0
-            before, events = events, positions(flag, col, events)
+            before, events = events, positions(flag, col, events, 0)
             count[row] = events - before
             if kind == EVERYTHING:
                 u_row = u_all[row * width : (row + 1) * width]
@@ -247,17 +260,14 @@ def _scan(
             elif kind != NOTHING:
                 for i in range(width):
                     flag[i] = abs(v[i] - v_th) < reach
-                found = positions(flag, place, 0)
+                start = (row - b * steps) * width if kind == DRAWN else 0
+                found = positions(flag, within, waiting, start)
+                _distances(v, v_th, within[waiting:found], np.uint32(start), u_within[waiting:found])
+                waiting = found
+                near, lists = (within[:waiting], u_within[:waiting]), (element, u, word)
                 if kind == WINDOW:
-                    _take(place[:found], v, v_th, row * width, element[kept:], u[kept:])
-                    kept += found
-                else:
-                    start = (row - b * steps) * width
-                    _take(place[:found], v, v_th, start, within[waiting:], u_within[waiting:])
-                    waiting += found
-                    drawn += found
-                    if waiting >= BLOCK or row == (b + 1) * steps - 1:
-                        near, lists = (within, u_within), (element, u, word)
-                        kept = draw_for(near, waiting, draws, b, b * steps * width, lists, kept)
-                        waiting = 0
+                    kept, waiting = _keep(near, row * width, lists, kept), 0
+                elif waiting >= BLOCK or row == (b + 1) * steps - 1:
+                    drawn += waiting
+                    kept, waiting = draw_for(near, draws, b, b * steps * width, lists, kept), 0
     return col[:events].copy(), element[:kept].copy(), u[:kept].copy(), word[:kept].copy(), np.array([drawn])

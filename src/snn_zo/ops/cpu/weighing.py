@@ -146,7 +146,7 @@ def _normal(q: Any, x: Any, flag: Any, place: Any) -> None:
         flag[j] = q[j] <= CENTRE
     for j in range(len(q), len(flag)):
         flag[j] = 0
-    for i in range(positions(flag, place, 0)):
+    for i in range(positions(flag, place, 0, 0)):
         j = place[i]
         r = math.sqrt(-2 * math.log(q[j] / 2))
         z = 1 / r
@@ -231,7 +231,7 @@ def weigh(u: Any, word: Any, element: Any, rule: Any, numbers: Any, g: Any, doub
                 doubt_here[j] = unsure | ((below >= least[part[j]]) & (below < most[part[j]]))
             for j in range(size, BLOCK):
                 flag[j] = 0
-            found = positions(flag, place, 0)
+            found = positions(flag, place, 0, 0)
             for j in range(found):
                 # never behind the place that it comes from
                 q[j] = q[place[j]]

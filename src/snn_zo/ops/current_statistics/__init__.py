@@ -8,6 +8,7 @@ from snn_zo.ops.analogue import Analogue, Input
 from snn_zo.ops.backends import implementation
 from snn_zo.ops.convolution import Convolution
 from snn_zo.ops.current_statistics.reference import current_statistics as of_values
+from snn_zo.ops.scale import fold_scale
 from snn_zo.ops.shapes import require_kernel, require_layer
 
 
@@ -36,6 +37,7 @@ def current_statistics(
     """
     if isinstance(x, Analogue):
         return of_values(x, weight, convolution)
+    x, weight = fold_scale(x, weight)
     if convolution is None:
         require_layer(x, weight, None)
         x = x.view(x.shape[2])

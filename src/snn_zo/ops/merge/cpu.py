@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from snn_zo.ops.cpu.parts import Parts, drain, link_rows, mark, words_of
 from snn_zo.ops.cpu.rows import RowArrays
 from snn_zo.ops.cpu.threads import over_ranges, width_for
 from snn_zo.ops.derived import active_rows, passed_on
 from snn_zo.ops.merge import reference
+from snn_zo.ops.merge.numbers import numbers_in
 from snn_zo.ops.spikes import EVERYWHERE, Spikes
 
 ADD, AND, IAND = range(3)
@@ -29,7 +28,7 @@ def merge(a: Spikes, b: Spikes, how: str, features: tuple[int, ...]) -> Spikes:
     if wants_gradient and EVERYWHERE in (a.active, b.active):
         return reference.merge(a, b, how, features)
     (samples, steps, _), n = a.shape, math.prod(features)
-    numbers = _numbers(a, how, features, 0), _numbers(b, how, features, a.features[0] if how == "cat" else 0)
+    numbers = numbers_in(a, how, features, 0), numbers_in(b, how, features, a.features[0] if how == "cat" else 0)
     (events_a, active_a), (events_b, active_b) = (
         (RowArrays.of(each.events), RowArrays.of(active_rows(each))) for each in (a, b)
     )
@@ -70,20 +69,6 @@ def merge(a: Spikes, b: Spikes, how: str, features: tuple[int, ...]) -> Spikes:
         spikes.handle = one + other
         spikes.g = torch.ones_like(spikes.handle.detach())
     return spikes
-
-
-def _numbers(x: Spikes, how: str, features: tuple[int, ...], before: int) -> NDArray[np.int32]:
-    """[N] numbers of neurons in the result, ascending, with `before` channels or neurons in front of them."""
-    if how != "cat" or not x.channels_last:
-        return _numbered(x.shape[2], 1, 1, before * math.prod(features[1:]))
-    return _numbered(x.shape[2], x.features[0], features[0], before)
-
-
-@lru_cache(maxsize=64)
-def _numbered(neurons: int, channels: int, all_channels: int, before: int) -> NDArray[np.int32]:
-    place, channel = np.divmod(np.arange(neurons), channels)
-    numbers: NDArray[np.int32] = (place * all_channels + channel + before).astype(np.int32)
-    return numbers
 
 
 @numba.njit(nogil=True, cache=True)

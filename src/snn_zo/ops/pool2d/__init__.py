@@ -63,7 +63,7 @@ def adaptive_pool2d(x: Spikes, kind: Kind, size: int | Pair, backend: str = "aut
 
 def pool(x: Spikes, pooling: Pooling, backend: str = "auto") -> Spikes:
     """The pooling of spikes [B, T, *pooling.in_shape]; see `pool2d`."""
-    if x.features != pooling.in_shape:
+    if require_map(x, "a pooling", scaled=True) != pooling.in_shape:
         raise ValueError(f"this pooling takes features {list(pooling.in_shape)}, got {list(x.features)}")
     run = implementation("pool2d", backend, x.handle, math.prod(pooling.out_shape))
     pooled: Spikes = run(x.scaled(1.0), pooling, x.channels_last)

@@ -16,13 +16,18 @@ def pool2d(x: Spikes, pooling: Pooling, channels_last: bool) -> Spikes:
     counts, active = x.to_dense().flatten(0, 1), active_mask(x)
     flat = None if active is None else active.flatten(0, 1)
     if pooling.kind == "max":
-        pooled, place = _largest(counts, pooling)
+        made, place = _largest(counts, pooling)
         chosen = None if flat is None else flat.flatten(2).gather(2, place.flatten(2)).view(place.shape)
     else:
-        pooled = _sums(counts, pooling)
+        made = _sums(counts, pooling)
         chosen = None if flat is None else _sums(flat.to(counts.dtype), pooling) > 0
     unflat = (*x.shape[:2], *pooling.out_shape)
-    return spikes_of(pooled.view(unflat), None if chosen is None else chosen.view(unflat), channels_last)
+    return spikes_of(made.view(unflat), None if chosen is None else chosen.view(unflat), channels_last)
+
+
+def pooled(counts: Tensor, pooling: Pooling) -> Tensor:
+    """[B, C, H_out, W_out] of dense counts [B, C, H, W]."""
+    return _largest(counts, pooling)[0] if pooling.kind == "max" else _sums(counts, pooling)
 
 
 def _largest(counts: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,9 @@ again with more where that was too little."""
 LEAST_ROOM = 64
 """Room on top of that, for blocks of a few elements."""
 
+MOST_ELEMENTS = 2**31
+"""Of a sample: their numbers are int32, and in the counter of draws uint32."""
+
 AHEAD = tl.constexpr(4)
 """Steps of a dense current that are on their way from memory at a time; what they are does not depend on the scan."""
 
@@ -127,8 +130,16 @@ def scan(
         neuron: leak, threshold and reset.
         look: what to keep for the strategy.
         keep_u: for EVERYTHING with a formula: whether u is wanted besides g.
+
+    Raises:
+        ValueError: a sample has more elements than its lists can number.
     """
     b, t, n = shape
+    if t * n > MOST_ELEMENTS:
+        raise ValueError(
+            f"backend 'triton' numbers up to 2^31 elements a sample (time steps x neurons of a layer), got {t * n}: "
+            "take fewer steps or a smaller layer"
+        )
     dtype, device = weight.dtype, weight.device
     block = min(BLOCK, lanes_for(n))
     blocks = triton.cdiv(n, block)
