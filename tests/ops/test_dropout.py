@@ -128,7 +128,5 @@ def test_scale_refused():
     """An operation that says nothing of scales does not take spikes of another value for spikes."""
     x = Spikes.from_dense(torch.zeros(2, 3, 4)).scaled(0.5)
     require_spikes(x, scaled=True)
-    with pytest.raises(
-        ValueError, match=r"each of these spikes has the value 0\.5, which this operation"
-    ):
+    with pytest.raises(ValueError, match=r"each of these spikes has the value 0\.5, which this operation"):
         require_spikes(x)
