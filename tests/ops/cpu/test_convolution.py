@@ -99,7 +99,7 @@ def test_patches_reach_what_the_convolution_connects(geometry):
     torch.nn.functional.conv2d(pooled, ones, None, made.stride, made.padding, groups=made.groups).sum().backward()
     for last in (False, True):
         tables = patches_of(made, last)
-        _, _, _, rows, segments, length = torch.from_numpy(tables.by_input).long().T
+        _, _, _, rows, segments, length, _ = torch.from_numpy(tables.by_input).long().T
         expected = x.grad[0].permute(1, 2, 0) if last else x.grad[0]
         assert torch.equal(rows * segments * length, expected.flatten().long())
 

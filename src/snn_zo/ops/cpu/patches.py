@@ -39,7 +39,7 @@ SEGMENT = 24
 """Time to begin a segment, in numbers of it."""
 
 # columns of `Patches.by_input`
-PLACE, WEIGHT, OUTPUT, ROWS, SEGMENTS, LENGTH = range(6)
+PLACE, WEIGHT, OUTPUT, ROWS, SEGMENTS, LENGTH, REGION = range(7)
 
 
 class Steps(NamedTuple):
@@ -69,9 +69,10 @@ class Patches(NamedTuple):
     """Where the patches of a convolution are.
 
     Attributes:
-        by_input: [N_in, 6] int32, of each input its place in the padded map of pooled inputs, the places of the first
-            weight and of the first output that it reaches, and how many rows, segments a row and numbers a segment
-            these are; no row where it reaches nothing. [0, 6] for a fully connected layer.
+        by_input: [N_in, 7] int32, of each input its place in the padded map of pooled inputs, the places of the first
+            weight and of the first output that it reaches, how many rows, segments a row and numbers a segment these
+            are, and a number that inputs share which reach the same outputs; no row where it reaches nothing. [0, 7]
+            for a fully connected layer.
         by_output: [N, 2] int32, of each output the place of its patch in the padded map, and that of its channel's
             kernel in the weight by output.
         steps: between what follows each other.
@@ -86,12 +87,12 @@ class Patches(NamedTuple):
     @classmethod
     def none(cls) -> Patches:
         """Those of a fully connected layer, which needs none."""
-        return cls(np.zeros((0, 6), np.int32), np.zeros((0, 2), np.int32), Steps(), 0)
+        return cls(np.zeros((0, 7), np.int32), np.zeros((0, 2), np.int32), Steps(), 0)
 
     @property
     def reached_time(self) -> float:
         """Time for the outputs that an input reaches, in the mean over inputs, in numbers of a long segment."""
-        _, _, _, rows, segments, length = self.by_input.astype(np.float64).T
+        _, _, _, rows, segments, length, _ = self.by_input.astype(np.float64).T
         return float((rows * segments * (length + SEGMENT)).mean())
 
     @property
@@ -138,6 +139,8 @@ def patches_of(made: Convolution, channels_last: bool) -> Patches:
         axis=-1,
     )
     by_input[~inside] = 0
+    region = np.unique(by_input[..., OUTPUT:].reshape(-1, 4), axis=0, return_inverse=True)[1]
+    by_input = np.concatenate([by_input, region.reshape(*c.shape, 1)], axis=-1)
     if channels_last:
         by_input = by_input.transpose(1, 2, 0, 3)
 
@@ -156,7 +159,7 @@ def patches_of(made: Convolution, channels_last: bool) -> Patches:
         length=in_group if grouped else made.kernel[1] * channels,
     )
     return Patches(
-        np.ascontiguousarray(by_input.reshape(-1, 6), np.int32),
+        np.ascontiguousarray(by_input.reshape(-1, 7), np.int32),
         np.ascontiguousarray(np.stack([start, kernel], axis=-1).reshape(-1, 2), np.int32),
         steps,
         (pooled_height + 2 * made.padding[0]) * padded_width * channels,
@@ -301,27 +304,51 @@ def summed(run: Any, batch: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any
 def add_events(v: Any, weight: Any, table: Any, steps: Any, col: Any, first: int, last: int) -> None:
     """v += the part of the kernel that each of the events first to last reaches.
 
-    Places are unsigned here and below, so that the compiler need not think of negative ones.
+    Four at a time where they reach the same outputs, as those of one pixel do, to spare v's loads and stores. Places
+    are unsigned here and below, so that the compiler need not think of negative ones.
     """
     weight_row, output_row = np.uint64(steps.weight_row), np.uint64(steps.output_row)
     weight_segment, output_segment = np.uint64(steps.weight_segment), np.uint64(steps.output_segment)
-    for e in range(first, last):
+    e = first
+    while e < last:
         i = col[e]
         w, o = np.uint64(table[i, WEIGHT]), np.uint64(table[i, OUTPUT])
-        segments, length = table[i, SEGMENTS], np.uint64(table[i, LENGTH])
-        for _ in range(table[i, ROWS]):
-            if segments == 1:
-                for j in range(length):
-                    v[o + j] += weight[w + j]
-            else:
+        segments, length, region = table[i, SEGMENTS], np.uint64(table[i, LENGTH]), table[i, REGION]
+        if segments > 1:
+            for _ in range(table[i, ROWS]):
                 to, start = o, w
                 for _ in range(segments):
                     for j in range(length):
                         v[to + j] += weight[start + j]
                     to += output_segment
                     start += weight_segment
-            w += weight_row
-            o += output_row
+                w += weight_row
+                o += output_row
+            e += 1
+        elif (
+            e + 3 < last
+            and table[col[e + 1], REGION] == region
+            and table[col[e + 2], REGION] == region
+            and table[col[e + 3], REGION] == region
+        ):
+            w1, w2 = np.uint64(table[col[e + 1], WEIGHT]), np.uint64(table[col[e + 2], WEIGHT])
+            w3 = np.uint64(table[col[e + 3], WEIGHT])
+            for _ in range(table[i, ROWS]):
+                for j in range(length):
+                    v[o + j] += (weight[w + j] + weight[w1 + j]) + (weight[w2 + j] + weight[w3 + j])
+                w += weight_row
+                w1 += weight_row
+                w2 += weight_row
+                w3 += weight_row
+                o += output_row
+            e += 4
+        else:
+            for _ in range(table[i, ROWS]):
+                for j in range(length):
+                    v[o + j] += weight[w + j]
+                w += weight_row
+                o += output_row
+            e += 1
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -464,9 +491,28 @@ def _scan(
             if decay < SMALL:
                 absorb(sums, decay)
                 decay = one
-            for k in range(ptr[row], ptr[row + 1]):
+            k, end = ptr[row], ptr[row + 1]
+            while k < end:
                 error, to = eps[k] / decay, np.uint64(outputs[col[k], 0])
                 start = np.uint64(outputs[col[k], 1])
+                # four errors of one pixel have the same patch
+                four = between.segments == 1 and k + 3 < end and outputs[col[k + 3], 0] == outputs[col[k], 0]
+                if four:
+                    e1, e2, e3 = eps[k + 1] / decay, eps[k + 2] / decay, eps[k + 3] / decay
+                    s1, s2 = np.uint64(outputs[col[k + 1], 1]), np.uint64(outputs[col[k + 2], 1])
+                    s3 = np.uint64(outputs[col[k + 3], 1])
+                    for _ in range(between.rows):
+                        for j in range(length):
+                            sums[to + j] += (error * weight[start + j] + e1 * weight[s1 + j]) + (
+                                e2 * weight[s2 + j] + e3 * weight[s3 + j]
+                            )
+                        start += length
+                        s1 += length
+                        s2 += length
+                        s3 += length
+                        to += row_step
+                    k += 4
+                    continue
                 for _ in range(between.rows):
                     segment = to
                     for _ in range(between.segments):
@@ -475,6 +521,7 @@ def _scan(
                         start += length
                         segment += segment_step
                     to += row_step
+                k += 1
             if everywhere:
                 for i in range(inputs):
                     found = sums[table[i, PLACE]] * decay
