@@ -27,6 +27,7 @@ from tests.config.test_build import composed, settings
 OF_TRAIN = [path for path in sorted((root() / "conf").glob("*/*.yaml")) if path.parent.name != "suite"]
 PRESETS = [f"{path.parent.name}={path.stem}" for path in OF_TRAIN]
 SWEEPS = [path.stem for path in sorted((root() / "sweeps").glob("*.yaml"))]
+EXPERIMENTS = [preset for preset in PRESETS if preset.startswith("experiment=")]
 CHOICES = {group: [preset for preset in PRESETS if preset.startswith(f"{group}=")] for group in ("optim", "schedule")}
 COMPANIONS = {
     "loss=mse_count": ("model/readout=count",),
@@ -42,6 +43,13 @@ def test_presets_compose_and_build(preset):
     built = settings(preset, *COMPANIONS.get(preset, ()))
     group, _, choice = preset.partition("=")
     assert {"strategy": built.method, "data": built.dataset}.get(group, choice) == choice
+
+
+@pytest.mark.parametrize("strategy", ["local_zo", "surrogate", "sparse_surrogate", "ssg"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiments_take_every_strategy(experiment, strategy):
+    """None sets what only one of them has."""
+    assert settings(experiment, f"strategy={strategy}").method == strategy
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)

@@ -34,6 +34,7 @@ KINDS = ("strategy.z", "strategy.function", "strategy.surrogate.function")
 METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
     "local_zo": ("LocalZO", ()),
     "local_zo_m5": ("LocalZO", ("strategy.samples",)),
+    "local_zo_published": ("LocalZO", ("strategy.delta", "strategy.samples")),
     "local_zo_laplace": ("LocalZO", ("strategy.z",)),
     "local_zo_laplace_m5": ("LocalZO", ("strategy.z", "strategy.samples")),
     "local_zo_uniform": ("LocalZO", ("strategy.z",)),
