@@ -217,7 +217,7 @@ def test_sparse_experiments(name):
     """A narrow delta and one draw, short time steps, a small network."""
     built = settings(f"experiment={name}")
     assert built.dataset == name.removesuffix("_conv")
-    assert built.strategy == LocalZO("normal", delta=0.1, samples=1)
+    assert built.strategy == LocalZO("normal", delta=0.05, samples=1)
     assert isinstance(built.model, ConvSettings)
     assert built.data.steps >= 25
     assert built.model.neuron.beta > 0.6
