@@ -101,8 +101,12 @@ def spikes_of(
             return Spikes.from_events(shape, events, weight.dtype)
         active = active_set(scanned, look, strategy, draw, shape)
     record = Record(form, to_input=x.handle.requires_grad, drawn=scanned.drawn)
+    spiked = (active.u > 0).to(weight.dtype)
+    # only what an attached hard reset, or a hard reset of all elements, reads of u is kept
+    if neuron.reset != "hard" or (neuron.detach_reset and active.rows is not EVERYWHERE):
+        active = active._replace(u=active.u.new_empty(0))
     saved = _Saved(connection, shape, x, events, active, neuron, record)
-    handle = apply_first_order(_Layer, x.handle, weight, bias, saved)
+    handle = apply_first_order(_Layer, x.handle, weight, bias, saved, spiked)
     return Spikes(shape, events, active.rows, active.g, handle, record)
 
 
@@ -111,14 +115,14 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 class _Layer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: _Saved) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: _Saved, spiked: Tensor) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.saved = saved
-        return (saved.active.u > 0).to(weight.dtype)
+        return spiked
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         (weight,) = ctx.saved_tensors
         saved = ctx.saved
         backward = _dense if saved.active.rows is EVERYWHERE else _sparse
@@ -126,7 +130,7 @@ class _Layer(torch.autograd.Function):
             grad_x, grad_weight, grad_bias = backward(saved, weight, grad * saved.active.g, ctx.needs_input_grad)
         if grad_x is not None:
             grad_x = grad_x.to(saved.x.handle.dtype)
-        return grad_x, grad_weight, grad_bias, None
+        return grad_x, grad_weight, grad_bias, None, None
 
 
 def _sparse(saved: _Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
@@ -152,9 +156,9 @@ def _sparse(saved: _Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...])
 def _dense(saved: _Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias where every element is active."""
     connection, shape, x = saved.connection, saved.shape, saved.x
-    g, u = (part.view(shape).numpy() for part in saved.active[1:])
+    u = saved.active.u.view(shape if len(saved.active.u) else (0, 0, 0))
     adjoint = ds.view(shape)
-    gradients.adjoint_in_place(adjoint.numpy(), g, u, saved.neuron)
+    gradients.adjoint_in_place(adjoint.numpy(), saved.active.g.view(shape).numpy(), u.numpy(), saved.neuron)
     grad_x = grad_weight = grad_bias = None
     if wanted[0]:
         grad_x, saved.record.input_gradient = connection.dense_input_gradient(x, adjoint, weight)
