@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing  # teaches the pickler of processes about tensors
 
 from snn_zo.ops.cpu import active
 from snn_zo.ops.cpu.rows import RowArrays
@@ -101,3 +103,14 @@ def test_strategy_need_not_be_hashable():
 def test_nothing_kept():
     empty = Scanned(RowArrays.none(), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.uint32), 0)
     assert len(active._drawn(LocalZO(), empty, 10, dataclasses.replace(DRAW))) == 0
+
+
+def test_weighing_survives_sending_the_strategy():
+    """torch moves the memory of tensors that are pickled for another process, and frees the old one."""
+    strategy = LocalZO("normal", 0.0625, 1)
+    rule = weighing(strategy)
+    before = [table.copy() for table in (rule.active, rule.least, rule.most)]
+    ForkingPickler.dumps(strategy)
+    _taken = [np.full(len(rule.active), 9.0) for _ in range(200)]
+    for table, expected in zip((rule.active, rule.least, rule.most), before, strict=True):
+        assert np.array_equal(table, expected)

@@ -85,10 +85,10 @@ def weighing(strategy: ZerothOrder) -> Weighing | None:
 @lru_cache(maxsize=64)
 def _weighing(strategy: ZerothOrder, formula: int) -> Weighing:
     near, activity, survival = strategy.bounds
-    return Weighing(
-        formula, strategy.samples, strategy.weight / strategy.samples, (len(activity.least) - 1) / near,
-        activity.least.numpy(), survival.least.numpy(), survival.most.numpy(),
-    )  # fmt: skip
+    # copies: torch moves the memory of tensors that are sent to another process, as a strategy may be
+    tables = (each.numpy().copy() for each in (activity.least, survival.least, survival.most))
+    parts = (len(activity.least) - 1) / near
+    return Weighing(formula, strategy.samples, strategy.weight / strategy.samples, parts, *tables)
 
 
 def _formula(strategy: ZerothOrder) -> int | None:
