@@ -168,7 +168,7 @@ def nmnist(job, tmp_path):
         settings |= {"root": str(tmp_path / root), "cache_dir": str(tmp_path / "cache"), "val_fraction": 0.35}
         own = job("seed=1", *overrides)
         given = OmegaConf.to_container(own.config.data)
-        del given["test_fraction"]
+        del given["test_fraction"], given["code"]
         own.config.data = OmegaConf.create(given | settings)
         own.composed = Composed.of(own.config)
         return own

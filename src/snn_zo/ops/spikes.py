@@ -197,7 +197,7 @@ class Spikes:
         """[N] int64, the number of each neuron's events."""
         (ptr, col), n = self.events, self.shape[2]
         if col.is_cpu:
-            return torch.bincount(col, minlength=n)
+            return torch.bincount(col[: int(ptr[-1])], minlength=n)
         given = torch.arange(len(col), device=col.device) < ptr[-1]
         # padding goes to a place of its own
         counts = torch.zeros(n + 1, dtype=torch.int64, device=col.device)
