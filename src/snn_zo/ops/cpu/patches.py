@@ -434,12 +434,18 @@ def _trace(
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _take_in(adjoint: Any, rows: Any, eps: Any, row: int, decay: Any) -> None:
-    """Errors of a row, into sums that are kept relative to a decay."""
+def _take_in(adjoint: Any, rows: Any, eps: Any, row: int, decay: Any, beta: Any) -> Any:
+    """Go back a step to a row: sums that are kept relative to a decay decay, and take its errors in; the decay now."""
     ptr, col = rows
-    inverse = eps.dtype.type(1) / decay
+    one = eps.dtype.type(1)
+    decay *= beta
+    if decay < SMALL:
+        absorb(adjoint, decay)
+        decay = one
+    inverse = one / decay
     for k in range(ptr[row], ptr[row + 1]):
         adjoint[col[k]] += eps[k] * inverse
+    return decay
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -461,11 +467,7 @@ def _adjoint(
             if given:
                 source = eps[row * n : (row + 1) * n]
             else:
-                decay *= beta
-                if decay < SMALL:
-                    absorb(adjoint, decay)
-                    decay = one
-                _take_in(adjoint, rows, eps, row, decay)
+                decay = _take_in(adjoint, rows, eps, row, decay, beta)
                 source = adjoint
             add_reached(gradient, source, decay, table, between, x_col, x_ptr[row], x_ptr[row + 1])
 
@@ -550,11 +552,7 @@ def _gather(
             if given:
                 source = eps[row * n : (row + 1) * n]
             else:
-                decay *= beta
-                if decay < SMALL:
-                    absorb(adjoint, decay)
-                    decay = one
-                _take_in(adjoint, rows, eps, row, decay)
+                decay = _take_in(adjoint, rows, eps, row, decay, beta)
                 source = adjoint
             for k in range(at_ptr[row], at_ptr[row + 1]):
                 gradient[k] = reached_product(source, weight, table, between, at_col[k]) * decay

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from snn_zo.neuron import Neuron
+from snn_zo.ops.active_set import ActiveSet
 from snn_zo.ops.first_order import apply_first_order, first_order
 from snn_zo.ops.record import Record
-from snn_zo.ops.spikes import EVERYWHERE, Spikes
-from snn_zo.ops.spiking_linear.saved import Saved
+from snn_zo.ops.spikes import EVERYWHERE, Rows, Spikes
 from snn_zo.ops.triton import gradients
 from snn_zo.ops.triton.active import active_set, handle_of, local_error, look_for
 from snn_zo.ops.triton.gradients import Requested
@@ -40,14 +40,34 @@ def spiking_linear(
         active = active_set(scanned, look, strategy, draw, shape)
     wants_input = x.handle.requires_grad
     record = Record("dense" if dense else "events", to_input=wants_input, drawn=scanned.drawn)
-    saved = Saved(shape, x, scanned.events, active, neuron, record)
+    saved = _Saved(shape, x, scanned.events, active, neuron, record)
     handle = apply_first_order(_SpikingLinear, x.handle, weight, bias, saved)
     return Spikes(shape, scanned.events, active.rows, active.g, handle, record)
 
 
+class _Saved(NamedTuple):
+    """What the backward needs besides the weight.
+
+    Attributes:
+        shape: (B, T, N).
+        x: the input.
+        events: the layer's spikes.
+        active: its active set.
+        neuron: its settings.
+        record: takes in the forms of the gradients.
+    """
+
+    shape: tuple[int, int, int]
+    x: Spikes
+    events: Rows
+    active: ActiveSet
+    neuron: Neuron
+    record: Record
+
+
 class _SpikingLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: Saved) -> Tensor:
+    def forward(ctx: Any, handle: Tensor, weight: Tensor, bias: Tensor | None, saved: _Saved) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.saved = saved
         return handle_of(saved.active, saved.neuron.reset == "hard")
@@ -67,7 +87,7 @@ class _SpikingLinear(torch.autograd.Function):
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
-def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _sparse(saved: _Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias from the active elements."""
     shape, x, neuron, (rows, g, u) = saved.shape, saved.x, saved.neuron, saved.active
     assert rows is not EVERYWHERE
@@ -101,7 +121,7 @@ def _sparse(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) 
     return grad_x, grad_weight, grad_bias
 
 
-def _dense(saved: Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
+def _dense(saved: _Saved, weight: Tensor, ds: Tensor, wanted: tuple[bool, ...]) -> Gradients:
     """Gradients of x.handle, weight and bias where every element is active."""
     shape, x, neuron, (_, g, u) = saved.shape, saved.x, saved.neuron, saved.active
     adjoint = ds.view(shape)
